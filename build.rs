@@ -1,0 +1,31 @@
+//! Compiles `proto/` into the messages and the service of `src/proto.rs`, with
+//! protox: no system protoc is needed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true);
+    compiler.open_file("ingest/v1/ingest_service.proto")?;
+
+    // The encoded form keeps custom options (`buf.validate`), which prost_types drops.
+    let encoded = compiler.encode_file_descriptor_set();
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("ingest_descriptor.bin"), &encoded)?;
+
+    let mut descriptors = prost_types::FileDescriptorSet::decode(encoded.as_slice())?;
+    // Only options refer to these: there is nothing in them to generate code for.
+    descriptors.file.retain(|file| file.package() != "buf.validate");
+    tonic_prost_build::configure()
+        .build_transport(false)
+        // In key order: a fingerprint, a log line and an answer are the same each time.
+        .btree_map(".ingest.v1")
+        // Their Debug is written by hand, without the stream keys.
+        .skip_debug([".ingest.v1.IngestConfiguration", ".ingest.v1.RedundantIngestCredential"])
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! The messages and the service that `build.rs` makes of `proto/`. Nothing else
+//! lives here but what keeps stream keys out of `Debug`.
+
+use std::fmt;
+
+/// Package `ingest.v1`.
+pub mod v1 {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated code")]
+    tonic::include_proto!("ingest.v1");
+}
+
+/// The encoded `FileDescriptorSet` of the API, custom options included.
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/ingest_descriptor.bin"));
+
+impl fmt::Debug for v1::IngestConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IngestConfiguration")
+            .field("arn", &self.arn)
+            .field("name", &self.name)
+            .field("stage_arn", &self.stage_arn)
+            .field("ingest_protocol", &self.ingest_protocol())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for v1::RedundantIngestCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedundantIngestCredential")
+            .field("participant_id", &self.participant_id)
+            .finish_non_exhaustive()
+    }
+}
