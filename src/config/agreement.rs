@@ -1,0 +1,185 @@
+//! What keys must agree on with each other, within their limits as each may be.
+
+use super::{Identity, Server, Settle, Upstream, report::Report};
+
+/// The listeners, and the deadlines.
+pub(super) fn check_server(server: &Server, report: &mut Report) {
+    if !is_loopback(server) && server.tls.is_none() && !server.plaintext {
+        report.problem(
+            "server.listen",
+            "is beyond the loopback, where plain text would show stream keys to the network; \
+             add [server.tls], or set server.plaintext = \"allow\" behind a mesh that encrypts",
+        );
+    }
+    if let Some(admin) = server.admin_listen
+        && admin.port() == server.listen.port()
+        && admin.port() != 0
+        && (admin.ip() == server.listen.ip()
+            || admin.ip().is_unspecified()
+            || server.listen.ip().is_unspecified())
+    {
+        report.problem("server.listen", "takes the port of server.admin_listen; change one");
+    }
+    if server.default_deadline > server.max_deadline {
+        report.problem(
+            "server.default_deadline_ms",
+            "is more than server.max_deadline_ms; lower this one or raise that",
+        );
+    }
+}
+
+/// Who is believed, and from where.
+pub(super) fn check_identity(identity: &Identity, server: &Server, report: &mut Report) {
+    match &identity.metadata {
+        None => {
+            report.problem("identity", "nobody could call; set identity.metadata.enabled = true");
+        }
+        Some(metadata) if !metadata.allow_remote && !is_loopback(server) => report.problem(
+            "identity.metadata.enabled",
+            "would let anyone who reaches server.listen be any tenant; listen on the loopback, or \
+             set identity.metadata.allow_remote = true behind a mesh that sets x-tenant-id",
+        ),
+        Some(_) => {}
+    }
+}
+
+/// The times of a call at AWS, and of what is in doubt after it.
+pub(super) fn check_times(upstream: &Upstream, settle: &Settle, report: &mut Report) {
+    if upstream.connect_timeout >= upstream.attempt_timeout {
+        report.problem(
+            "upstream.connect_timeout_ms",
+            "is not less than upstream.attempt_timeout_ms, of which it is a part; lower it",
+        );
+    }
+    if settle.first_probe >= settle.retry_after {
+        report.problem(
+            "settle.first_probe_ms",
+            "is not less than settle.retry_after_ms, so a create could be sent again before it is looked for; lower it",
+        );
+    }
+    if settle.retry_after <= upstream.attempt_timeout {
+        report.problem(
+            "settle.retry_after_ms",
+            "is not more than upstream.attempt_timeout_ms, so the first attempt may still run and \
+             a second would make two; raise it",
+        );
+    }
+    if settle.retry_after >= settle.give_up_after {
+        report.problem(
+            "settle.retry_after_ms",
+            "is not less than settle.give_up_after_ms; lower this one or raise that",
+        );
+    }
+}
+
+fn is_loopback(server: &Server) -> bool {
+    server.listen.ip().to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    /// The problems of a file of these lines, each of which is then a line of the file.
+    fn problems(lines: &[&str]) -> String {
+        let text = format!(
+            "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n{}\n",
+            lines.join("\n")
+        );
+        match Config::parse(&text, "f", []) {
+            Ok(_) => String::new(),
+            Err(problems) => problems.to_string(),
+        }
+    }
+
+    #[test]
+    fn beyond_the_loopback_plain_text_and_metadata_need_a_word() {
+        let both = problems(&["server.listen = '0.0.0.0:50051'"]);
+        assert_eq!(
+            both,
+            "\
+f:2: identity.metadata.enabled: would let anyone who reaches server.listen be any tenant; \
+listen on the loopback, or set identity.metadata.allow_remote = true behind a mesh that sets \
+x-tenant-id
+f:3: server.listen: is beyond the loopback, where plain text would show stream keys to the \
+network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh that encrypts"
+        );
+        let allowed = ["server.plaintext = 'allow'", "identity.metadata.allow_remote = true"];
+        for listen in ["server.listen = '0.0.0.0:50051'", "server.listen = '[::]:50051'"] {
+            assert_eq!(problems(&[listen, allowed[0], allowed[1]]), "");
+            assert_eq!(problems(&[listen, allowed[0]]).lines().count(), 1);
+            assert_eq!(problems(&[listen, allowed[1]]).lines().count(), 1);
+        }
+        for listen in ["127.0.0.2:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(problems(&[&format!("server.listen = '{listen}'")]), "");
+        }
+        assert_eq!(problems(&["server.admin_listen = '0.0.0.0:9090'"]), "");
+    }
+
+    #[test]
+    fn tls_makes_a_listener_fit_for_the_network() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display();
+        let tls = format!("server.tls = {{ cert = '{path}', key = '{path}' }}");
+        let remote = "identity.metadata.allow_remote = true";
+        assert_eq!(problems(&["server.listen = '0.0.0.0:50051'", remote, &tls]), "");
+    }
+
+    #[test]
+    fn an_identity_is_needed() {
+        let text = "ledger.url = 'sqlite:l.db'\n[identity]\nmetadata = { enabled = false }";
+        assert_eq!(
+            Config::parse(text, "f", []).unwrap_err().to_string(),
+            "f:2: identity: nobody could call; set identity.metadata.enabled = true"
+        );
+    }
+
+    #[test]
+    fn the_listeners_have_a_port_each() {
+        let shared = "f:3: server.listen: takes the port of server.admin_listen; change one";
+        assert_eq!(problems(&["server.listen = '127.0.0.1:9090'"]), shared);
+        assert_eq!(
+            problems(&["server.listen = '127.0.0.1:7'", "server.admin_listen = '0.0.0.0:7'"]),
+            shared
+        );
+        for other in ["127.0.0.1:8", "127.0.0.2:7", "off"] {
+            let admin = format!("server.admin_listen = '{other}'");
+            assert_eq!(problems(&["server.listen = '127.0.0.1:7'", &admin]), "");
+        }
+        let any_port = ["server.listen = '127.0.0.1:0'", "server.admin_listen = '127.0.0.1:0'"];
+        assert_eq!(problems(&any_port), "");
+    }
+
+    #[test]
+    fn times_follow_one_another() {
+        for (lines, key) in [
+            (
+                ["server.default_deadline_ms = 9000", "server.max_deadline_ms = 8000"],
+                "f:3: server.default_deadline_ms: is more than server.max_deadline_ms",
+            ),
+            (
+                ["upstream.connect_timeout_ms = 4000", ""],
+                "f:3: upstream.connect_timeout_ms: is not less than upstream.attempt_timeout_ms",
+            ),
+            (
+                ["settle.retry_after_ms = 5000", "settle.first_probe_ms = 5000"],
+                "f:4: settle.first_probe_ms: is not less than settle.retry_after_ms",
+            ),
+            (
+                ["settle.retry_after_ms = 4000", ""],
+                "f:3: settle.retry_after_ms: is not more than upstream.attempt_timeout_ms",
+            ),
+            (
+                ["upstream.attempt_timeout_ms = 60000", ""],
+                "f: settle.retry_after_ms: is not more than upstream.attempt_timeout_ms",
+            ),
+            (
+                ["settle.retry_after_ms = 9000", "settle.give_up_after_ms = 9000"],
+                "f:3: settle.retry_after_ms: is not less than settle.give_up_after_ms",
+            ),
+        ] {
+            let problems = problems(&lines);
+            assert!(problems.starts_with(key) && problems.lines().count() == 1, "{problems}");
+        }
+    }
+}

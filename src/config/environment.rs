@@ -1,0 +1,152 @@
+//! Lays the environment over the file: `INGEST_GATEWAY__SERVER__LISTEN` is
+//! `server.listen`. A variable that names no key becomes an entry which no
+//! section takes, and is reported as such.
+
+use super::{
+    document::{Node, Table, Value},
+    problems::Origin,
+    report::{Report, dotted},
+};
+
+const PREFIX: &str = "INGEST_GATEWAY__";
+
+/// Overrides the document's values with those of the variables.
+pub(super) fn overlay(
+    document: &mut Table,
+    environment: impl IntoIterator<Item = (String, String)>,
+    report: &mut Report,
+) {
+    let mut variables: Vec<_> =
+        environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    // A whole section comes before the keys in it, which then refine it.
+    variables.sort();
+    for (name, text) in variables {
+        let path = name[PREFIX.len()..].to_ascii_lowercase();
+        let segments: Vec<&str> = path.split("__").collect();
+        let node = Node::from_variable(Origin::Variable(name.clone()), &text);
+        let set = set(document, &segments, node);
+        // What a broken file seems to lack may be there, unreadable.
+        if let Err((key, words)) = set
+            && report.is_toml()
+        {
+            report.problem_at(Origin::Variable(name), key, words);
+        }
+    }
+}
+
+/// A key, and why nothing can be set there.
+type Refusal = (String, String);
+
+fn set(document: &mut Table, segments: &[&str], node: Node) -> Result<(), Refusal> {
+    let Some((last, parents)) = segments.split_last() else { return Ok(()) };
+    let mut table = document;
+    let mut key = String::new();
+    for segment in parents {
+        let name = matching(table, &key, segment)?;
+        key = dotted(&key, &name);
+        let parent = table.entry(name).or_insert_with(|| Node::section(node.origin.clone()));
+        table = match &mut parent.value {
+            Value::Table(entries) => entries,
+            _ => return Err((key, "is not a section, so it has no keys".to_owned())),
+        };
+    }
+    let name = matching(table, &key, last)?;
+    table.insert(name, node);
+    Ok(())
+}
+
+/// The key that a variable's segment means. Variables are upper case and ids of
+/// tenants need not be, so the letters' case does not count.
+fn matching(table: &Table, parent: &str, segment: &str) -> Result<String, Refusal> {
+    let mut names = table.keys().filter(|name| name.eq_ignore_ascii_case(segment));
+    match (names.next(), names.next()) {
+        (Some(name), None) => Ok(name.clone()),
+        (Some(_), Some(_)) => Err((
+            dotted(parent, segment),
+            "matches several keys that differ in case only; change them in the file".to_owned(),
+        )),
+        // A slip in a tenant's id must not make a new tenant.
+        (None, _) if parent == "tenants" && segment != "default" => Err((
+            dotted(parent, segment),
+            "is no tenant of the file; list the tenant there, or correct the variable".to_owned(),
+        )),
+        (None, _) => Ok(segment.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Problems};
+
+    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::parse(text, "gateway.toml", environment)
+    }
+
+    const FILE: &str = "
+        ledger.url = 'sqlite:ledger.db'
+        identity.metadata.enabled = true
+        [tenants.Acme-1]
+        weight = 2
+    ";
+
+    #[test]
+    fn any_key_can_be_set_by_a_variable() {
+        let config = parse(
+            FILE,
+            &[
+                ("INGEST_GATEWAY__SERVER__LISTEN", "127.0.0.1:7000"),
+                ("INGEST_GATEWAY__SERVER__ADMIN_LISTEN", "off"),
+                ("INGEST_GATEWAY__UPSTREAM", "{ region = 'eu-west-1', calls_per_second = 4 }"),
+                ("INGEST_GATEWAY__UPSTREAM__CALLS_PER_SECOND", "2.5\n"),
+                ("INGEST_GATEWAY__UPSTREAM__ACCOUNT_ID", "123456789012"),
+                ("INGEST_GATEWAY__TENANTS__ACME-1__WEIGHT", "7"),
+                ("INGEST_GATEWAY__TENANTS__ACME-1__REQUEST_RATE__BURST", "9"),
+                ("INGEST_GATEWAY__TENANTS__ACME-1__ALLOWED_PROTOCOLS", r#"["RTMPS"]"#),
+                ("INGEST_GATEWAY__TENANTS__DEFAULT__MAX_QUEUED", "3"),
+                ("INGEST_GATEWAY_SERVICE_PORT", "not ours: one underscore"),
+                ("PATH", "/bin"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.server.listen, "127.0.0.1:7000".parse().unwrap());
+        assert_eq!(config.server.admin_listen, None);
+        assert_eq!(config.upstream.region.as_deref(), Some("eu-west-1"));
+        assert!((config.upstream.calls_per_second - 2.5).abs() < f64::EPSILON);
+        assert_eq!(config.upstream.account_id.as_deref(), Some("123456789012"));
+        let (id, acme) = config.tenants.named.iter().next().unwrap();
+        assert_eq!((id.as_str(), acme.weight), ("Acme-1", 7));
+        assert_eq!(acme.request_rate.burst.get(), 9);
+        assert_eq!(acme.allowed_protocols.len(), 1);
+        assert_eq!(acme.max_queued, 3, "inherited from the default that a variable made");
+    }
+
+    #[test]
+    fn problems_name_the_variable() {
+        let text = format!("{FILE}\n[tenants.twin]\n[tenants.TWIN]\n");
+        let problems = parse(
+            &text,
+            &[
+                ("INGEST_GATEWAY__SERVER__LISTN", "127.0.0.1:1"),
+                ("INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS", "soon"),
+                ("INGEST_GATEWAY__LEDGER__URL", "postgres://user:hunter2@host/db"),
+                ("INGEST_GATEWAY__LEDGER__URL__PORT", "1"),
+                ("INGEST_GATEWAY__TENANTS__ACNE__WEIGHT", "1"),
+                ("INGEST_GATEWAY__TENANTS__TWIN__WEIGHT", "1"),
+            ],
+        )
+        .unwrap_err()
+        .to_string();
+        assert_eq!(
+            problems,
+            "\
+INGEST_GATEWAY__LEDGER__URL: ledger.url: PostgreSQL is not supported by this version; give sqlite:///absolute/path or sqlite:relative/path
+INGEST_GATEWAY__LEDGER__URL__PORT: ledger.url: is not a section, so it has no keys
+INGEST_GATEWAY__SERVER__LISTN: server.listn: is not a known key; did you mean server.listen?
+INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS: settle.retry_after_ms: is text; give a whole number from 1000 to 3600000
+INGEST_GATEWAY__TENANTS__ACNE__WEIGHT: tenants.acne: is no tenant of the file; list the tenant there, or correct the variable
+INGEST_GATEWAY__TENANTS__TWIN__WEIGHT: tenants.twin: matches several keys that differ in case only; change them in the file"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! Section `[ledger]`: where the durable state lives.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::section::Section;
+
+const WAY_OUT: &str = "give sqlite:///absolute/path or sqlite:relative/path";
+
+/// The ledger's place, and how long it remembers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ledger {
+    /// Where it is. There is no default: the state must survive the process, and
+    /// only the operator knows a place that does.
+    pub url: LedgerUrl,
+    /// How long a `request_id` is remembered after its create has ended, and so how
+    /// long a retry is safe. Default 24 h.
+    pub request_id_retention: Duration,
+}
+
+/// A parsed `ledger.url`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerUrl {
+    /// An `SQLite` file. A relative path began at the configuration file's folder.
+    Sqlite(PathBuf),
+}
+
+impl Ledger {
+    pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Option<Self> {
+        let url = section.required("url", WAY_OUT, |text| ledger_url(text, folder));
+        let request_id_retention =
+            section.milliseconds("request_id_retention_ms", 86_400_000, 60_000..=2_592_000_000);
+        Some(Self { url: url?, request_id_retention })
+    }
+}
+
+/// The path is taken letter by letter: there are no escapes and no options.
+fn ledger_url(text: &str, folder: &Path) -> Result<LedgerUrl, String> {
+    let (scheme, rest) =
+        text.split_once(':').ok_or_else(|| format!("is not a ledger's URL; {WAY_OUT}"))?;
+    let path = match scheme {
+        "sqlite" => rest.strip_prefix("//").unwrap_or(rest),
+        "postgres" | "postgresql" => {
+            return Err(format!("PostgreSQL is not supported by this version; {WAY_OUT}"));
+        }
+        _ => return Err(format!("is not a ledger's URL; {WAY_OUT}")),
+    };
+    if rest.starts_with("//") && !path.starts_with('/') {
+        Err(format!("names a host before the path; {WAY_OUT}"))
+    } else if path.is_empty() || path.ends_with('/') {
+        Err(format!("names no file; {WAY_OUT}"))
+    } else if path.contains(['?', '#']) {
+        Err("has options after the path, and none are known; remove them".to_owned())
+    } else if path.starts_with(':') {
+        Err(format!("would not outlive the process; {WAY_OUT}"))
+    } else {
+        Ok(LedgerUrl::Sqlite(folder.join(path)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_absolute_or_begin_at_the_folder() {
+        for (text, path) in [
+            ("sqlite:///var/lib/ledger.db", "/var/lib/ledger.db"),
+            ("sqlite:/var/lib/ledger.db", "/var/lib/ledger.db"),
+            ("sqlite:data/ledger.db", "/etc/gateway/data/ledger.db"),
+        ] {
+            let url = ledger_url(text, Path::new("/etc/gateway"));
+            assert_eq!(url, Ok(LedgerUrl::Sqlite(PathBuf::from(path))));
+        }
+    }
+
+    #[test]
+    fn what_is_no_durable_file_is_refused_and_not_quoted() {
+        for (text, words) in [
+            ("hunter2", "is not a ledger's URL"),
+            ("mysql://user:hunter2@host/db", "is not a ledger's URL"),
+            ("postgres://user:hunter2@host/db", "PostgreSQL is not supported"),
+            ("postgresql://user:hunter2@host/db", "PostgreSQL is not supported"),
+            ("sqlite://hunter2/ledger.db", "names a host"),
+            ("sqlite:", "names no file"),
+            ("sqlite:///", "names no file"),
+            ("sqlite::memory:", "would not outlive"),
+            ("sqlite:///ledger.db?key=hunter2", "has options"),
+        ] {
+            let problem = ledger_url(text, Path::new("")).unwrap_err();
+            assert!(problem.starts_with(words) && !problem.contains("hunter2"), "{problem}");
+        }
+    }
+}

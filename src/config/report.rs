@@ -1,0 +1,135 @@
+//! What one reading of a configuration has found out: problems, and which keys
+//! there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    document::SyntaxError,
+    problems::{Origin, Problem, Problems},
+};
+
+/// What has been found out about a configuration so far.
+#[derive(Default)]
+pub(super) struct Report {
+    problems: Vec<Problem>,
+    broken_lines: BTreeSet<usize>,
+    /// Every key that was asked for, by its dotted name, and where it stands.
+    known: BTreeMap<String, Option<Origin>>,
+    /// The keys that nobody asked for.
+    unknown: Vec<(String, Origin)>,
+}
+
+impl Report {
+    /// A report that begins with what is no TOML.
+    pub(super) fn new(syntax_errors: Vec<SyntaxError>) -> Self {
+        let mut report = Self::default();
+        for (line, message) in syntax_errors {
+            report.problem_at(Origin::Line(line), String::new(), format!("is not TOML: {message}"));
+            report.broken_lines.insert(line);
+        }
+        report
+    }
+
+    /// Whether the whole file could be read.
+    pub(super) fn is_toml(&self) -> bool {
+        self.broken_lines.is_empty()
+    }
+
+    /// Records that a key is known, and where it stands if it is there.
+    pub(super) fn asked_for(&mut self, key: &str, origin: Option<Origin>) {
+        self.known.insert(key.to_owned(), origin);
+    }
+
+    /// Records that nobody knows a key.
+    pub(super) fn left_over(&mut self, key: String, origin: Origin) {
+        self.unknown.push((key, origin));
+    }
+
+    /// Records a problem where it stands. A line that is not TOML has been
+    /// reported already, and what was salvaged from it proves nothing.
+    pub(super) fn problem_at(&mut self, origin: Origin, key: String, words: String) {
+        if !matches!(&origin, Origin::Line(line) if self.broken_lines.contains(line)) {
+            self.problems.push(Problem { origin, key, words });
+        }
+    }
+
+    /// Records a problem with a key that need not be in the file: something is
+    /// missing, or does not go with another key. The nearest section is named
+    /// then. Silent if the file is no TOML: the key may be there, unreadable.
+    pub(super) fn problem(&mut self, key: &str, words: impl Into<String>) {
+        if self.is_toml() {
+            let itself_and_above = std::iter::successors(Some(key), |key| {
+                key.rsplit_once('.').map(|(section, _)| section)
+            });
+            let origin =
+                itself_and_above.filter_map(|key| self.known.get(key)).find_map(Option::clone);
+            self.problem_at(origin.unwrap_or(Origin::File), key.to_owned(), words.into());
+        }
+    }
+
+    /// The configuration if nothing is wrong with it, else every problem.
+    pub(super) fn finish<T>(mut self, file: &str, config: Option<T>) -> Result<T, Problems> {
+        for (key, origin) in std::mem::take(&mut self.unknown) {
+            let way_out = self.nearest(&key).map_or_else(
+                || "correct or remove it".to_owned(),
+                |nearest| format!("did you mean {nearest}?"),
+            );
+            self.problem_at(origin, key, format!("is not a known key; {way_out}"));
+        }
+        match config {
+            Some(config) if self.problems.is_empty() => Ok(config),
+            _ => Err(Problems::new(file, self.problems)),
+        }
+    }
+
+    /// The known key that an unknown one was meant to be: one of the same
+    /// section that is spelt alike, or the same key of another section.
+    fn nearest(&self, key: &str) -> Option<&str> {
+        let (section, name) = split(key);
+        let alike = self
+            .known
+            .keys()
+            .filter(|known| split(known).0 == section)
+            .map(|known| (distance(name, split(known).1), known))
+            .filter(|(distance, _)| *distance <= name.len().div_ceil(3))
+            .min();
+        let elsewhere = || self.known.keys().find(|known| split(known).1 == name);
+        alike.map(|(_, known)| known).or_else(elsewhere).map(String::as_str)
+    }
+
+    #[cfg(test)]
+    pub(super) fn known(&self) -> impl Iterator<Item = &str> {
+        self.known.keys().map(String::as_str)
+    }
+}
+
+/// The section and the name of a dotted key.
+fn split(key: &str) -> (&str, &str) {
+    key.rsplit_once('.').unwrap_or(("", key))
+}
+
+/// The number of single letters to insert, remove or replace between two words.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (index, letter) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
+        for (column, other) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+/// A key below another, as TOML writes it.
+pub(super) fn dotted(parent: &str, name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let name = if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
+    };
+    if parent.is_empty() { name } else { format!("{parent}.{name}") }
+}

@@ -1,0 +1,155 @@
+//! A small typed reader: a section hands out its keys as values within their
+//! limits. What is wrong goes to the report and reading goes on with the default, so
+//! that one run finds every problem.
+
+use std::{cell::RefCell, fmt::Display, ops::RangeInclusive, time::Duration};
+
+use super::{
+    document::{Node, Table},
+    problems::Origin,
+    report::{Report, dotted},
+};
+
+/// The keys of one table. When it goes, the keys that nobody took are reported.
+pub(super) struct Section<'r> {
+    report: &'r RefCell<Report>,
+    key: String,
+    entries: Table,
+}
+
+impl<'r> Section<'r> {
+    pub(super) fn root(entries: Table, report: &'r RefCell<Report>) -> Self {
+        Self { report, key: String::new(), entries }
+    }
+
+    /// Whether the key is there, good or bad.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// The names of all keys that nobody has taken yet.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.entries.keys().cloned().collect()
+    }
+
+    /// Reports that a key has to be added or changed.
+    pub(super) fn problem(&self, name: &str, words: impl Into<String>) {
+        self.report.borrow_mut().problem(&dotted(&self.key, name), words);
+    }
+
+    /// Takes a key and converts its value. `None` if it is absent or bad.
+    pub(super) fn take<T>(
+        &mut self,
+        name: &str,
+        convert: impl FnOnce(Node) -> Result<T, String>,
+    ) -> Option<T> {
+        let key = dotted(&self.key, name);
+        let node = self.entries.remove(name);
+        let origin = node.as_ref().map(|node| node.origin.clone());
+        self.report.borrow_mut().asked_for(&key, origin.clone());
+        convert(node?)
+            .map_err(|words| {
+                let origin = origin.unwrap_or(Origin::File);
+                self.report.borrow_mut().problem_at(origin, key, words);
+            })
+            .ok()
+    }
+
+    /// Takes a section; one that is absent has no keys.
+    pub(super) fn section(&mut self, name: &str) -> Self {
+        let entries = self.take(name, Node::table).unwrap_or_default();
+        Self { report: self.report, key: dotted(&self.key, name), entries }
+    }
+
+    /// Takes a key that has to be there.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &str,
+        way_out: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(name) {
+            self.problem(name, format!("is missing; {way_out}"));
+        }
+        self.text(name, parse)
+    }
+
+    /// Takes text, and makes of it what `parse` makes of it.
+    pub(super) fn text<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.take(name, |node| parse(&node.text()?))
+    }
+
+    /// Takes a list of texts.
+    pub(super) fn texts<T>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let items = self.take(name, Node::list)?;
+        let key = dotted(&self.key, name);
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let origin = item.origin.clone();
+            match item.text().and_then(|text| parse(&text)) {
+                Ok(value) => values.push(value),
+                Err(words) => {
+                    self.report.borrow_mut().problem_at(origin, format!("{key}[{index}]"), words);
+                }
+            }
+        }
+        Some(values)
+    }
+
+    /// Takes `true` or `false`.
+    pub(super) fn boolean(&mut self, name: &str, default: bool) -> bool {
+        self.take(name, Node::boolean).unwrap_or(default)
+    }
+
+    /// Takes a whole number.
+    pub(super) fn integer<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: Copy + Display + TryFrom<i64> + TryInto<i64>,
+    {
+        let limit = |limit: T| limit.try_into().unwrap_or(i64::MAX);
+        let range = limit(*range.start())..=limit(*range.end());
+        self.take(name, |node| node.integer(&range))
+            .and_then(|number| T::try_from(number).ok())
+            .unwrap_or(default)
+    }
+
+    /// Takes a number above zero and at most `most`.
+    pub(super) fn positive(&mut self, name: &str, default: f64, most: f64) -> f64 {
+        self.take(name, |node| node.positive(most)).unwrap_or(default)
+    }
+
+    /// Takes a whole number of milliseconds.
+    pub(super) fn milliseconds(
+        &mut self,
+        name: &str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        Duration::from_millis(self.integer(name, default, range))
+    }
+
+    /// Takes a key, if it is there, only to say why it must not be.
+    pub(super) fn refuse(&mut self, name: &str, words: impl Into<String>) {
+        if let Some(node) = self.entries.remove(name) {
+            let key = dotted(&self.key, name);
+            self.report.borrow_mut().problem_at(node.origin, key, words.into());
+        }
+    }
+}
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        let mut report = self.report.borrow_mut();
+        for (name, node) in std::mem::take(&mut self.entries) {
+            report.left_over(dotted(&self.key, &name), node.origin);
+        }
+    }
+}

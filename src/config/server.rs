@@ -1,0 +1,149 @@
+//! Section `[server]`: the listeners and what they admit.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use super::section::Section;
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 50051);
+const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
+const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+/// The gRPC listener, the admin listener, and their limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Where the gRPC API is served. Default 127.0.0.1:50051.
+    pub listen: SocketAddr,
+    /// Where `/metrics`, `/livez` and `/readyz` are served, never the gRPC API.
+    /// Default 127.0.0.1:9090; `None` for `admin_listen = "off"`.
+    pub admin_listen: Option<SocketAddr>,
+    /// `plaintext = "allow"`: plain text is served beyond the loopback. Default
+    /// `"loopback"`. Without effect where `tls` is there.
+    pub plaintext: bool,
+    /// TLS on `listen`. Absent: plain text.
+    pub tls: Option<Tls>,
+    /// Threads that serve, each with a runtime of its own. Default: one a core.
+    pub workers: usize,
+    /// Connections that are open at once. Default 1024.
+    pub max_connections: usize,
+    /// Calls that run at once, of all connections; more are answered UNAVAILABLE.
+    /// Default 1024.
+    pub max_concurrent_requests: usize,
+    /// Calls that run at once on one connection (HTTP/2 streams). Default 128.
+    pub max_concurrent_streams: u32,
+    /// Bytes of one request message. Default 65536: the largest valid request,
+    /// with 50 tags, has some 20 KiB.
+    pub max_message_bytes: usize,
+    /// Bytes of the metadata of one request (HTTP/2 header list). Default 16384.
+    pub max_metadata_bytes: u32,
+    /// From accept to the end of the TLS and HTTP/2 handshakes. Default 5 s.
+    pub handshake_timeout: Duration,
+    /// The age at which a connection is closed gracefully, so that load spreads
+    /// over replicas. `max_connection_age_ms = 0`, the default, is never: `None`.
+    pub max_connection_age: Option<Duration>,
+    /// The deadline of a call whose caller sends no `grpc-timeout`. Default 30 s.
+    pub default_deadline: Duration,
+    /// The longest deadline; a caller's longer one is cut to it. Default 120 s.
+    pub max_deadline: Duration,
+    /// How long calls may run on after the signal to stop. Default 20 s.
+    pub drain_timeout: Duration,
+    /// Whether gRPC reflection is served, for grpcurl. Default true.
+    pub reflection: bool,
+}
+
+/// PEM files, with paths below the configuration file's folder unless absolute.
+/// They were readable when the configuration was read; what they hold is not
+/// checked here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The server's certificate chain.
+    pub cert: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+    /// The authorities of client certificates. Present: clients must show one.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl Server {
+    pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Self {
+        let tls = section.has("tls").then(|| Tls::read(section.section("tls"), folder));
+        let max_connection_age = section.milliseconds("max_connection_age_ms", 0, 0..=86_400_000);
+        Self {
+            listen: section.text("listen", address).unwrap_or(DEFAULT_LISTEN),
+            admin_listen: section
+                .text("admin_listen", address_or_off)
+                .unwrap_or(Some(DEFAULT_ADMIN_LISTEN)),
+            plaintext: section.text("plaintext", plaintext).unwrap_or(false),
+            tls: tls.flatten(),
+            workers: section.integer("workers", cores(), 1..=1024),
+            max_connections: section.integer("max_connections", 1024, 1..=1_000_000),
+            max_concurrent_requests: section.integer(
+                "max_concurrent_requests",
+                1024,
+                1..=1_000_000,
+            ),
+            max_concurrent_streams: section.integer("max_concurrent_streams", 128, 1..=65_536),
+            max_message_bytes: section.integer("max_message_bytes", 65_536, 1024..=4_194_304),
+            max_metadata_bytes: section.integer("max_metadata_bytes", 16_384, 1024..=1_048_576),
+            handshake_timeout: section.milliseconds("handshake_timeout_ms", 5000, 100..=60_000),
+            max_connection_age: (!max_connection_age.is_zero()).then_some(max_connection_age),
+            default_deadline: section.milliseconds("default_deadline_ms", 30_000, 100..=600_000),
+            max_deadline: section.milliseconds("max_deadline_ms", 120_000, 100..=600_000),
+            drain_timeout: section.milliseconds("drain_timeout_ms", 20_000, 0..=600_000),
+            reflection: section.boolean("reflection", true),
+        }
+    }
+}
+
+impl Tls {
+    fn read(mut section: Section<'_>, folder: &Path) -> Option<Self> {
+        let file = |path: &str| readable(folder.join(path));
+        let cert = section.required("cert", "give the path of a PEM certificate chain", file);
+        let key = section.required("key", "give the path of a PEM private key", file);
+        let client_ca = section.text("client_ca", file);
+        Some(Self { cert: cert?, key: key?, client_ca })
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "is not an address; give IP:PORT, as in 127.0.0.1:50051".to_owned())
+}
+
+fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse()
+        .map(Some)
+        .map_err(|_| "is not an address; give IP:PORT, as in 127.0.0.1:9090, or off".to_owned())
+}
+
+fn plaintext(text: &str) -> Result<bool, String> {
+    match text {
+        "allow" => Ok(true),
+        "loopback" => Ok(false),
+        _ => Err("is not known; give allow or loopback".to_owned()),
+    }
+}
+
+fn readable(path: PathBuf) -> Result<PathBuf, String> {
+    let hint = "a relative path begins at the configuration file's folder";
+    // Only a file is opened: to open a pipe would be to wait for its writer.
+    match fs::metadata(&path) {
+        Ok(metadata) if !metadata.is_file() => Err(format!("is not a file; {hint}")),
+        Ok(_) => match fs::File::open(&path) {
+            Ok(_) => Ok(path),
+            Err(error) => Err(format!("cannot be read ({}); {hint}", error.kind())),
+        },
+        Err(error) => Err(format!("cannot be read ({}); {hint}", error.kind())),
+    }
+}

@@ -1,0 +1,98 @@
+//! Section `[upstream]`: Amazon IVS Real-Time, or what stands in for it.
+
+use std::time::Duration;
+
+use super::section::Section;
+
+/// How AWS is reached, and how much of its budget is used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    /// The AWS region. Absent: the AWS conventions decide (environment, profile).
+    pub region: Option<String>,
+    /// An `http` or `https` URL in place of AWS's own. Absent: the AWS conventions
+    /// decide. It never holds credentials.
+    pub endpoint_url: Option<String>,
+    /// Calls a second of each AWS operation; above 0, at most 1000. Default 5, which
+    /// is AWS's own limit for an account and region, and not adjustable there.
+    pub calls_per_second: f64,
+    /// From the start of a call to the end of its answer. Default 4 s.
+    pub attempt_timeout: Duration,
+    /// For the connection alone, within the attempt. Default 1 s.
+    pub connect_timeout: Duration,
+    /// How long the owner of a stage is believed before the stage is read again.
+    /// Default 60 s; zero is not at all.
+    pub stage_cache: Duration,
+    /// The AWS account's 12 digits: stages of other accounts are refused without a
+    /// call. Absent: AWS refuses them.
+    pub account_id: Option<String>,
+}
+
+impl Upstream {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        Self {
+            region: section.text("region", region),
+            endpoint_url: section.text("endpoint_url", endpoint_url),
+            calls_per_second: section.positive("calls_per_second", 5.0, 1000.0),
+            attempt_timeout: section.milliseconds("attempt_timeout_ms", 4000, 100..=60_000),
+            connect_timeout: section.milliseconds("connect_timeout_ms", 1000, 50..=60_000),
+            stage_cache: section.milliseconds("stage_cache_ms", 60_000, 0..=86_400_000),
+            account_id: section.text("account_id", account_id),
+        }
+    }
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=63).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a region; give one as us-east-1, or remove the key".to_owned())
+    }
+}
+
+fn endpoint_url(text: &str) -> Result<String, String> {
+    let way_out = "give a URL as http://127.0.0.1:4566, or remove the key";
+    let url: http::Uri = text.parse().map_err(|_| format!("is not a URL; {way_out}"))?;
+    let authority = url.authority().map_or("", http::uri::Authority::as_str);
+    if !matches!(url.scheme_str(), Some("http" | "https")) {
+        Err(format!("is neither http nor https; {way_out}"))
+    } else if authority.contains('@') {
+        Err("holds credentials; remove them, since calls are signed with those of AWS".to_owned())
+    } else if url.host().is_none_or(str::is_empty) || url.query().is_some() || text.contains('#') {
+        Err(format!("is more or less than scheme, host, port and path; {way_out}"))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn account_id(text: &str) -> Result<String, String> {
+    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not an AWS account; give its 12 digits".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_plain_url() {
+        for good in ["http://127.0.0.1:4566", "https://ivs.example/base", "http://[::1]:1"] {
+            assert_eq!(endpoint_url(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "localhost:4566", "ftp://a", "http://", "http://a?b=c", "http://a/#b"] {
+            assert!(endpoint_url(bad).is_err(), "{bad}");
+        }
+        let problem = endpoint_url("http://user:hunter2@host").unwrap_err();
+        assert!(problem.starts_with("holds credentials") && !problem.contains("hunter2"));
+    }
+
+    #[test]
+    fn regions_and_accounts_have_their_letters() {
+        assert!(region("ap-southeast-2").is_ok() && account_id("012345678901").is_ok());
+        assert!(region("US East").is_err() && region("").is_err());
+        assert!(account_id("1234").is_err() && account_id("12345678901x").is_err());
+    }
+}
