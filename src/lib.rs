@@ -1,2 +1,3 @@
 pub mod proto;
+pub mod server;
 pub mod tenant;
