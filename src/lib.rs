@@ -1,4 +1,5 @@
 /// The configuration: one TOML file, with the environment laid over it.
 pub mod config;
 pub mod proto;
+pub mod server;
 pub mod tenant;

@@ -1,0 +1,187 @@
+//! A worker: a thread, a current-thread runtime, a service, and its connections.
+//!
+//! A request that stays on one thread costs about a quarter less than on the
+//! multi-thread runtime, and its AWS connections and timers are not shared.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::connection::{self, HttpService, Terms};
+
+/// What the service of a worker is built with.
+#[derive(Debug, Clone)]
+pub struct WorkerContext {
+    /// From 0; its thread is named `worker-INDEX`.
+    pub index: usize,
+    /// Work that outlives its request (a mutation whose caller left). The worker ends
+    /// only when these are done, or the drain's time is over.
+    pub tasks: TaskTracker,
+    /// Fires when this worker begins to drain, so that an endless answer (a health
+    /// watch) can end and not hold its connection to the last moment.
+    pub draining: CancellationToken,
+}
+
+/// What was still unfinished when the drain's time was over, and so was dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections with a request in flight, or a peer that does not answer.
+    pub connections_cut: usize,
+    /// Tasks of [`WorkerContext::tasks`].
+    pub tasks_cut: usize,
+}
+
+impl std::ops::Add for Drained {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            connections_cut: self.connections_cut + other.connections_cut,
+            tasks_cut: self.tasks_cut + other.tasks_cut,
+        }
+    }
+}
+
+/// The accept loop's end of a worker.
+pub(super) struct Worker {
+    index: usize,
+    connections: mpsc::UnboundedSender<Handover>,
+    open: Arc<AtomicUsize>,
+    ready: oneshot::Receiver<io::Result<()>>,
+    drained: oneshot::Receiver<Drained>,
+}
+
+struct Handover {
+    stream: TcpStream,
+    addr: SocketAddr,
+    place: Place,
+}
+
+/// A connection's share of its worker's count, from hand-over to its end, however
+/// it ends.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// Starts the thread, which builds its service with `factory`.
+    pub(super) fn start<F, Fut, S>(
+        index: usize,
+        terms: Arc<Terms>,
+        factory: Arc<F>,
+    ) -> io::Result<Self>
+    where
+        F: Fn(WorkerContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = S>,
+        S: HttpService,
+    {
+        // Unbounded, but each entry holds a place, and those are bounded.
+        let (connections, handovers) = mpsc::unbounded_channel();
+        let (ready_tx, ready) = oneshot::channel();
+        let (drained_tx, drained) = oneshot::channel();
+        thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = ready_tx.send(Err(error));
+                    return;
+                }
+            };
+            let drained = runtime.block_on(async {
+                let context = WorkerContext {
+                    index,
+                    tasks: TaskTracker::new(),
+                    draining: CancellationToken::new(),
+                };
+                let service = factory(context.clone()).await;
+                let _ = ready_tx.send(Ok(()));
+                run(handovers, terms, service, context).await
+            });
+            // Drops what was cut, without waiting for blocking calls (a DNS look-up).
+            runtime.shutdown_background();
+            let _ = drained_tx.send(drained);
+        })?;
+        Ok(Self { index, connections, open: Arc::default(), ready, drained })
+    }
+
+    /// Waits until the service is built.
+    pub(super) async fn ready(&mut self) -> io::Result<()> {
+        (&mut self.ready).await.unwrap_or_else(|_| Err(self.died()))
+    }
+
+    /// The connections handed to this worker that have not ended.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hand_over(&self, stream: TcpStream, addr: SocketAddr) -> io::Result<()> {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(&self.open));
+        self.connections.send(Handover { stream, addr, place }).map_err(|_| self.died())
+    }
+
+    /// Tells the worker to drain; the future waits for its end.
+    pub(super) fn drain(self) -> impl Future<Output = io::Result<Drained>> {
+        let died = self.died();
+        let Self { connections, drained, .. } = self;
+        drop(connections);
+        async move { drained.await.map_err(|_| died) }
+    }
+
+    fn died(&self) -> io::Error {
+        io::Error::other(format!("worker-{} ended by a panic", self.index))
+    }
+}
+
+/// Serves what is handed over, until the other end of the channel is gone; then drains.
+async fn run<S: HttpService>(
+    mut handovers: mpsc::UnboundedReceiver<Handover>,
+    terms: Arc<Terms>,
+    service: S,
+    context: WorkerContext,
+) -> Drained {
+    let WorkerContext { tasks, draining, .. } = context;
+    let drain_timeout: Duration = terms.limits.drain_timeout;
+    let connections = TaskTracker::new();
+    while let Some(Handover { stream, addr, place }) = handovers.recv().await {
+        let (terms, service, draining) = (Arc::clone(&terms), service.clone(), draining.clone());
+        connections.spawn(async move {
+            let _place = place;
+            let served = match tokio::net::TcpStream::from_std(stream) {
+                Ok(stream) => connection::serve(stream, addr, &terms, service, &draining).await,
+                Err(error) => Err(error.into()),
+            };
+            // Any peer can cause these at will, so they are no warnings.
+            if let Err(error) = served {
+                tracing::debug!(peer = %addr, %error, "connection failed");
+            }
+        });
+    }
+
+    let deadline = Instant::now() + drain_timeout;
+    draining.cancel();
+    connections.close();
+    // After the connections: until they are done, requests may still start tasks.
+    let _ = timeout_at(deadline, connections.wait()).await;
+    tasks.close();
+    let _ = timeout_at(deadline, tasks.wait()).await;
+    Drained { connections_cut: connections.len(), tasks_cut: tasks.len() }
+}
