@@ -1,0 +1,297 @@
+//! `CreateIngestConfiguration`, parsed.
+
+use std::collections::BTreeMap;
+
+use super::{
+    arn::StageArn,
+    attributes::Attributes,
+    caller_tags::CallerTags,
+    fingerprint::{Encoding, Fingerprint},
+    protocol::IngestProtocol,
+    text::{ConfigurationName, RequestId, UserId, unless_empty},
+    violations::{Found, Violations, reason},
+};
+use crate::proto::v1::CreateIngestConfigurationRequest;
+
+/// A create, with nothing wrong in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateIngestConfiguration {
+    /// To tell configurations apart; may be empty and need not be unique.
+    pub name: ConfigurationName,
+    /// The stage to publish to, if any.
+    pub stage_arn: Option<StageArn>,
+    /// The caller's name for the participant; may be empty.
+    pub user_id: UserId,
+    /// What to attach to the participant.
+    pub attributes: Attributes,
+    /// The protocol that the encoder speaks.
+    pub ingest_protocol: IngestProtocol,
+    /// Whether the stage accepts ingest without TLS; true for RTMP.
+    pub insecure_ingest: bool,
+    /// Whether a second encoder may publish as a hot spare.
+    pub redundant_ingest: bool,
+    /// The caller's own tags.
+    pub tags: CallerTags,
+    /// What makes the call safe to repeat, if the caller wants it to be.
+    pub request_id: Option<RequestId>,
+    /// Whether to check everything and create nothing.
+    pub validate_only: bool,
+}
+
+impl CreateIngestConfiguration {
+    /// Parses the message of a tenant for which the operator sets `extra_tags`. Strings
+    /// are moved out of it, not copied.
+    ///
+    /// # Errors
+    /// All that is wrong with the message.
+    pub fn parse(
+        message: CreateIngestConfigurationRequest,
+        extra_tags: &BTreeMap<String, String>,
+    ) -> Result<Self, Violations> {
+        let mut found = Found::default();
+        let name = found.value("name", ConfigurationName::parse(message.name));
+        let stage_arn = found.value("stage_arn", unless_empty(message.stage_arn, StageArn::parse));
+        let user_id = found.value("user_id", UserId::parse(message.user_id));
+        let attributes = found.value("attributes", Attributes::parse(message.attributes));
+        let ingest_protocol =
+            found.value("ingest_protocol", IngestProtocol::parse(message.ingest_protocol));
+        if ingest_protocol == Some(IngestProtocol::Rtmp) && !message.insecure_ingest {
+            let description = "must be true when ingest_protocol is INGEST_PROTOCOL_RTMP: set it, \
+                               or choose INGEST_PROTOCOL_RTMPS";
+            found.add("insecure_ingest", reason::CONFLICT, description);
+        }
+        let tags = CallerTags::parse_into(message.tags, extra_tags, &mut found);
+        let request_id =
+            found.value("request_id", unless_empty(message.request_id, RequestId::parse));
+
+        match (name, stage_arn, user_id, attributes, ingest_protocol, request_id) {
+            (
+                Some(name),
+                Some(stage_arn),
+                Some(user_id),
+                Some(attributes),
+                Some(ingest_protocol),
+                Some(request_id),
+            ) if found.is_empty() => Ok(Self {
+                name,
+                stage_arn,
+                user_id,
+                attributes,
+                ingest_protocol,
+                insecure_ingest: message.insecure_ingest,
+                redundant_ingest: message.redundant_ingest,
+                tags,
+                request_id,
+                validate_only: message.validate_only,
+            }),
+            _ => Err(found.into_violations()),
+        }
+    }
+
+    /// What is asked for: everything but `request_id` and `validate_only`. Numbers are
+    /// those of the message's fields.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        // Taken apart, so that a new field is not forgotten here.
+        let Self {
+            name,
+            stage_arn,
+            user_id,
+            attributes,
+            ingest_protocol,
+            insecure_ingest,
+            redundant_ingest,
+            tags,
+            request_id: _,
+            validate_only: _,
+        } = self;
+        let mut encoding = Encoding::begin();
+        encoding
+            .text(1, name.as_str())
+            .text(2, stage_arn.as_ref().map_or("", StageArn::as_str))
+            .text(3, user_id.as_str())
+            .map(4, attributes.as_map())
+            .text(5, ingest_protocol.as_str())
+            .flag(6, *insecure_ingest)
+            .flag(7, *redundant_ingest)
+            .map(8, tags.as_map());
+        encoding.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::proto::v1;
+
+    /// One of few values, so that two requests often agree in a field; never one that
+    /// is refused.
+    fn good_message() -> impl Strategy<Value = CreateIngestConfigurationRequest> {
+        let few = |values: &'static [&'static str]| {
+            prop::sample::select(values).prop_map(ToOwned::to_owned)
+        };
+        let map = || prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..3);
+        let stages = &["", "arn:aws:ivs:us-east-1:1:stage/a", "arn:aws:ivs:us-east-1:1:stage/b"];
+        (
+            (few(&["", "a", "ab"]), few(stages), few(&["", "a", "b"]), map()),
+            (prop::sample::select(&[(1, true), (2, true), (2, false)][..]), any::<bool>(), map()),
+            (few(&["", "r1", "r2"]), any::<bool>()),
+        )
+            .prop_map(
+                |((name, stage_arn, user_id, attributes), what, (request_id, dry))| {
+                    let ((ingest_protocol, insecure_ingest), redundant_ingest, tags) = what;
+                    CreateIngestConfigurationRequest {
+                        name,
+                        stage_arn,
+                        user_id,
+                        attributes,
+                        ingest_protocol,
+                        insecure_ingest,
+                        redundant_ingest,
+                        tags,
+                        request_id,
+                        validate_only: dry,
+                    }
+                },
+            )
+    }
+
+    fn any_message() -> impl Strategy<Value = CreateIngestConfigurationRequest> {
+        let text = || prop_oneof![any::<String>(), "[a-z:/ é]{0,300}"];
+        let map = || prop::collection::btree_map(text(), text(), 0..8);
+        let numbers = prop_oneof![0..4, any::<i32>()];
+        (
+            (text(), text(), text(), map()),
+            (numbers, any::<bool>(), any::<bool>(), map()),
+            (text(), any::<bool>()),
+        )
+            .prop_map(
+                |((name, stage_arn, user_id, attributes), what, (request_id, dry))| {
+                    let (ingest_protocol, insecure_ingest, redundant_ingest, tags) = what;
+                    CreateIngestConfigurationRequest {
+                        name,
+                        stage_arn,
+                        user_id,
+                        attributes,
+                        ingest_protocol,
+                        insecure_ingest,
+                        redundant_ingest,
+                        tags,
+                        request_id,
+                        validate_only: dry,
+                    }
+                },
+            )
+    }
+
+    fn parse(message: CreateIngestConfigurationRequest) -> CreateIngestConfiguration {
+        CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_makes_it_panic_or_tell_too_much(
+            message in any_message(),
+            extra in prop::collection::btree_map("[a-c]", "[a-c]", 0..50),
+        ) {
+            if let Err(violations) = CreateIngestConfiguration::parse(message, &extra) {
+                let told = violations.as_slice();
+                let bytes = |v: &super::super::Violation| v.field.len() + v.description.len();
+                prop_assert!((1..=21).contains(&told.len()));
+                prop_assert!(told.iter().map(bytes).sum::<usize>() < 3 * 1024);
+            }
+        }
+
+        #[test]
+        fn fingerprints_are_equal_just_if_what_is_asked_for_is(
+            left in good_message(),
+            right in good_message(),
+        ) {
+            let asked = |message: &CreateIngestConfigurationRequest| {
+                let message = message.clone();
+                CreateIngestConfigurationRequest {
+                    request_id: String::new(),
+                    validate_only: false,
+                    ..message
+                }
+            };
+            let same = asked(&left) == asked(&right);
+            prop_assert_eq!(parse(left).fingerprint() == parse(right).fingerprint(), same);
+        }
+
+        #[test]
+        fn a_change_of_any_one_field_shows(message in good_message()) {
+            let changes: [fn(&mut CreateIngestConfigurationRequest); 8] = [
+                |m| m.name.push('x'),
+                |m| m.stage_arn = "arn:aws:ivs:us-east-1:1:stage/x".into(),
+                |m| m.user_id.push('x'),
+                |m| drop(m.attributes.insert("x".into(), String::new())),
+                |m| m.ingest_protocol = 3 - m.ingest_protocol,
+                |m| m.insecure_ingest = !m.insecure_ingest,
+                |m| m.redundant_ingest = !m.redundant_ingest,
+                |m| drop(m.tags.insert("x".into(), String::new())),
+            ];
+            let before = parse(message.clone()).fingerprint();
+            for (index, change) in changes.iter().enumerate() {
+                let mut changed = message.clone();
+                change(&mut changed);
+                if let Ok(changed) = CreateIngestConfiguration::parse(changed, &BTreeMap::new()) {
+                    prop_assert_ne!(changed.fingerprint(), before, "change {}", index);
+                }
+            }
+            let mut same = message;
+            same.request_id.push('x');
+            same.validate_only = !same.validate_only;
+            prop_assert_eq!(parse(same).fingerprint(), before);
+        }
+    }
+
+    #[test]
+    fn the_encoding_stays_as_it_is() {
+        let create = parse(CreateIngestConfigurationRequest {
+            name: "studio".into(),
+            stage_arn: "arn:aws:ivs:us-east-1:123456789012:stage/AbCdEfGh".into(),
+            user_id: "camera".into(),
+            attributes: BTreeMap::from([("room".into(), "1".into())]),
+            ingest_protocol: v1::IngestProtocol::Rtmps.into(),
+            insecure_ingest: false,
+            redundant_ingest: true,
+            tags: BTreeMap::from([("show".into(), "news".into())]),
+            request_id: "r".into(),
+            validate_only: false,
+        });
+        // Rows and tags hold fingerprints of this encoding: a change needs a new version.
+        assert_eq!(create.fingerprint().to_string(), "f2e4f3ff65a682f9466ee1332d09d594");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_in_the_order_of_the_fields() {
+        let message = CreateIngestConfigurationRequest {
+            name: "a b".into(),
+            stage_arn: "x".into(),
+            user_id: "u".repeat(129),
+            attributes: BTreeMap::from([(String::new(), "v".repeat(1025))]),
+            ingest_protocol: v1::IngestProtocol::Rtmp.into(),
+            tags: BTreeMap::from([("AWS:x".into(), String::new())]),
+            request_id: "#".into(),
+            ..Default::default()
+        };
+        let violations = CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap_err();
+        let told: Vec<_> =
+            violations.as_slice().iter().map(|v| (v.field.as_str(), v.reason)).collect();
+        assert_eq!(
+            told,
+            [
+                ("name", reason::INVALID_CHARACTERS),
+                ("stage_arn", reason::INVALID_FORMAT),
+                ("user_id", reason::TOO_LONG),
+                ("attributes", reason::TOO_LARGE),
+                ("insecure_ingest", reason::CONFLICT),
+                (r#"tags["AWS:x"]"#, reason::RESERVED_PREFIX),
+                ("request_id", reason::INVALID_CHARACTERS),
+            ]
+        );
+    }
+}

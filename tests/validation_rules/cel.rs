@@ -1,0 +1,116 @@
+//! The CEL rules, with values for each.
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
+
+use crate::values::{field_mask, map};
+
+/// The values for a CEL expression, and whether each keeps to it. The expression is
+/// written out, so that a change of it is met here.
+pub(crate) struct Cel {
+    pub(crate) id: &'static str,
+    pub(crate) expression: &'static str,
+    pub(crate) cases: Cases,
+}
+
+pub(crate) enum Cases {
+    /// Keys of the map.
+    Keys(&'static [(&'static str, bool)]),
+    /// Values of the field.
+    Field(fn(&FieldDescriptor) -> Vec<(Value, bool)>),
+    /// Whole messages; a broken one is told as of the field.
+    Message(&'static str, fn(&DynamicMessage) -> Vec<(DynamicMessage, bool)>),
+}
+
+pub(crate) const CEL: [Cel; 5] = [
+    Cel {
+        id: "insecure_ingest.rtmp",
+        expression: "this.ingest_protocol != 1 || this.insecure_ingest",
+        cases: Cases::Message("insecure_ingest", |good| {
+            [(1, false, false), (1, true, true), (2, false, true), (2, true, true)]
+                .map(|(protocol, insecure, keeps)| {
+                    let mut message = good.clone();
+                    message.set_field_by_name("ingest_protocol", Value::EnumNumber(protocol));
+                    message.set_field_by_name("insecure_ingest", Value::Bool(insecure));
+                    (message, keeps)
+                })
+                .into()
+        }),
+    },
+    Cel {
+        id: "attributes.max_total_bytes",
+        expression: "size(bytes(this.map(key, key + this[key]).join(''))) <= 1024",
+        cases: Cases::Field(|_| {
+            vec![
+                (map([]), true),
+                (map([("k".into(), "v".repeat(1022))]), true),
+                (map([("k".into(), "v".repeat(1023))]), true),
+                (map([("k".into(), "v".repeat(1024))]), false),
+                (map([("k".repeat(1025), String::new())]), false),
+                (map([("é".repeat(256), "é".repeat(256))]), true),
+                (map([("é".repeat(256), "é".repeat(257))]), false),
+                (
+                    map([
+                        ("a".into(), "\u{1F980}".repeat(127)),
+                        ("bcd".into(), "\u{1F980}".repeat(128)),
+                    ]),
+                    true,
+                ),
+                (
+                    map([
+                        ("a".into(), "\u{1F980}".repeat(127)),
+                        ("bcde".into(), "\u{1F980}".repeat(128)),
+                    ]),
+                    false,
+                ),
+            ]
+        }),
+    },
+    Cel {
+        id: "tags.reserved_prefix",
+        expression: "!this.matches('^(?i)(aws|ingest-gateway):')",
+        cases: Cases::Keys(&[
+            ("aws:", false),
+            ("aws:x", false),
+            ("AWS:x", false),
+            ("aWs:x", false),
+            // Ignoring case, the long s is an s to RE2.
+            ("awſ:x", false),
+            ("ingest-gateway:tenant", false),
+            ("INGEST-gateway:", false),
+            ("ingeſt-gateway:x", false),
+            ("aws", true),
+            ("aws-x:y", true),
+            ("xaws:y", true),
+            (" aws:y", true),
+            ("ingest-gateway", true),
+            ("ingest_gateway:x", true),
+            ("ınġest-gateway:x", true),
+        ]),
+    },
+    Cel {
+        id: "update_mask.not_empty",
+        expression: "size(this.paths) > 0",
+        cases: Cases::Field(|field| {
+            vec![(field_mask(field, &[]), false), (field_mask(field, &["stage_arn"]), true)]
+        }),
+    },
+    Cel {
+        id: "update_mask.known_paths",
+        expression: "this.paths.all(path, path in ['stage_arn', 'redundant_ingest'])",
+        cases: Cases::Field(|field| {
+            [
+                (&["stage_arn"][..], true),
+                (&["redundant_ingest"], true),
+                (&["redundant_ingest", "stage_arn", "stage_arn"], true),
+                (&["arn"], false),
+                (&["*"], false),
+                (&[""], false),
+                (&["stage_arn.x"], false),
+                (&["stageArn"], false),
+                (&["stage_arn", "name"], false),
+            ]
+            .map(|(paths, keeps)| (field_mask(field, paths), keeps))
+            .into()
+        }),
+    },
+];

@@ -1,0 +1,186 @@
+//! The patterns of texts, with texts for each, and the bounds of their lengths.
+
+use std::collections::BTreeSet;
+
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::TestRunner,
+};
+use prost_reflect::Value;
+
+use crate::values::{CONFIGURATION, STAGE};
+
+/// A pattern with texts that fit it and texts that do not.
+pub(crate) struct Pattern {
+    pub(crate) source: &'static str,
+    fits: &'static [&'static str],
+    breaks: &'static [&'static str],
+    /// Makes a fitting text of so many characters.
+    of_length: fn(usize) -> String,
+    /// Where the pattern is about single characters: those of ASCII beside letters and
+    /// digits that it allows.
+    punctuation: Option<&'static str>,
+}
+
+pub(crate) const PATTERNS: [Pattern; 5] = [
+    Pattern {
+        source: "^[a-zA-Z0-9_-]*$",
+        fits: &["", "a", "Z9_-"],
+        breaks: &["é", "a\u{301}", "\u{1F980}", "ok\n", "\nok", "²", "Ⅷ"],
+        of_length: |length| "x".repeat(length),
+        punctuation: Some("_-"),
+    },
+    Pattern {
+        source: "^[a-zA-Z0-9_.:/=+@-]*$",
+        fits: &["", "a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"],
+        breaks: &["é", "\u{1F980}", "ok\n", "\u{A0}", "²"],
+        of_length: |length| "x".repeat(length),
+        punctuation: Some("_.:/=+@-"),
+    },
+    Pattern {
+        source: r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$",
+        // Lu Ll Lt Lm Lo, Nd Nl No, Zs Zl Zp; then Mn Mc Me, S*, P*, C*.
+        fits: &["É", "é", "ǅ", "ʰ", "あ", "𠮷", "٣", "Ⅷ", "½", "\u{A0}", "\u{2028}", "\u{2029}"],
+        breaks: &[
+            "a\u{301}",
+            "\u{903}",
+            "\u{20DD}",
+            "\u{1F980}",
+            "ⓐ",
+            "€",
+            "—",
+            "‿",
+            "«",
+            "\u{200D}",
+            "\u{FEFF}",
+            "\u{E000}",
+            "\u{378}",
+            "ok\n",
+            "\u{85}",
+        ],
+        of_length: |length| "あ".repeat(length),
+        punctuation: Some(" _.:/=+-@"),
+    },
+    Pattern {
+        source: "^$|^arn:aws:ivs:[a-z0-9-]+:[0-9]+:stage/[a-zA-Z0-9-]+$",
+        fits: &["", STAGE, "arn:aws:ivs:-:0:stage/-"],
+        breaks: &[
+            CONFIGURATION,
+            " ",
+            "x",
+            "arn:aws:ivs:us-east-1:1:stage/",
+            "arn:aws:ivs:us-east-1:1:stage",
+            "arn:aws:ivs::1:stage/x",
+            "arn:aws:ivs:us-east-1::stage/x",
+            "arn:aws:ivs:US-EAST-1:1:stage/x",
+            "arn:aws:ivs:us-east-1:1a:stage/x",
+            "arn:aws:ivs:us-east-1:1:stage/x_y",
+            "arn:aws:ivs:us-east-1:1:stage/x/y",
+            "arn:aws:ivs:us-east-1:1:stage/é",
+            "arn:aws:ivs:us-east-1:٣:stage/x",
+            "arn:aws:ivs:us-east-1:1:stage/x\n",
+            "\narn:aws:ivs:us-east-1:1:stage/x",
+            "arn:aws:ivs:us-east-1:1:2:stage/x",
+            "arn:aws-cn:ivs:us-east-1:1:stage/x",
+            "ARN:aws:ivs:us-east-1:1:stage/x",
+            "arn:aws:ivs:us-east-1:1:stages/x",
+        ],
+        of_length: |length| padded("arn:aws:ivs:us-east-1:123456789012:stage/", length),
+        punctuation: None,
+    },
+    Pattern {
+        source: "^arn:aws:ivs:[a-z0-9-]+:[0-9]+:ingest-configuration/[a-zA-Z0-9-]+$",
+        fits: &[CONFIGURATION, "arn:aws:ivs:-:0:ingest-configuration/-"],
+        breaks: &[
+            "",
+            STAGE,
+            "x",
+            "arn:aws:ivs:us-east-1:1:ingest-configuration/",
+            "arn:aws:ivs::1:ingest-configuration/x",
+            "arn:aws:ivs:us-east-1::ingest-configuration/x",
+            "arn:aws:ivs:us-east-1:1:ingest-configuration/x_y",
+            "arn:aws:ivs:us-east-1:1:ingest-configuration/é",
+            "arn:aws:ivs:us-east-1:1:ingest-configuration/x\n",
+            " arn:aws:ivs:us-east-1:1:ingest-configuration/x",
+        ],
+        of_length: |length| padded("arn:aws:ivs:us-east-1:1:ingest-configuration/", length),
+        punctuation: None,
+    },
+];
+
+fn padded(prefix: &str, length: usize) -> String {
+    format!("{prefix}{}", "x".repeat(length.saturating_sub(prefix.len()).max(1)))
+}
+
+/// What a rule of a text makes of a list of texts: whether each keeps to the rule.
+pub(crate) struct TextRule {
+    pub(crate) texts: Vec<String>,
+    pub(crate) keeps: Box<dyn Fn(&str) -> bool>,
+}
+
+/// A text's one rule. Texts are made to fit the pattern, so that a bound of length is
+/// met alone.
+pub(crate) fn text_rule(name: &str, rule: &Value, pattern: Option<&'static Pattern>) -> TextRule {
+    let around = |bound: usize| {
+        let lengths = bound.saturating_sub(1)..=bound + 1;
+        let mut texts: Vec<_> = match pattern {
+            Some(pattern) => lengths.clone().map(pattern.of_length).collect(),
+            None => lengths.clone().map(|length| "x".repeat(length)).collect(),
+        };
+        // Characters of two and of four bytes: it is not bytes that count.
+        texts.extend(lengths.clone().map(|length| "é".repeat(length)));
+        texts.extend(lengths.map(|length| "\u{1F980}".repeat(length)));
+        texts
+    };
+    match name {
+        "min_len" | "max_len" => {
+            let bound = usize::try_from(rule.as_u64().unwrap()).unwrap();
+            let is_min = name == "min_len";
+            TextRule {
+                texts: around(bound),
+                keeps: Box::new(move |text| {
+                    let length = text.chars().count();
+                    if is_min { length >= bound } else { length <= bound }
+                }),
+            }
+        }
+        "pattern" => pattern_rule(pattern.unwrap()),
+        unknown => panic!("no values for the rule {unknown} of texts"),
+    }
+}
+
+fn pattern_rule(pattern: &'static Pattern) -> TextRule {
+    let mut fits: BTreeSet<String> = pattern.fits.iter().map(|&text| text.to_owned()).collect();
+    let mut breaks: BTreeSet<String> = pattern.breaks.iter().map(|&text| text.to_owned()).collect();
+    for character in (0_u8..128).map(char::from) {
+        match pattern.punctuation {
+            Some(allowed) if character.is_ascii_alphanumeric() || allowed.contains(character) => {
+                fits.insert(format!("a{character}z"));
+            }
+            Some(_) => {
+                breaks.insert(format!("a{character}z"));
+            }
+            None => {}
+        }
+    }
+    // And texts made from the pattern itself, whatever it says of them here.
+    let alternatives = pattern.source.split('|').map(|one| one.trim_matches(['^', '$']));
+    let mut runner = TestRunner::deterministic();
+    for alternative in alternatives {
+        let texts = proptest::string::string_regex(alternative).unwrap();
+        fits.extend((0..200).map(|_| texts.new_tree(&mut runner).unwrap().current()));
+    }
+    TextRule {
+        texts: fits.iter().chain(&breaks).cloned().collect(),
+        keeps: Box::new(move |text| fits.contains(text) || fits_by_making(pattern, text, &breaks)),
+    }
+}
+
+/// Whether a text that another rule made fits the pattern.
+fn fits_by_making(pattern: &Pattern, text: &str, breaks: &BTreeSet<String>) -> bool {
+    let made = (pattern.of_length)(text.chars().count()) == text;
+    let character = text.chars().next().map(String::from);
+    let repeated = character.as_ref().is_some_and(|one| text.replace(one, "").is_empty());
+    let known = character.is_some_and(|one| pattern.fits.contains(&one.as_str()));
+    !breaks.contains(text) && (made || (pattern.punctuation.is_some() && repeated && known))
+}
