@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use ulid::Ulid;
@@ -32,6 +32,12 @@ impl OperationId {
         } else {
             Err(InvalidOperationId)
         }
+    }
+
+    /// When it was minted, to the millisecond.
+    #[must_use]
+    pub fn minted_at(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.0.timestamp_ms())
     }
 
     /// The id as a ULID.
@@ -77,8 +83,6 @@ impl OperationIds {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -1,0 +1,128 @@
+//! The commands of the binary. Each builds what it needs and hands it down.
+//!
+//! What a person asked for goes to standard output; logs and errors go to standard
+//! error.
+
+mod check_config;
+mod dev;
+mod emulator;
+mod healthcheck;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::observe;
+
+/// A failure that ends the command. Its text is for the person who started it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A gRPC gateway in front of Amazon IVS Real-Time: many tenants create RTMP(S)
+/// ingest configurations, each within its quota, and never one twice.
+#[derive(Debug, Parser)]
+#[command(name = "ivs-ingest-gateway", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ivs-ingest-gateway dev                                try it: nothing to configure, no AWS
+  ivs-ingest-gateway check-config --config gateway.toml see every mistake in a file at once
+  ivs-ingest-gateway serve --config gateway.toml        run it
+
+Environment:
+  INGEST_GATEWAY__SECTION__KEY   overrides section.key of the configuration file
+  AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_IVS_REALTIME and the other AWS conventions
+  RUST_LOG                       how much is logged: error, warn, info (default), debug, trace";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    ///
+    /// SIGTERM and SIGINT drain it: calls under way are finished, new ones refused. A
+    /// second signal ends it at once. SIGHUP reads the file again: tenants, their
+    /// limits and certificates change, and a bad file changes nothing.
+    Serve(ConfigFile),
+    /// Try the gateway on this machine, without AWS and without a configuration.
+    ///
+    /// Runs it with an embedded emulator of AWS, the tenants `acme` and `globex`, and
+    /// a ledger that is thrown away at the end. The tenant is what the metadata
+    /// x-tenant-id says. Prints the grpcurl line to try.
+    Dev(dev::Options),
+    /// Run the emulator of Amazon IVS Real-Time alone.
+    ///
+    /// It speaks the wire protocol of AWS to the AWS SDKs and the AWS CLI: signatures
+    /// are checked, calls are throttled, and faults can be injected. Everything is in
+    /// memory.
+    Emulator(emulator::Options),
+    /// Read a configuration file and report everything that is wrong with it.
+    CheckConfig(ConfigFile),
+    /// Ask a running gateway whether it is ready. Ends with 0 if it is.
+    Healthcheck(healthcheck::Options),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file. docs/gateway.example.toml shows every key.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let mut text = failure.to_string();
+            let mut source = failure.source();
+            while let Some(cause) = source {
+                text = format!("{text}: {cause}");
+                source = cause.source();
+            }
+            say_to_stderr(&format!("error: {text}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::CheckConfig(file) => return check_config::run(&file.config),
+        Command::Healthcheck(options) => return healthcheck::run(&options),
+        _ => {}
+    }
+    observe::start_logging()?;
+    // One TLS implementation for both sides, named before anything asks for one.
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.install_default().map_err(|_| "a TLS provider is installed already")?;
+    // Workers have runtimes of their own: this one accepts, and serves the probes.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match command {
+        Command::Serve(file) => runtime.block_on(serve::run(&file.config)),
+        Command::Dev(options) => runtime.block_on(dev::run(&options)),
+        Command::Emulator(options) => runtime.block_on(emulator::run(&options)),
+        Command::CheckConfig(_) | Command::Healthcheck(_) => Ok(()),
+    }
+}
+
+/// The environment's variables that are text. Others cannot be ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "what a command was asked for")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the command's failure, before or without logging")]
+fn say_to_stderr(text: &str) {
+    eprintln!("{text}");
+}

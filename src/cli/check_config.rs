@@ -1,0 +1,18 @@
+//! `check-config`: says what is wrong with a file, and starts nothing.
+
+use std::path::Path;
+
+use super::{Failure, environment, say};
+use crate::config::Config;
+
+pub(super) fn run(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path, environment())?;
+    let tenants = config.tenants.named.len();
+    let default = if config.tenants.default.is_some() {
+        "others get tenants.default"
+    } else {
+        "others are refused"
+    };
+    say(&format!("{} is valid: {tenants} tenants named, {default}", path.display()));
+    Ok(())
+}

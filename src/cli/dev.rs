@@ -1,0 +1,122 @@
+//! `dev`: the gateway with everything it needs, on loopback, to try.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use clap::Args;
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, environment, say, serve::stop_on_signal};
+use crate::{
+    config::Config,
+    emulator::{Emulator, Settings},
+    gateway::Gateway,
+};
+
+/// The tenants of the demonstration. Each has a stage.
+const TENANTS: [&str; 2] = ["acme", "globex"];
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Where the gateway listens. Must be on loopback.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    listen: SocketAddr,
+    /// Where `/readyz` and `/livez` are; `off` is nowhere.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    admin_listen: String,
+    /// Where the emulator listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
+    emulator_listen: SocketAddr,
+}
+
+pub(super) async fn run(options: &Options) -> Result<(), Failure> {
+    if !options.listen.ip().is_loopback() {
+        return Err("--listen: dev trusts whatever tenant a caller names, so it listens on loopback only; use serve".into());
+    }
+    let settings = Settings { listen: options.emulator_listen, ..Settings::default() };
+    let secret = settings.secret_access_key.expose_secret();
+    let credentials =
+        Credentials::new(settings.access_key_id.as_str(), secret, None, None, "emulator");
+    let emulator = Emulator::bind(settings.clone())
+        .await
+        .map_err(|error| format!("--emulator-listen {}: {error}", options.emulator_listen))?;
+    let [stage, _] = TENANTS.map(|tenant| {
+        let tags = BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]);
+        emulator.create_stage(&format!("{tenant}-studio"), tags)
+    });
+    let emulator_address = emulator.local_addr();
+
+    let shutdown = CancellationToken::new();
+    stop_on_signal(shutdown.clone())?;
+    let emulator_stopped = CancellationToken::new();
+    let emulating = tokio::spawn(emulator.serve(emulator_stopped.clone()));
+
+    let folder = tempfile::Builder::new().prefix("ivs-ingest-gateway-dev-").tempdir()?;
+    let text = configuration(options, &settings, emulator_address, folder.path());
+    let config = Config::parse(&text, "the configuration of dev", environment())?;
+    let credentials = Some(SharedCredentialsProvider::new(credentials));
+    let gateway = Gateway::start(config, credentials).await?;
+    say(&welcome(gateway.local_addr()?, emulator_address, &stage));
+    gateway.serve(shutdown).await?;
+
+    // The last calls of the drain still needed it.
+    emulator_stopped.cancel();
+    emulating.await??;
+    Ok(())
+}
+
+fn configuration(
+    options: &Options,
+    settings: &Settings,
+    emulator: SocketAddr,
+    folder: &Path,
+) -> String {
+    let Options { listen, admin_listen, .. } = options;
+    let Settings { region, account_id, .. } = settings;
+    let ledger = folder.join("ledger.db");
+    let ledger = ledger.display();
+    format!(
+        r#"
+        [server]
+        listen = "{listen}"
+        admin_listen = "{admin_listen}"
+        [upstream]
+        region = "{region}"
+        account_id = "{account_id}"
+        endpoint_url = "http://{emulator}"
+        [ledger]
+        url = 'sqlite://{ledger}'
+        [identity.metadata]
+        enabled = true
+        [tenants.acme]
+        create_rate = {{ per_second = 5, burst = 20 }}
+        [tenants.globex]
+        max_ingest_configurations = 2
+        create_rate = {{ per_second = 5, burst = 20 }}
+        "#
+    )
+}
+
+fn welcome(gateway: SocketAddr, emulator: SocketAddr, stage: &str) -> String {
+    format!(
+        r#"
+The gateway serves at {gateway}, with an emulator of AWS at http://{emulator}.
+Tenants: acme, and globex with a quota of 2. Everything is thrown away at the end.
+
+Create an ingest configuration:
+
+  grpcurl -plaintext -H 'x-tenant-id: acme' -d '{{
+    "name": "studio-a",
+    "stage_arn": "{stage}",
+    "ingest_protocol": "INGEST_PROTOCOL_RTMPS",
+    "tags": {{"show": "morning"}},
+    "request_id": "first-try"
+  }}' {gateway} ingest.v1.IngestService/CreateIngestConfiguration
+
+See the API:
+
+  grpcurl -plaintext {gateway} describe ingest.v1.IngestService
+"#
+    )
+}

@@ -1,0 +1,54 @@
+//! `serve`: the gateway, by a configuration file.
+
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, environment};
+use crate::{config::Config, gateway::Gateway};
+
+/// The exit code of a process that a second signal ended.
+const ENDED_AT_ONCE: i32 = 130;
+
+pub(super) async fn run(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path, environment())?;
+    let shutdown = CancellationToken::new();
+    stop_on_signal(shutdown.clone())?;
+    let gateway = Gateway::start(config, None).await?;
+    let reload = gateway.reload();
+    let path = path.to_owned();
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            match Config::load(&path, environment()) {
+                Ok(config) => reload.apply(config),
+                Err(problems) => {
+                    tracing::error!(%problems, "the configuration is bad; the old one stays");
+                }
+            }
+        }
+    });
+    gateway.serve(shutdown).await?;
+    Ok(())
+}
+
+/// Cancels `shutdown` at the first SIGTERM or SIGINT, and ends the process at the
+/// second.
+pub(super) fn stop_on_signal(shutdown: CancellationToken) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                std::process::exit(ENDED_AT_ONCE);
+            }
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}

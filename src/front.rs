@@ -1,0 +1,208 @@
+//! What every call passes before it reaches its RPC, in one place and in order.
+//!
+//! Built on the transport of `server`; calls `rpc`. Each step says why it stands
+//! where it stands.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, service::Routes};
+use tower::{Service, ServiceBuilder};
+use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
+
+use crate::{
+    auth::Authenticator,
+    deadline::Deadlines,
+    error::Error,
+    observe::{CallRecord, REQUEST_ID_HEADER},
+    operations::Operations,
+    proto::{self, v1::ingest_service_server::{IngestServiceServer, SERVICE_NAME}},
+    rpc::{Rpc, status},
+};
+
+/// What all workers share of the front.
+#[derive(Debug)]
+pub struct Front {
+    authenticator: Authenticator,
+    deadlines: Deadlines,
+    places: Semaphore,
+    max_message_bytes: usize,
+    reflection: bool,
+    draining: CancellationToken,
+}
+
+impl Front {
+    /// The front of `config`. Once `draining` fires, new calls are sent elsewhere.
+    #[must_use]
+    pub fn new(
+        config: &crate::config::Server,
+        authenticator: Authenticator,
+        draining: CancellationToken,
+    ) -> Self {
+        Self {
+            authenticator,
+            deadlines: Deadlines {
+                default: config.default_deadline,
+                max: config.max_deadline,
+            },
+            places: Semaphore::new(config.max_concurrent_requests),
+            max_message_bytes: config.max_message_bytes,
+            reflection: config.reflection,
+            draining,
+        }
+    }
+
+    /// The service of one worker.
+    pub fn service<H: HealthService>(
+        self: &Arc<Self>,
+        operations: Operations,
+        health: H,
+    ) -> impl crate::server::HttpService + use<H> {
+        let ingest = IngestServiceServer::new(Rpc::new(operations))
+            .max_decoding_message_size(self.max_message_bytes);
+        let mut others = Routes::new(health);
+        if self.reflection {
+            others = with_reflection(others);
+        }
+        let stack = Stack { front: Arc::clone(self), ingest, others };
+        ServiceBuilder::new()
+            // First, so that nothing below can print a credential.
+            .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+            // A panic below answers its own call and no other: HTTP/2 shares the
+            // connection.
+            .layer(CatchPanicLayer::custom(|_| answer_of(&Error::Internal)))
+            .service(stack)
+    }
+}
+
+/// The two services of a worker behind the steps.
+#[derive(Clone)]
+struct Stack {
+    front: Arc<Front>,
+    ingest: IngestServiceServer<Rpc>,
+    others: Routes,
+}
+
+impl Stack {
+    async fn call_in_order(mut self, mut request: Request<Incoming>) -> Response<Body> {
+        // Before all else: whatever refuses the call below, it has an id and a line
+        // in the log.
+        let record = CallRecord::begin(request.headers());
+        let rpc = request.uri().path().strip_prefix('/').unwrap_or_default().to_owned();
+        request.extensions_mut().insert(record.clone());
+
+        let served = match rpc.strip_prefix(SERVICE_NAME).is_some_and(|rest| rest.starts_with('/')) {
+            true => self.serve(request, &record).await,
+            // Health and reflection tell nothing of a tenant and cost AWS nothing.
+            false => Ok(infallible(self.others.call(request).await)),
+        };
+        let mut response = served.unwrap_or_else(|error| {
+            record.failed(&error);
+            answer_of(&error)
+        });
+
+        response.headers_mut().insert(REQUEST_ID_HEADER, record.request_id().clone());
+        let code = response.headers().get("grpc-status").map_or(&b"0"[..], HeaderValue::as_bytes);
+        record.log(&rpc, status::code_name(code));
+        response
+    }
+
+    async fn serve(
+        &mut self,
+        mut request: Request<Incoming>,
+        record: &CallRecord,
+    ) -> Result<Response<Body>, Error> {
+        let front = Arc::clone(&self.front);
+        // Before any work: a gateway that is going, or full, says so for free.
+        if front.draining.is_cancelled() {
+            return Err(Error::Draining);
+        }
+        let _place = front.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        // Before the limits, which are the tenant's.
+        let tenant = front.authenticator.authenticate(request.headers())?;
+        record.tenant(&tenant.id);
+        // Before the body is read: a flood costs its headers and no more.
+        let caller = front.authenticator.admit(tenant)?;
+        // Around all that waits, reading the body included.
+        let deadline = front.deadlines.of(request.headers());
+        request.extensions_mut().insert(caller);
+        let answered = tokio::time::timeout(deadline, self.ingest.call(request)).await;
+        answered.map(infallible).map_err(|_| Error::DeadlineExceeded)
+    }
+}
+
+impl Service<Request<Incoming>> for Stack {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Always ready: a full gateway answers so, and never makes a caller wait.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let stack = self.clone();
+        Box::pin(async move { Ok(stack.call_in_order(request).await) })
+    }
+}
+
+/// Whatever can be added to tonic's routes.
+pub trait HealthService:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + tonic::server::NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> HealthService for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+        + tonic::server::NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Reflection v1, and v1alpha for grpcurl up to 1.8.7. The descriptors of the
+/// error details are registered too, or grpcurl prints them as base64.
+fn with_reflection(routes: Routes) -> Routes {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    match (builder().build_v1(), builder().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
+        (v1, v1alpha) => {
+            let error = v1.err().or(v1alpha.err());
+            tracing::error!(?error, "reflection is off: its descriptors cannot be read");
+            routes
+        }
+    }
+}
+
+fn answer_of(error: &Error) -> Response<Body> {
+    status::of(error).into_http()
+}
+
+fn infallible<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}

@@ -1,0 +1,96 @@
+//! Amazon IVS Real-Time, through the AWS SDK. The SDK is known here and nowhere
+//! else.
+//!
+//! Called by `operations`. Retries are off on every call: a create that the SDK
+//! repeated would leave a second configuration that nobody knows. Stream keys are
+//! `SecretString` from the moment they are read.
+
+mod calls;
+mod connect;
+mod outcome;
+
+use std::collections::{BTreeMap, HashMap};
+
+use secrecy::SecretString;
+
+pub use calls::NewConfiguration;
+pub use connect::{ConnectError, Sdk};
+pub use outcome::{AwsFailure, CallError, FailureKind};
+
+use crate::ingest::{IngestConfigurationState, IngestProtocol};
+
+/// A client of Amazon IVS Real-Time with its own connections. It belongs to the
+/// runtime that first uses it: the connections are driven there.
+#[derive(Debug, Clone)]
+pub struct Ivs {
+    client: aws_sdk_ivsrealtime::Client,
+}
+
+/// An answer, and the id that AWS gave the call.
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// What AWS answered.
+    pub value: T,
+    /// AWS's id of the call, for a support case.
+    pub aws_request_id: Option<String>,
+}
+
+/// An ingest configuration as AWS holds it.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name; may be empty.
+    pub name: String,
+    /// The protocol that the encoder speaks.
+    pub ingest_protocol: IngestProtocol,
+    /// Lets its holder publish.
+    pub stream_key: SecretString,
+    /// Its stage; empty if it has none.
+    pub stage_arn: String,
+    /// The participant that stands for the encoder.
+    pub participant_id: String,
+    /// Whether an encoder is publishing.
+    pub state: IngestConfigurationState,
+    /// The participant's name; may be empty.
+    pub user_id: String,
+    /// Whether a second encoder may publish.
+    pub redundant_ingest: bool,
+    /// One an encoder, if redundant.
+    pub redundant_ingest_credentials: Vec<RedundantIngestCredential>,
+    /// What is attached to the participant.
+    pub attributes: BTreeMap<String, String>,
+    /// All tags, the gateway's included.
+    pub tags: HashMap<String, String>,
+}
+
+/// What one of two redundant encoders needs.
+#[derive(Debug, Clone)]
+pub struct RedundantIngestCredential {
+    /// The participant that stands for this encoder.
+    pub participant_id: String,
+    /// Lets its holder publish.
+    pub stream_key: SecretString,
+}
+
+/// What the gateway needs to know of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Its tags: one of them says whose it is.
+    pub tags: HashMap<String, String>,
+    /// Where an encoder publishes over RTMP.
+    pub rtmp_endpoint: String,
+    /// Where an encoder publishes over RTMPS.
+    pub rtmps_endpoint: String,
+}
+
+impl Stage {
+    /// The URL to type into an encoder that speaks `protocol`.
+    #[must_use]
+    pub fn ingest_endpoint(&self, protocol: IngestProtocol) -> &str {
+        match protocol {
+            IngestProtocol::Rtmp => &self.rtmp_endpoint,
+            IngestProtocol::Rtmps => &self.rtmps_endpoint,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The calls themselves: from the gateway's types to the SDK's and back.
+
+use std::collections::HashMap;
+
+use aws_sdk_ivsrealtime::{operation::RequestId, types};
+use secrecy::SecretString;
+
+use super::{
+    Answer, CallError, Configuration, Ivs, RedundantIngestCredential, Stage, outcome::classify,
+};
+use crate::ingest::{
+    CreateIngestConfiguration, IngestConfigurationState, IngestProtocol, StageArn,
+};
+
+/// What [`Ivs::create_ingest_configuration`] sends.
+#[derive(Debug)]
+pub struct NewConfiguration<'a> {
+    /// What the caller asked for.
+    pub request: &'a CreateIngestConfiguration,
+    /// All tags: the caller's, the tenant's and the gateway's.
+    pub tags: HashMap<String, String>,
+}
+
+impl Ivs {
+    /// Creates an ingest configuration. Sent at most once.
+    ///
+    /// # Errors
+    /// [`CallError`] says whether it may have been created all the same.
+    pub async fn create_ingest_configuration(
+        &self,
+        new: NewConfiguration<'_>,
+    ) -> Result<Answer<Configuration>, CallError> {
+        let NewConfiguration { request, tags } = new;
+        let attributes = request.attributes.as_map();
+        let output = self
+            .client
+            .create_ingest_configuration()
+            .set_name(non_empty(request.name.as_str()))
+            .set_stage_arn(request.stage_arn.as_ref().map(|arn| arn.as_str().to_owned()))
+            .set_user_id(non_empty(request.user_id.as_str()))
+            .set_attributes((!attributes.is_empty()).then(|| {
+                attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+            }))
+            .ingest_protocol(match request.ingest_protocol {
+                IngestProtocol::Rtmp => types::IngestProtocol::Rtmp,
+                IngestProtocol::Rtmps => types::IngestProtocol::Rtmps,
+            })
+            .set_insecure_ingest(request.insecure_ingest.then_some(true))
+            .set_redundant_ingest(request.redundant_ingest.then_some(true))
+            .set_tags(Some(tags))
+            .send()
+            .await
+            .map_err(classify)?;
+        let aws_request_id = output.request_id().map(str::to_owned);
+        configuration(output.ingest_configuration, aws_request_id)
+    }
+
+    /// Reads an ingest configuration, its stream keys and its tags.
+    ///
+    /// # Errors
+    /// [`CallError`]; a read changes nothing, whatever it says.
+    pub async fn get_ingest_configuration(
+        &self,
+        arn: &str,
+    ) -> Result<Answer<Configuration>, CallError> {
+        let output =
+            self.client.get_ingest_configuration().arn(arn).send().await.map_err(classify)?;
+        let aws_request_id = output.request_id().map(str::to_owned);
+        configuration(output.ingest_configuration, aws_request_id)
+    }
+
+    /// Reads a stage's tags and endpoints.
+    ///
+    /// # Errors
+    /// [`CallError`]; a read changes nothing, whatever it says.
+    pub async fn get_stage(&self, arn: &StageArn) -> Result<Stage, CallError> {
+        let output = self.client.get_stage().arn(arn.as_str()).send().await.map_err(classify)?;
+        let aws_request_id = output.request_id().map(str::to_owned);
+        let Some(stage) = output.stage else {
+            return Err(CallError::unreadable("GetStage answered no stage", aws_request_id));
+        };
+        let endpoints = stage.endpoints;
+        let (rtmp, rtmps) = endpoints.map(|e| (e.rtmp, e.rtmps)).unwrap_or_default();
+        Ok(Stage {
+            tags: stage.tags.unwrap_or_default(),
+            rtmp_endpoint: rtmp.unwrap_or_default(),
+            rtmps_endpoint: rtmps.unwrap_or_default(),
+        })
+    }
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Reads what AWS answered. An answer without the members that AWS promises says
+/// nothing about what it did.
+fn configuration(
+    answered: Option<types::IngestConfiguration>,
+    aws_request_id: Option<String>,
+) -> Result<Answer<Configuration>, CallError> {
+    let unreadable = |what| CallError::unreadable(what, aws_request_id.clone());
+    let answered = answered.ok_or_else(|| unreadable("AWS answered no ingest configuration"))?;
+    if answered.arn.is_empty() || answered.stream_key.is_empty() {
+        return Err(unreadable("AWS answered a configuration without an ARN or a stream key"));
+    }
+    let ingest_protocol = match answered.ingest_protocol {
+        types::IngestProtocol::Rtmp => IngestProtocol::Rtmp,
+        types::IngestProtocol::Rtmps => IngestProtocol::Rtmps,
+        _ => return Err(unreadable("AWS answered a protocol that this gateway does not know")),
+    };
+    let state = match answered.state {
+        types::IngestConfigurationState::Active => IngestConfigurationState::Active,
+        // There are two states. One that a later model adds is not an encoder at work.
+        _ => IngestConfigurationState::Inactive,
+    };
+    let value = Configuration {
+        arn: answered.arn,
+        name: answered.name.unwrap_or_default(),
+        ingest_protocol,
+        stream_key: SecretString::from(answered.stream_key),
+        stage_arn: answered.stage_arn,
+        participant_id: answered.participant_id,
+        state,
+        user_id: answered.user_id.unwrap_or_default(),
+        redundant_ingest: answered.redundant_ingest,
+        redundant_ingest_credentials: answered
+            .redundant_ingest_credentials
+            .unwrap_or_default()
+            .into_iter()
+            .map(|credential| RedundantIngestCredential {
+                participant_id: credential.participant_id.unwrap_or_default(),
+                stream_key: SecretString::from(credential.stream_key.unwrap_or_default()),
+            })
+            .collect(),
+        attributes: answered.attributes.unwrap_or_default().into_iter().collect(),
+        tags: answered.tags.unwrap_or_default(),
+    };
+    Ok(Answer { value, aws_request_id })
+}

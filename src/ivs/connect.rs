@@ -1,0 +1,100 @@
+//! Makes clients: region, credentials and endpoint by the AWS conventions, and
+//! the settings that make a call happen at most once.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ivsrealtime::config::{
+    Builder, SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
+};
+use aws_smithy_http_client::tls;
+
+use super::Ivs;
+use crate::config::Upstream;
+
+/// The environment variable by which the AWS conventions move this service.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_IVS_REALTIME";
+
+/// What every client shares: where AWS is, and who the gateway is there.
+#[derive(Debug, Clone)]
+pub struct Sdk {
+    shared: SdkConfig,
+    endpoint_url: Option<String>,
+    timeouts: TimeoutConfig,
+}
+
+/// AWS cannot be talked to as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No region is known.
+    #[error(
+        "upstream.region is not set and the AWS conventions name no region; set it in the configuration, or AWS_REGION in the environment"
+    )]
+    NoRegion,
+}
+
+impl Sdk {
+    /// Reads region and credentials by the AWS conventions. `credentials` takes
+    /// the place of what the conventions say, for an upstream that is not AWS.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if no region is known.
+    pub async fn load(
+        upstream: &Upstream,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self, ConnectError> {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        if let Some(region) = &upstream.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(credentials) = credentials {
+            loader = loader.credentials_provider(credentials);
+        }
+        let shared = loader.load().await;
+        if shared.region().is_none() {
+            return Err(ConnectError::NoRegion);
+        }
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(upstream.connect_timeout)
+            .operation_attempt_timeout(upstream.attempt_timeout)
+            .build();
+        Ok(Self { shared, endpoint_url: upstream.endpoint_url.clone(), timeouts })
+    }
+
+    /// A client with connections of its own.
+    #[must_use]
+    pub fn client(&self) -> Ivs {
+        let http_client = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .build_https();
+        let mut config = Builder::from(&self.shared)
+            .http_client(http_client)
+            // A create must not be sent twice. The gateway decides what is repeated.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(self.timeouts.clone())
+            // Both guard long transfers and retries; there are none, and each costs
+            // microseconds a call.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .disable_clock_skew_correction(true);
+        if let Some(url) = &self.endpoint_url {
+            config = config.endpoint_url(url);
+        }
+        Ivs { client: aws_sdk_ivsrealtime::Client::from_conf(config.build()) }
+    }
+
+    /// Where calls go, for people.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        let region = self.shared.region().map_or("", Region::as_ref);
+        self.endpoint_url
+            .clone()
+            .or_else(|| std::env::var(ENDPOINT_VARIABLE).ok())
+            .or_else(|| self.shared.endpoint_url().map(str::to_owned))
+            .unwrap_or_else(|| format!("https://ivsrealtime.{region}.amazonaws.com"))
+    }
+
+    /// The region that calls are signed for.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.shared.region().map_or("", Region::as_ref)
+    }
+}

@@ -1,0 +1,32 @@
+-- One row a create. Rows are appended in time order: the key is a ULID.
+CREATE TABLE ingest_configurations (
+  operation_id      BLOB    NOT NULL PRIMARY KEY, -- ULID, 16 bytes
+  tenant            TEXT    NOT NULL,
+  request_id        TEXT    NOT NULL,             -- the operation id if the caller sent none
+  fingerprint       BLOB    NOT NULL,             -- 16 bytes
+  state             INTEGER NOT NULL,             -- ledger::State
+  arn               TEXT,                         -- when known
+  participant_id    TEXT,
+  name              TEXT    NOT NULL,
+  stage_arn         TEXT    NOT NULL,             -- '' if there is no stage
+  user_id           TEXT    NOT NULL,
+  attributes        TEXT    NOT NULL,             -- JSON object
+  ingest_protocol   TEXT    NOT NULL,             -- as AWS writes it
+  redundant_ingest  INTEGER NOT NULL,
+  tags              TEXT    NOT NULL,             -- JSON object: the caller's own
+  observed_state    TEXT,                         -- as AWS writes it, when last seen
+  observed_at_ms    INTEGER,
+  created_at_ms     INTEGER NOT NULL,
+  updated_at_ms     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A rejected create never was: its request_id may be used again.
+CREATE UNIQUE INDEX request_ids ON ingest_configurations (tenant, request_id) WHERE state <> 7;
+
+-- The quota: the rows that may exist at AWS.
+CREATE INDEX quota ON ingest_configurations (tenant, state) WHERE state <= 5;
+
+-- What needs settling, the oldest first.
+CREATE INDEX unsettled ON ingest_configurations (state, operation_id) WHERE state IN (1, 2, 3, 5);
+
+CREATE UNIQUE INDEX arns ON ingest_configurations (arn) WHERE arn IS NOT NULL;

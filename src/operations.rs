@@ -1,0 +1,90 @@
+//! What the gateway does, one file an RPC. Each takes the proof of who calls and
+//! a parsed request, and answers in the gateway's own terms.
+//!
+//! Called by `rpc`. gRPC, SQL and the AWS SDK must never be named here.
+
+mod create;
+mod running;
+
+use std::{sync::Arc, time::SystemTime};
+
+use tokio_util::task::TaskTracker;
+
+pub use create::Created;
+
+use crate::{
+    ingest::OperationIds,
+    ivs::{Configuration, Ivs},
+    ledger::{Ledger, LedgerError},
+    error::Error,
+    quota::Tenants,
+    stages::Stages,
+};
+
+/// What all workers share.
+pub struct Shared {
+    /// Idempotency and quota.
+    pub ledger: Arc<dyn Ledger>,
+    /// The tenants and their rates.
+    pub tenants: Arc<Tenants>,
+    /// The stages that were looked up.
+    pub stages: Stages,
+    /// The creates under way, so that a second call with the same `request_id`
+    /// joins the first.
+    pub running: running::Running,
+    /// Mints the keys of the ledger's rows.
+    pub operation_ids: OperationIds,
+}
+
+impl Shared {
+    /// Nothing under way yet.
+    #[must_use]
+    pub fn new(ledger: Arc<dyn Ledger>, tenants: Arc<Tenants>, stages: Stages) -> Self {
+        Self {
+            ledger,
+            tenants,
+            stages,
+            running: running::Running::default(),
+            operation_ids: OperationIds::default(),
+        }
+    }
+}
+
+/// The operations, on one worker's connections to AWS.
+#[derive(Clone)]
+pub struct Operations {
+    shared: Arc<Shared>,
+    ivs: Ivs,
+    mutations: TaskTracker,
+}
+
+impl Operations {
+    /// Operations that call AWS through `ivs`. `mutations` tracks those under way:
+    /// they outlive their callers, and a drain waits for them.
+    #[must_use]
+    pub const fn new(shared: Arc<Shared>, ivs: Ivs, mutations: TaskTracker) -> Self {
+        Self { shared, ivs, mutations }
+    }
+}
+
+/// A configuration as the caller sees it.
+#[derive(Debug, Clone)]
+pub struct CallersConfiguration {
+    /// What AWS holds. Its tags are the caller's own.
+    pub configuration: Configuration,
+    /// The URL to type into the encoder; empty if there is no stage.
+    pub ingest_endpoint: String,
+    /// When the gateway recorded the creation.
+    pub create_time: SystemTime,
+    /// When AWS was seen to report the state.
+    pub state_observed_at: SystemTime,
+}
+
+/// Logs a ledger's failure, once, and answers what the caller is told.
+fn ledger_failed(error: &LedgerError, doing: &'static str) -> Error {
+    tracing::error!(%error, doing, "the ledger failed");
+    match error {
+        LedgerError::Unavailable(_) => Error::LedgerUnavailable,
+        LedgerError::NoSuchRow(_) | LedgerError::Illegal(_) => Error::Internal,
+    }
+}

@@ -1,0 +1,333 @@
+//! `CreateIngestConfiguration`: at most one configuration per tenant and
+//! `request_id`.
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use super::{
+    CallersConfiguration, Operations, ledger_failed,
+    running::{Entered, Leader, Outcome, Waiter},
+};
+use crate::{
+    auth::Caller,
+    error::Error,
+    ingest::{CreateIngestConfiguration, Fingerprint, IngestConfigurationState, OperationId},
+    ivs::{Answer, CallError, Configuration, NewConfiguration, Stage},
+    ledger::{Event, Fields, Reservation, Reserved, Resource},
+    observe::CallRecord,
+    quota::{CreatePermit, Tenant},
+    tags::{self, TenancyTags},
+};
+
+/// What a create came to.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// The configuration, with its stream keys.
+    pub configuration: CallersConfiguration,
+    /// Whether an earlier call with the same `request_id` created it.
+    pub replayed: bool,
+    /// The row in the ledger; none if the request was only validated.
+    pub operation_id: Option<OperationId>,
+    /// AWS's id of the call.
+    pub aws_request_id: Option<String>,
+}
+
+impl Operations {
+    /// Creates an ingest configuration.
+    ///
+    /// The work is done in a task of its own: a caller who goes away ends the
+    /// waiting, never the work.
+    ///
+    /// # Errors
+    /// Every row of the error table that a create can meet.
+    pub async fn create_ingest_configuration(
+        &self,
+        caller: &Caller,
+        request: CreateIngestConfiguration,
+        record: &CallRecord,
+    ) -> Result<Created, Error> {
+        let tenant = caller.tenant();
+        if !tenant.settings.allowed_protocols.contains(&request.ingest_protocol.into()) {
+            return Err(Error::ProtocolForbidden(request.ingest_protocol));
+        }
+        let stage = match &request.stage_arn {
+            Some(arn) => Some(self.shared.stages.owned_by(tenant, arn, &self.ivs).await?),
+            None => None,
+        };
+        if request.validate_only {
+            return self.preview(tenant, request, stage.as_deref()).await;
+        }
+
+        let fingerprint = request.fingerprint();
+        let (leader, waiter) = match &request.request_id {
+            None => Leader::alone(),
+            Some(request_id) => {
+                match self.shared.running.enter(&tenant.id, request_id, fingerprint) {
+                    Entered::Leader(leader, waiter) => (leader, waiter),
+                    Entered::Follower(waiter) => return joined(waiter, record).await,
+                    Entered::Mismatch => return Err(Error::RequestIdReused),
+                }
+            }
+        };
+        let permit = match self.shared.tenants.permit_create(tenant) {
+            Ok(permit) => permit,
+            Err(error) => {
+                leader.finish(Err(error.clone()));
+                return Err(error);
+            }
+        };
+        let create = Create {
+            operations: self.clone(),
+            tenant: Arc::clone(tenant),
+            operation_id: self.shared.operation_ids.next(SystemTime::now()),
+            fingerprint,
+            request,
+            stage,
+        };
+        record.operation(create.operation_id);
+        self.mutations.spawn(create.run(permit, leader));
+        finished(waiter, record).await
+    }
+
+    /// Checks the quota and answers the configuration as it would be.
+    async fn preview(
+        &self,
+        tenant: &Tenant,
+        request: CreateIngestConfiguration,
+        stage: Option<&Stage>,
+    ) -> Result<Created, Error> {
+        let usage = self.shared.ledger.usage(tenant.id.clone()).await;
+        let used = usage.map_err(|error| ledger_failed(&error, "usage"))?.total();
+        if used >= tenant.settings.max_ingest_configurations {
+            return Err(over_quota(tenant, used));
+        }
+        let now = SystemTime::now();
+        let protocol = request.ingest_protocol;
+        Ok(Created {
+            configuration: CallersConfiguration {
+                configuration: unmade(request),
+                ingest_endpoint: endpoint(stage, protocol),
+                create_time: now,
+                state_observed_at: now,
+            },
+            replayed: false,
+            operation_id: None,
+            aws_request_id: None,
+        })
+    }
+}
+
+/// One create, from its reservation to its outcome.
+struct Create {
+    operations: Operations,
+    tenant: Arc<Tenant>,
+    operation_id: OperationId,
+    fingerprint: Fingerprint,
+    request: CreateIngestConfiguration,
+    stage: Option<Arc<Stage>>,
+}
+
+impl Create {
+    async fn run(self, permit: CreatePermit, leader: Leader) {
+        let outcome = self.carry_out(permit, &leader).await;
+        leader.finish(outcome);
+    }
+
+    async fn carry_out(&self, permit: CreatePermit, leader: &Leader) -> Outcome {
+        match self.reserve().await? {
+            Reserved::New => {}
+            Reserved::Replay { operation_id, arn } => return self.replay(operation_id, arn).await,
+            Reserved::InProgress { operation_id } => return Err(Error::InProgress { operation_id }),
+            Reserved::InDoubt { operation_id } => return Err(self.unknown(operation_id, None)),
+            Reserved::FingerprintMismatch => return Err(Error::RequestIdReused),
+            Reserved::OverQuota { used } => return Err(over_quota(&self.tenant, used)),
+        }
+        if !leader.is_awaited() {
+            // Nobody would learn the key. Nothing was sent, so nothing is lost.
+            self.apply(Event::Cancel).await?;
+            return Err(Error::DeadlineExceeded);
+        }
+        permit.spend();
+        // Durable before any byte goes to AWS: after a crash it counts as sent.
+        self.apply(Event::Send).await?;
+        self.send().await
+    }
+
+    async fn reserve(&self) -> Result<Reserved, Error> {
+        let request = &self.request;
+        let reservation = Reservation {
+            operation_id: self.operation_id,
+            tenant: self.tenant.id.clone(),
+            request_id: match &request.request_id {
+                Some(request_id) => request_id.as_str().to_owned(),
+                None => self.operation_id.to_string(),
+            },
+            fingerprint: self.fingerprint,
+            limit: self.tenant.settings.max_ingest_configurations,
+            fields: fields(request),
+        };
+        let reserved = self.operations.shared.ledger.reserve(reservation).await;
+        reserved.map_err(|error| ledger_failed(&error, "reserve"))
+    }
+
+    /// Sends the create, once, and records what became of it.
+    async fn send(&self) -> Outcome {
+        let tags = TenancyTags {
+            tenant: self.tenant.id.clone(),
+            operation_id: self.operation_id,
+            request_id: self.request.request_id.clone(),
+            fingerprint: self.fingerprint,
+        }
+        .write(&self.request.tags, &self.tenant.settings.extra_tags);
+        let new = NewConfiguration { request: &self.request, tags };
+        match self.operations.ivs.create_ingest_configuration(new).await {
+            Ok(Answer { value, aws_request_id }) => {
+                let resource = Resource {
+                    arn: value.arn.clone(),
+                    participant_id: value.participant_id.clone(),
+                };
+                // If this fails the row stays as sent and settles by its tag. The
+                // configuration exists, so its key is answered all the same.
+                let _ = self.apply(Event::Created(resource)).await;
+                let endpoint = endpoint(self.stage.as_deref(), self.request.ingest_protocol);
+                Ok(self.created(self.operation_id, value, endpoint, false, aws_request_id))
+            }
+            Err(CallError::NotExecuted(failure)) => {
+                tracing::warn!(operation_id = %self.operation_id, %failure, "AWS did not create it");
+                // If this fails the row stays as sent: its quota is held until it settles.
+                let _ = self.apply(Event::NotExecuted).await;
+                Err(Error::Aws(failure))
+            }
+            Err(CallError::Ambiguous(failure)) => {
+                tracing::warn!(operation_id = %self.operation_id, %failure, "outcome unknown");
+                let _ = self.apply(Event::Ambiguous).await;
+                Err(self.unknown(self.operation_id, failure.aws_request_id))
+            }
+        }
+    }
+
+    /// Answers what an earlier call created. Its keys are read back from AWS: the
+    /// gateway does not keep them.
+    async fn replay(&self, operation_id: OperationId, arn: String) -> Outcome {
+        match self.operations.ivs.get_ingest_configuration(&arn).await {
+            Ok(Answer { value, aws_request_id }) => {
+                let endpoint = if self.stage_is(&value.stage_arn) {
+                    endpoint(self.stage.as_deref(), value.ingest_protocol)
+                } else {
+                    String::new()
+                };
+                Ok(self.created(operation_id, value, endpoint, true, aws_request_id))
+            }
+            Err(error) => {
+                let failure = error.failure();
+                tracing::warn!(%operation_id, %failure, "a replay could not be read back");
+                Err(if failure.kind == crate::ivs::FailureKind::NotFound {
+                    Error::NotFound { arn }
+                } else {
+                    Error::Aws(failure.clone())
+                })
+            }
+        }
+    }
+
+    fn stage_is(&self, arn: &str) -> bool {
+        self.request.stage_arn.as_ref().is_some_and(|stage| stage.as_str() == arn)
+    }
+
+    fn created(
+        &self,
+        operation_id: OperationId,
+        mut configuration: Configuration,
+        ingest_endpoint: String,
+        replayed: bool,
+        aws_request_id: Option<String>,
+    ) -> Created {
+        let extra_tags = &self.tenant.settings.extra_tags;
+        configuration.tags =
+            tags::visible(std::mem::take(&mut configuration.tags), extra_tags).into_iter().collect();
+        Created {
+            configuration: CallersConfiguration {
+                configuration,
+                ingest_endpoint,
+                create_time: operation_id.minted_at(),
+                state_observed_at: SystemTime::now(),
+            },
+            replayed,
+            operation_id: Some(operation_id),
+            aws_request_id,
+        }
+    }
+
+    fn unknown(&self, operation_id: OperationId, aws_request_id: Option<String>) -> Error {
+        let repeatable = self.request.request_id.is_some();
+        Error::OutcomeUnknown { operation_id, repeatable, aws_request_id }
+    }
+
+    async fn apply(&self, event: Event) -> Result<(), Error> {
+        let doing = event.name();
+        let applied = self.operations.shared.ledger.apply(self.operation_id, event).await;
+        applied.map(drop).map_err(|error| ledger_failed(&error, doing))
+    }
+}
+
+/// Waits for the create of another call with the same `request_id`.
+async fn joined(waiter: Waiter, record: &CallRecord) -> Outcome {
+    let outcome = finished(waiter, record).await;
+    outcome.map(|created| Created { replayed: true, ..created })
+}
+
+async fn finished(waiter: Waiter, record: &CallRecord) -> Outcome {
+    let outcome = match waiter.outcome().await {
+        Some(outcome) => (*outcome).clone(),
+        None => Err(Error::Internal),
+    };
+    if let Ok(created) = &outcome {
+        if let Some(operation_id) = created.operation_id {
+            record.operation(operation_id);
+        }
+        if let Some(aws_request_id) = &created.aws_request_id {
+            record.aws_request(aws_request_id);
+        }
+    }
+    outcome
+}
+
+fn over_quota(tenant: &Tenant, used: u32) -> Error {
+    let limit = tenant.settings.max_ingest_configurations;
+    Error::TenantCountQuota { tenant: tenant.id.clone(), used, limit }
+}
+
+fn fields(request: &CreateIngestConfiguration) -> Fields {
+    Fields {
+        name: request.name.as_str().to_owned(),
+        stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).to_owned(),
+        user_id: request.user_id.as_str().to_owned(),
+        attributes: request.attributes.as_map().clone(),
+        ingest_protocol: request.ingest_protocol,
+        redundant_ingest: request.redundant_ingest,
+        tags: request.tags.as_map().clone(),
+    }
+}
+
+/// The configuration as it would be: without what only AWS can give.
+fn unmade(request: CreateIngestConfiguration) -> Configuration {
+    let Fields { name, stage_arn, user_id, attributes, ingest_protocol, redundant_ingest, tags } =
+        fields(&request);
+    Configuration {
+        arn: String::new(),
+        name,
+        ingest_protocol,
+        stream_key: String::new().into(),
+        stage_arn,
+        participant_id: String::new(),
+        state: IngestConfigurationState::Inactive,
+        user_id,
+        redundant_ingest,
+        redundant_ingest_credentials: Vec::new(),
+        attributes,
+        tags: BTreeMap::into_iter(tags).collect(),
+    }
+}
+
+fn endpoint(stage: Option<&Stage>, protocol: crate::ingest::IngestProtocol) -> String {
+    stage.map_or("", |stage| stage.ingest_endpoint(protocol)).to_owned()
+}

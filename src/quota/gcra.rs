@@ -1,0 +1,176 @@
+//! The generic cell rate algorithm: a rate and a burst in one atomic number.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use crate::config::Rate;
+
+/// A rate limit: `per_second` sustained, `burst` at once after a pause.
+///
+/// The state is the time at which the bucket would be full again (the theoretical
+/// arrival time), in nanoseconds of whatever clock the caller passes in.
+#[derive(Debug)]
+pub struct Gcra {
+    full_at_ns: AtomicU64,
+    interval_ns: u64,
+    tolerance_ns: u64,
+}
+
+/// A call came too soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooSoon {
+    /// How long until the same call would be let through, if no other came.
+    pub retry_after: Duration,
+}
+
+impl Gcra {
+    /// A limit with its whole burst to spend.
+    #[must_use]
+    pub fn new(rate: &Rate) -> Self {
+        Self::resume(rate, 0)
+    }
+
+    /// A limit under a new rate that remembers what was spent under the old one.
+    #[must_use]
+    pub fn with_rate(&self, rate: &Rate) -> Self {
+        Self::resume(rate, self.full_at_ns.load(Ordering::Relaxed))
+    }
+
+    fn resume(rate: &Rate, full_at_ns: u64) -> Self {
+        let interval = Duration::try_from_secs_f64(1.0 / rate.per_second).unwrap_or(Duration::MAX);
+        // A century's worth is as good as never, and leaves room to add.
+        let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX / 8);
+        let tolerance_ns =
+            interval_ns.saturating_mul(u64::from(rate.burst.get() - 1)).min(u64::MAX / 8);
+        Self { full_at_ns: AtomicU64::new(full_at_ns), interval_ns, tolerance_ns }
+    }
+
+    /// Spends one call at `now_ns`.
+    ///
+    /// # Errors
+    /// [`TooSoon`] if the burst is spent; then nothing is taken.
+    pub fn acquire(&self, now_ns: u64) -> Result<(), TooSoon> {
+        let mut full_at = self.full_at_ns.load(Ordering::Relaxed);
+        loop {
+            let start = full_at.max(now_ns);
+            let early = (start - now_ns).saturating_sub(self.tolerance_ns);
+            if early > 0 {
+                return Err(TooSoon { retry_after: Duration::from_nanos(early) });
+            }
+            let next = start.saturating_add(self.interval_ns);
+            match self.full_at_ns.compare_exchange_weak(
+                full_at,
+                next,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok(()),
+                Err(current) => full_at = current,
+            }
+        }
+    }
+
+    /// Gives back one call that was acquired and came to nothing.
+    pub fn refund(&self) {
+        self.full_at_ns.fetch_sub(self.interval_ns, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is spent at `now_ns`: the limit could be forgotten.
+    #[must_use]
+    pub fn is_full(&self, now_ns: u64) -> bool {
+        self.full_at_ns.load(Ordering::Relaxed) <= now_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn gcra(per_second: f64, burst: u32) -> Gcra {
+        Gcra::new(&Rate { per_second, burst: NonZeroU32::new(burst).unwrap() })
+    }
+
+    #[test]
+    fn lets_the_burst_through_and_then_the_rate() {
+        let limit = gcra(0.5, 3);
+        for _ in 0..3 {
+            limit.acquire(SECOND).unwrap();
+        }
+        let too_soon = limit.acquire(SECOND).unwrap_err();
+        assert_eq!(too_soon.retry_after, Duration::from_secs(2));
+        limit.acquire(SECOND + 2 * SECOND).unwrap();
+        limit.acquire(SECOND + 2 * SECOND).unwrap_err();
+    }
+
+    #[test]
+    fn a_refusal_takes_nothing() {
+        let limit = gcra(1.0, 1);
+        limit.acquire(0).unwrap();
+        for _ in 0..1000 {
+            assert_eq!(limit.acquire(0).unwrap_err().retry_after, Duration::from_secs(1));
+        }
+        limit.acquire(SECOND).unwrap();
+    }
+
+    #[test]
+    fn a_refund_gives_back_exactly_one() {
+        let limit = gcra(1.0, 2);
+        limit.acquire(0).unwrap();
+        limit.acquire(0).unwrap();
+        limit.refund();
+        limit.acquire(0).unwrap();
+        limit.acquire(0).unwrap_err();
+    }
+
+    #[test]
+    fn a_new_rate_remembers_what_was_spent() {
+        let limit = gcra(1.0, 1);
+        limit.acquire(0).unwrap();
+        let slower = limit.with_rate(&Rate { per_second: 0.1, burst: NonZeroU32::MIN });
+        slower.acquire(SECOND / 2).unwrap_err();
+        slower.acquire(SECOND).unwrap();
+    }
+
+    proptest! {
+        /// In any window of `w` seconds at most `burst + rate * w` calls pass, and
+        /// the promised wait is exact.
+        #[test]
+        fn never_lets_more_through_than_it_says(
+            rate in 0.1f64..1000.0,
+            burst in 1u32..50,
+            gaps in prop::collection::vec(0u64..2 * SECOND, 1..200),
+        ) {
+            let limit = gcra(rate, burst);
+            let mut now = 0;
+            let mut passed = Vec::new();
+            for gap in gaps {
+                now += gap;
+                match limit.acquire(now) {
+                    Ok(()) => passed.push(now),
+                    Err(too_soon) => {
+                        let wait = u64::try_from(too_soon.retry_after.as_nanos()).unwrap();
+                        prop_assert!(limit.acquire(now + wait - 1).is_err());
+                        limit.acquire(now + wait).unwrap();
+                        passed.push(now + wait);
+                        now += wait;
+                    }
+                }
+            }
+            for (first, start) in passed.iter().enumerate() {
+                for (last, end) in passed.iter().enumerate().skip(first) {
+                    let window = (end - start) as f64 / SECOND as f64;
+                    let most = f64::from(burst) + rate * window * (1.0 + 1e-6) + 1e-6;
+                    prop_assert!((last - first + 1) as f64 <= most);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The gRPC service: unwraps the message, calls the operation, wraps the answer.
+//! With `front`, the only place that knows tonic.
+
+mod convert;
+pub mod status;
+
+use tonic::{Request, Response, Status};
+
+use crate::{
+    auth::Caller,
+    error::Error,
+    ingest::CreateIngestConfiguration,
+    observe::CallRecord,
+    operations::Operations,
+    proto::v1::{
+        CreateIngestConfigurationRequest, CreateIngestConfigurationResponse,
+        DeleteIngestConfigurationRequest, DeleteIngestConfigurationResponse,
+        GetIngestConfigurationRequest, GetIngestConfigurationResponse, GetQuotaRequest,
+        GetQuotaResponse, ListIngestConfigurationsRequest, ListIngestConfigurationsResponse,
+        UpdateIngestConfigurationRequest, UpdateIngestConfigurationResponse,
+        ingest_service_server::IngestService,
+    },
+};
+
+/// The service, on one worker.
+#[derive(Clone)]
+pub struct Rpc {
+    operations: Operations,
+}
+
+impl Rpc {
+    /// The service of these operations.
+    #[must_use]
+    pub const fn new(operations: Operations) -> Self {
+        Self { operations }
+    }
+}
+
+#[tonic::async_trait]
+impl IngestService for Rpc {
+    async fn create_ingest_configuration(
+        &self,
+        request: Request<CreateIngestConfigurationRequest>,
+    ) -> Result<Response<CreateIngestConfigurationResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        let Call { caller, record } = &call;
+        let parsed =
+            CreateIngestConfiguration::parse(message, &caller.tenant().settings.extra_tags);
+        let answer = match parsed {
+            Ok(create) => self.operations.create_ingest_configuration(caller, create, record).await,
+            Err(violations) => Err(Error::InvalidFields(violations)),
+        };
+        call.answer(answer)
+    }
+
+    async fn get_ingest_configuration(
+        &self,
+        request: Request<GetIngestConfigurationRequest>,
+    ) -> Result<Response<GetIngestConfigurationResponse>, Status> {
+        Call::of(request)?.0.unimplemented()
+    }
+
+    async fn list_ingest_configurations(
+        &self,
+        request: Request<ListIngestConfigurationsRequest>,
+    ) -> Result<Response<ListIngestConfigurationsResponse>, Status> {
+        Call::of(request)?.0.unimplemented()
+    }
+
+    async fn update_ingest_configuration(
+        &self,
+        request: Request<UpdateIngestConfigurationRequest>,
+    ) -> Result<Response<UpdateIngestConfigurationResponse>, Status> {
+        Call::of(request)?.0.unimplemented()
+    }
+
+    async fn delete_ingest_configuration(
+        &self,
+        request: Request<DeleteIngestConfigurationRequest>,
+    ) -> Result<Response<DeleteIngestConfigurationResponse>, Status> {
+        Call::of(request)?.0.unimplemented()
+    }
+
+    async fn get_quota(
+        &self,
+        request: Request<GetQuotaRequest>,
+    ) -> Result<Response<GetQuotaResponse>, Status> {
+        Call::of(request)?.0.unimplemented()
+    }
+}
+
+/// Who calls, and the record of the call.
+struct Call {
+    caller: Caller,
+    record: CallRecord,
+}
+
+impl Call {
+    /// Takes what `front` decided about the call. Without it there is no caller.
+    fn of<M>(request: Request<M>) -> Result<(Self, M), Status> {
+        let (_, mut extensions, message) = request.into_parts();
+        match (extensions.remove(), extensions.remove()) {
+            (Some(caller), Some(record)) => Ok((Self { caller, record }, message)),
+            _ => Err(status::of(&Error::Internal)),
+        }
+    }
+
+    fn answer<T, M: From<T>>(self, result: Result<T, Error>) -> Result<Response<M>, Status> {
+        match result {
+            Ok(value) => Ok(Response::new(M::from(value))),
+            Err(error) => {
+                self.record.failed(&error);
+                Err(status::of(&error))
+            }
+        }
+    }
+
+    fn unimplemented<M>(self) -> Result<Response<M>, Status> {
+        self.record.failed(&Error::Unimplemented);
+        Err(status::of(&Error::Unimplemented))
+    }
+}
