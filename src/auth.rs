@@ -60,11 +60,8 @@ impl Authenticator {
         if named.next().is_some() {
             return Err(Error::CredentialInvalid("x-tenant-id was sent more than once".to_owned()));
         }
-        let tenant = name
-            .to_str()
-            .ok()
-            .and_then(|name| TenantId::parse(name).ok())
-            .ok_or_else(|| {
+        let tenant =
+            name.to_str().ok().and_then(|name| TenantId::parse(name).ok()).ok_or_else(|| {
                 let rule = crate::tenant::InvalidTenantId;
                 Error::CredentialInvalid(format!("x-tenant-id: {rule}"))
             })?;

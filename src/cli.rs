@@ -112,9 +112,8 @@ fn run(command: Command) -> Result<(), Failure> {
 
 /// The environment's variables that are text. Others cannot be ours.
 fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    })
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 #[expect(clippy::print_stdout, reason = "what a command was asked for")]

@@ -19,7 +19,9 @@ pub enum Error {
     #[error("the request has invalid fields")]
     InvalidFields(Violations),
     /// The `request_id` was used with other content.
-    #[error("request_id was used before with other content; send a new request_id for a new request")]
+    #[error(
+        "request_id was used before with other content; send a new request_id for a new request"
+    )]
     RequestIdReused,
     /// No credential came with the call.
     #[error("the call carries no credential; {way_out}")]
@@ -46,7 +48,9 @@ pub enum Error {
         arn: String,
     },
     /// The tenant has as many configurations as it may.
-    #[error("the tenant has {used} of {limit} ingest configurations; delete one, or ask for a higher limit")]
+    #[error(
+        "the tenant has {used} of {limit} ingest configurations; delete one, or ask for a higher limit"
+    )]
     TenantCountQuota {
         /// Whose quota.
         tenant: TenantId,

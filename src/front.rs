@@ -17,7 +17,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
 use tower::{Service, ServiceBuilder};
-use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
+};
 
 use crate::{
     auth::Authenticator,
@@ -25,7 +27,10 @@ use crate::{
     error::Error,
     observe::{CallRecord, REQUEST_ID_HEADER},
     operations::Operations,
-    proto::{self, v1::ingest_service_server::{IngestServiceServer, SERVICE_NAME}},
+    proto::{
+        self,
+        v1::ingest_service_server::{IngestServiceServer, SERVICE_NAME},
+    },
     rpc::{Rpc, status},
 };
 
@@ -50,10 +55,7 @@ impl Front {
     ) -> Self {
         Self {
             authenticator,
-            deadlines: Deadlines {
-                default: config.default_deadline,
-                max: config.max_deadline,
-            },
+            deadlines: Deadlines { default: config.default_deadline, max: config.max_deadline },
             places: Semaphore::new(config.max_concurrent_requests),
             max_message_bytes: config.max_message_bytes,
             reflection: config.reflection,
@@ -100,10 +102,12 @@ impl Stack {
         let rpc = request.uri().path().strip_prefix('/').unwrap_or_default().to_owned();
         request.extensions_mut().insert(record.clone());
 
-        let served = match rpc.strip_prefix(SERVICE_NAME).is_some_and(|rest| rest.starts_with('/')) {
-            true => self.serve(request, &record).await,
+        let is_ingest = rpc.strip_prefix(SERVICE_NAME).is_some_and(|rest| rest.starts_with('/'));
+        let served = if is_ingest {
+            self.serve(request, &record).await
+        } else {
             // Health and reflection tell nothing of a tenant and cost AWS nothing.
-            false => Ok(infallible(self.others.call(request).await)),
+            Ok(infallible(self.others.call(request).await))
         };
         let mut response = served.unwrap_or_else(|error| {
             record.failed(&error);
@@ -168,8 +172,12 @@ pub trait HealthService:
 }
 
 impl<S> HealthService for S where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
-        + tonic::server::NamedService
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + tonic::server::NamedService
         + Clone
         + Send
         + Sync

@@ -81,9 +81,10 @@ impl Gateway {
         let sdk = Sdk::load(&config.upstream, credentials).await?;
         let server = &config.server;
         let tls = server.tls.as_ref().map(|tls| ServerTls::load(&files(tls))).transpose()?;
-        let listener = Listener::bind(server.listen, tls.clone(), limits(server)).map_err(
-            |source| StartError::Listen { key: "server.listen", address: server.listen, source },
-        )?;
+        let listener =
+            Listener::bind(server.listen, tls.clone(), limits(server)).map_err(|source| {
+                StartError::Listen { key: "server.listen", address: server.listen, source }
+            })?;
         let admin = server.admin_listen.map(|address| {
             Acceptor::bind(address).map_err(|source| StartError::Listen {
                 key: "server.admin_listen",

@@ -7,6 +7,8 @@
 //! Quota use is the count of a tenant's rows in a state that may exist at AWS.
 //! It is counted, never kept: there is nothing that could drift from the rows.
 
+#[cfg(test)]
+mod behaviour;
 mod sqlite;
 mod state;
 

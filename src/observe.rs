@@ -20,6 +20,10 @@ pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id"
 /// The longest request id that is taken from a caller: it stands in every log line.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
+/// What a caller who does not listen is told again and again.
+const FLOOD_REASONS: [&str; 4] =
+    ["TENANT_RATE_QUOTA", "OVERLOADED", "CREDENTIAL_MISSING", "CREDENTIAL_INVALID"];
+
 /// What is known of one call. Cheap to clone: all clones write into one record.
 #[derive(Debug, Clone)]
 pub struct CallRecord(Arc<Known>);
@@ -42,7 +46,7 @@ impl CallRecord {
             .get(REQUEST_ID_HEADER)
             .filter(|id| is_loggable(id))
             .cloned()
-            .unwrap_or_else(|| made_request_id());
+            .unwrap_or_else(made_request_id);
         Self(Arc::new(Known {
             started: Instant::now(),
             request_id,
@@ -95,16 +99,22 @@ impl CallRecord {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-                    rpc, code, reason, tenant, request_id, operation_id, aws_request_id,
-                    duration_us, "call"
+                    rpc,
+                    code,
+                    reason,
+                    tenant,
+                    request_id,
+                    operation_id,
+                    aws_request_id,
+                    duration_us,
+                    "call"
                 )
             };
         }
-        match reason {
-            Some("TENANT_RATE_QUOTA" | "OVERLOADED" | "CREDENTIAL_MISSING" | "CREDENTIAL_INVALID") => {
-                line!(debug);
-            }
-            _ => line!(info),
+        if reason.is_some_and(|reason| FLOOD_REASONS.contains(&reason)) {
+            line!(debug);
+        } else {
+            line!(info);
         }
     }
 }
@@ -113,7 +123,7 @@ fn is_loggable(id: &HeaderValue) -> bool {
     let bytes = id.as_bytes();
     !bytes.is_empty()
         && bytes.len() <= MAX_REQUEST_ID_BYTES
-        && bytes.iter().all(|byte| byte.is_ascii_graphic())
+        && bytes.iter().all(u8::is_ascii_graphic)
 }
 
 fn made_request_id() -> HeaderValue {
@@ -123,8 +133,7 @@ fn made_request_id() -> HeaderValue {
     let id = IDS.with_borrow_mut(|ids| {
         ids.generate().unwrap_or_else(ulid::Overflow::commit_overflow_increment)
     });
-    HeaderValue::from_str(&id.to_string())
-        .unwrap_or_else(|_| HeaderValue::from_static("unnamed"))
+    HeaderValue::from_str(&id.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unnamed"))
 }
 
 /// Starts logging to standard error: for people on a terminal, in JSON otherwise.

@@ -13,10 +13,10 @@ use tokio_util::task::TaskTracker;
 pub use create::Created;
 
 use crate::{
+    error::Error,
     ingest::OperationIds,
     ivs::{Configuration, Ivs},
     ledger::{Ledger, LedgerError},
-    error::Error,
     quota::Tenants,
     stages::Stages,
 };

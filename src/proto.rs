@@ -5,7 +5,13 @@ use std::fmt;
 
 /// Package `ingest.v1`.
 pub mod v1 {
-    #![allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, reason = "generated code")]
+    #![allow(
+        missing_docs,
+        unused_qualifications,
+        clippy::all,
+        clippy::pedantic,
+        reason = "generated code"
+    )]
     tonic::include_proto!("ingest.v1");
 }
 

@@ -92,6 +92,7 @@ impl fmt::Display for AwsFailure {
 
 /// Classifies a failed call. Every variant is named; what a later SDK may add is
 /// taken for ambiguous.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 pub(super) fn classify<E>(error: SdkError<E, HttpResponse>) -> CallError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,

@@ -65,7 +65,9 @@ pub enum OpenError {
     )]
     InUse(PathBuf),
     /// The file was written by a newer gateway.
-    #[error("{path} has schema version {found}, and this gateway knows up to {SCHEMA_VERSION}; run the newer gateway")]
+    #[error(
+        "{path} has schema version {found}, and this gateway knows up to {SCHEMA_VERSION}; run the newer gateway"
+    )]
     NewerSchema {
         /// The ledger's file.
         path: PathBuf,
@@ -172,8 +174,12 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
     let folder = |source| OpenError::Folder { path: lock_path.clone(), source };
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(folder)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(folder)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),

@@ -54,7 +54,7 @@ impl Operations {
             None => None,
         };
         if request.validate_only {
-            return self.preview(tenant, request, stage.as_deref()).await;
+            return self.preview(tenant, &request, stage.as_deref()).await;
         }
 
         let fingerprint = request.fingerprint();
@@ -92,7 +92,7 @@ impl Operations {
     async fn preview(
         &self,
         tenant: &Tenant,
-        request: CreateIngestConfiguration,
+        request: &CreateIngestConfiguration,
         stage: Option<&Stage>,
     ) -> Result<Created, Error> {
         let usage = self.shared.ledger.usage(tenant.id.clone()).await;
@@ -136,7 +136,9 @@ impl Create {
         match self.reserve().await? {
             Reserved::New => {}
             Reserved::Replay { operation_id, arn } => return self.replay(operation_id, arn).await,
-            Reserved::InProgress { operation_id } => return Err(Error::InProgress { operation_id }),
+            Reserved::InProgress { operation_id } => {
+                return Err(Error::InProgress { operation_id });
+            }
             Reserved::InDoubt { operation_id } => return Err(self.unknown(operation_id, None)),
             Reserved::FingerprintMismatch => return Err(Error::RequestIdReused),
             Reserved::OverQuota { used } => return Err(over_quota(&self.tenant, used)),
@@ -242,8 +244,9 @@ impl Create {
         aws_request_id: Option<String>,
     ) -> Created {
         let extra_tags = &self.tenant.settings.extra_tags;
-        configuration.tags =
-            tags::visible(std::mem::take(&mut configuration.tags), extra_tags).into_iter().collect();
+        configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
+            .into_iter()
+            .collect();
         Created {
             configuration: CallersConfiguration {
                 configuration,
@@ -309,9 +312,9 @@ fn fields(request: &CreateIngestConfiguration) -> Fields {
 }
 
 /// The configuration as it would be: without what only AWS can give.
-fn unmade(request: CreateIngestConfiguration) -> Configuration {
+fn unmade(request: &CreateIngestConfiguration) -> Configuration {
     let Fields { name, stage_arn, user_id, attributes, ingest_protocol, redundant_ingest, tags } =
-        fields(&request);
+        fields(request);
     Configuration {
         arn: String::new(),
         name,

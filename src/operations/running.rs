@@ -53,7 +53,12 @@ pub(super) enum Entered {
 
 impl Running {
     /// Joins the create of that `request_id`, or becomes the one to carry it out.
-    pub(super) fn enter(&self, tenant: &TenantId, request_id: &RequestId, fingerprint: Fingerprint) -> Entered {
+    pub(super) fn enter(
+        &self,
+        tenant: &TenantId,
+        request_id: &RequestId,
+        fingerprint: Fingerprint,
+    ) -> Entered {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (tenant.clone(), request_id.clone());
         match running.entry(key.clone()) {
@@ -62,7 +67,10 @@ impl Running {
             Entry::Vacant(vacant) => {
                 let (outcome, waiter) = watch::channel(None);
                 vacant.insert(Run { fingerprint, outcome: waiter.clone() });
-                Entered::Leader(Leader { outcome, entry: Some((self.clone(), key)) }, Waiter(waiter))
+                Entered::Leader(
+                    Leader { outcome, entry: Some((self.clone(), key)) },
+                    Waiter(waiter),
+                )
             }
         }
     }

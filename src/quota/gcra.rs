@@ -10,12 +10,12 @@ use crate::config::Rate;
 /// A rate limit: `per_second` sustained, `burst` at once after a pause.
 ///
 /// The state is the time at which the bucket would be full again (the theoretical
-/// arrival time), in nanoseconds of whatever clock the caller passes in.
+/// arrival time). All times are nanoseconds of whatever clock the caller passes in.
 #[derive(Debug)]
 pub struct Gcra {
-    full_at_ns: AtomicU64,
-    interval_ns: u64,
-    tolerance_ns: u64,
+    full_at: AtomicU64,
+    interval: u64,
+    tolerance: u64,
 }
 
 /// A call came too soon.
@@ -35,16 +35,15 @@ impl Gcra {
     /// A limit under a new rate that remembers what was spent under the old one.
     #[must_use]
     pub fn with_rate(&self, rate: &Rate) -> Self {
-        Self::resume(rate, self.full_at_ns.load(Ordering::Relaxed))
+        Self::resume(rate, self.full_at.load(Ordering::Relaxed))
     }
 
-    fn resume(rate: &Rate, full_at_ns: u64) -> Self {
+    fn resume(rate: &Rate, full_at: u64) -> Self {
         let interval = Duration::try_from_secs_f64(1.0 / rate.per_second).unwrap_or(Duration::MAX);
         // A century's worth is as good as never, and leaves room to add.
-        let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX / 8);
-        let tolerance_ns =
-            interval_ns.saturating_mul(u64::from(rate.burst.get() - 1)).min(u64::MAX / 8);
-        Self { full_at_ns: AtomicU64::new(full_at_ns), interval_ns, tolerance_ns }
+        let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX / 8);
+        let tolerance = interval.saturating_mul(u64::from(rate.burst.get() - 1)).min(u64::MAX / 8);
+        Self { full_at: AtomicU64::new(full_at), interval, tolerance }
     }
 
     /// Spends one call at `now_ns`.
@@ -52,15 +51,15 @@ impl Gcra {
     /// # Errors
     /// [`TooSoon`] if the burst is spent; then nothing is taken.
     pub fn acquire(&self, now_ns: u64) -> Result<(), TooSoon> {
-        let mut full_at = self.full_at_ns.load(Ordering::Relaxed);
+        let mut full_at = self.full_at.load(Ordering::Relaxed);
         loop {
             let start = full_at.max(now_ns);
-            let early = (start - now_ns).saturating_sub(self.tolerance_ns);
+            let early = (start - now_ns).saturating_sub(self.tolerance);
             if early > 0 {
                 return Err(TooSoon { retry_after: Duration::from_nanos(early) });
             }
-            let next = start.saturating_add(self.interval_ns);
-            match self.full_at_ns.compare_exchange_weak(
+            let next = start.saturating_add(self.interval);
+            match self.full_at.compare_exchange_weak(
                 full_at,
                 next,
                 Ordering::Relaxed,
@@ -74,13 +73,13 @@ impl Gcra {
 
     /// Gives back one call that was acquired and came to nothing.
     pub fn refund(&self) {
-        self.full_at_ns.fetch_sub(self.interval_ns, Ordering::Relaxed);
+        self.full_at.fetch_sub(self.interval, Ordering::Relaxed);
     }
 
     /// Whether nothing is spent at `now_ns`: the limit could be forgotten.
     #[must_use]
     pub fn is_full(&self, now_ns: u64) -> bool {
-        self.full_at_ns.load(Ordering::Relaxed) <= now_ns
+        self.full_at.load(Ordering::Relaxed) <= now_ns
     }
 }
 
@@ -166,9 +165,9 @@ mod tests {
             }
             for (first, start) in passed.iter().enumerate() {
                 for (last, end) in passed.iter().enumerate().skip(first) {
-                    let window = (end - start) as f64 / SECOND as f64;
+                    let window = Duration::from_nanos(end - start).as_secs_f64();
                     let most = f64::from(burst) + rate * window * (1.0 + 1e-6) + 1e-6;
-                    prop_assert!((last - first + 1) as f64 <= most);
+                    prop_assert!(f64::from(u32::try_from(last - first + 1).unwrap()) <= most);
                 }
             }
         }

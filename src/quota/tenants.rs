@@ -137,8 +137,7 @@ impl Tenants {
     fn remember(&self, id: &TenantId) -> Result<Arc<Tenant>, Error> {
         let now_ns = self.now_ns();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let settings =
-            Arc::clone(known.configured.settings(id).ok_or(Error::TenantForbidden)?);
+        let settings = Arc::clone(known.configured.settings(id).ok_or(Error::TenantForbidden)?);
         if known.tenants.len() >= MAX_REMEMBERED {
             known.tenants.retain(|_, tenant| !tenant.is_idle(now_ns));
         }
@@ -219,9 +218,5 @@ impl Drop for CreatePermit {
 }
 
 fn over(tenant: &Tenant, limit: RateLimit, too_soon: TooSoon) -> Error {
-    Error::TenantRateQuota {
-        tenant: tenant.id.clone(),
-        limit,
-        retry_after: too_soon.retry_after,
-    }
+    Error::TenantRateQuota { tenant: tenant.id.clone(), limit, retry_after: too_soon.retry_after }
 }

@@ -69,10 +69,12 @@ fn code(error: &Error) -> Code {
             }
         },
         Error::InProgress { .. } => Code::Aborted,
-        Error::OutcomeUnknown { repeatable: true, .. } => Code::Unavailable,
         Error::OutcomeUnknown { repeatable: false, .. } => Code::Unknown,
         Error::DeadlineExceeded => Code::DeadlineExceeded,
-        Error::LedgerUnavailable | Error::Draining | Error::Overloaded => Code::Unavailable,
+        Error::OutcomeUnknown { repeatable: true, .. }
+        | Error::LedgerUnavailable
+        | Error::Draining
+        | Error::Overloaded => Code::Unavailable,
         Error::Internal => Code::Internal,
         Error::Unimplemented => Code::Unimplemented,
     }

@@ -171,8 +171,7 @@ pub(super) fn recover(connection: &mut Connection, now_ms: i64) -> rusqlite::Res
 
 fn state(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<State> {
     let code: u8 = row.get(column)?;
-    State::from_code(code)
-        .ok_or(rusqlite::Error::IntegralValueOutOfRange(column, i64::from(code)))
+    State::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, i64::from(code)))
 }
 
 fn json(map: &BTreeMap<String, String>) -> rusqlite::Result<String> {

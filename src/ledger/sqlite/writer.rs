@@ -97,7 +97,11 @@ impl Command {
 impl Done {
     /// Answers the caller, who may be gone.
     fn answer(self, failed: Option<&LedgerError>) {
-        fn send<T>(answer: Answer<T>, result: Result<T, LedgerError>, failed: Option<&LedgerError>) {
+        fn send<T>(
+            answer: Answer<T>,
+            result: Result<T, LedgerError>,
+            failed: Option<&LedgerError>,
+        ) {
             let _ = answer.send(failed.map_or(result, |error| Err(error.clone())));
         }
         match self {

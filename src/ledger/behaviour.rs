@@ -1,0 +1,197 @@
+//! What every ledger must do. Each implementation's tests run all of it.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::SystemTime};
+
+use super::{Event, Fields, Ledger, LedgerError, Reservation, Reserved, Resource, State, Usage};
+use crate::{
+    ingest::{Fingerprint, IngestProtocol, OperationId, OperationIds},
+    tenant::TenantId,
+};
+
+/// Runs the whole suite, each part on an empty ledger that `make` answers.
+pub(super) async fn suite<L, F>(make: impl Fn() -> F)
+where
+    L: Ledger,
+    F: Future<Output = L>,
+{
+    quota_is_the_count_of_rows_that_may_exist(&make().await).await;
+    one_row_a_request_id(&make().await).await;
+    a_rejected_request_id_can_be_used_again(&make().await).await;
+    tenants_do_not_meet(&make().await).await;
+    events_move_rows_and_illegal_ones_change_nothing(&make().await).await;
+    concurrent_reservations_never_exceed_the_limit(Arc::new(make().await)).await;
+    concurrent_retries_reserve_once(Arc::new(make().await)).await;
+}
+
+/// Makes reservations with ids in order.
+#[derive(Default)]
+pub(super) struct Reservations(OperationIds);
+
+impl Reservations {
+    pub(super) fn make(&self, tenant: &str, request_id: Option<&str>, limit: u32) -> Reservation {
+        let operation_id = self.0.next(SystemTime::now());
+        Reservation {
+            operation_id,
+            tenant: TenantId::parse(tenant).unwrap(),
+            request_id: request_id.map_or_else(|| operation_id.to_string(), str::to_owned),
+            fingerprint: Fingerprint::from([7; 16]),
+            limit,
+            fields: Fields {
+                name: "studio".into(),
+                stage_arn: "arn:aws:ivs:us-east-1:123456789012:stage/a".into(),
+                user_id: String::new(),
+                attributes: BTreeMap::from([("k".into(), "v".into())]),
+                ingest_protocol: IngestProtocol::Rtmps,
+                redundant_ingest: false,
+                tags: BTreeMap::new(),
+            },
+        }
+    }
+}
+
+pub(super) fn resource(operation_id: OperationId) -> Resource {
+    Resource { arn: format!("arn:{operation_id}"), participant_id: "participant".into() }
+}
+
+async fn used(ledger: &impl Ledger, tenant: &str) -> u32 {
+    ledger.usage(TenantId::parse(tenant).unwrap()).await.unwrap().total()
+}
+
+async fn quota_is_the_count_of_rows_that_may_exist(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    let mut rows = Vec::new();
+    for _ in 0..4 {
+        let reservation = reservations.make("acme", None, 4);
+        rows.push(reservation.operation_id);
+        assert_eq!(ledger.reserve(reservation).await.unwrap(), Reserved::New);
+    }
+    let full = Reserved::OverQuota { used: 4 };
+    assert_eq!(ledger.reserve(reservations.make("acme", None, 4)).await.unwrap(), full);
+
+    // Neither sending, nor doubt, nor a delete under way returns a place.
+    for row in &rows {
+        ledger.apply(*row, Event::Send).await.unwrap();
+    }
+    ledger.apply(rows[0], Event::Ambiguous).await.unwrap();
+    ledger.apply(rows[1], Event::Created(resource(rows[1]))).await.unwrap();
+    ledger.apply(rows[2], Event::Created(resource(rows[2]))).await.unwrap();
+    ledger.apply(rows[2], Event::Delete).await.unwrap();
+    assert_eq!(ledger.reserve(reservations.make("acme", None, 4)).await.unwrap(), full);
+    let usage = ledger.usage(TenantId::parse("acme").unwrap()).await.unwrap();
+    let by_state = [State::InDoubt, State::Live, State::Deleting, State::Sending];
+    assert_eq!(usage, Usage(by_state.map(|state| (state, 1)).into()));
+
+    // Proof does.
+    ledger.apply(rows[0], Event::Absent).await.unwrap();
+    ledger.apply(rows[1], Event::Vanished).await.unwrap();
+    ledger.apply(rows[2], Event::DeleteConfirmed).await.unwrap();
+    ledger.apply(rows[3], Event::NotExecuted).await.unwrap();
+    assert_eq!(used(ledger, "acme").await, 0);
+    assert_eq!(ledger.reserve(reservations.make("acme", None, 1)).await.unwrap(), Reserved::New);
+}
+
+async fn one_row_a_request_id(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    let first = reservations.make("acme", Some("r"), 10);
+    let operation_id = first.operation_id;
+    let again = || reservations.make("acme", Some("r"), 10);
+    assert_eq!(ledger.reserve(first).await.unwrap(), Reserved::New);
+    let in_progress = Reserved::InProgress { operation_id };
+    assert_eq!(ledger.reserve(again()).await.unwrap(), in_progress);
+    let other = Reservation { fingerprint: Fingerprint::from([8; 16]), ..again() };
+    assert_eq!(ledger.reserve(other.clone()).await.unwrap(), Reserved::FingerprintMismatch);
+
+    ledger.apply(operation_id, Event::Send).await.unwrap();
+    assert_eq!(ledger.reserve(again()).await.unwrap(), in_progress);
+    ledger.apply(operation_id, Event::Ambiguous).await.unwrap();
+    assert_eq!(ledger.reserve(again()).await.unwrap(), Reserved::InDoubt { operation_id });
+
+    let resource = resource(operation_id);
+    let replay = Reserved::Replay { operation_id, arn: resource.arn.clone() };
+    ledger.apply(operation_id, Event::Found(resource)).await.unwrap();
+    assert_eq!(ledger.reserve(again()).await.unwrap(), replay);
+    assert_eq!(ledger.reserve(other).await.unwrap(), Reserved::FingerprintMismatch);
+    // A full quota does not stand in the way of a replay.
+    let full = Reservation { limit: 1, ..again() };
+    assert_eq!(ledger.reserve(full).await.unwrap(), replay);
+    // What was deleted is not made anew by a late retry.
+    ledger.apply(operation_id, Event::Delete).await.unwrap();
+    ledger.apply(operation_id, Event::DeleteConfirmed).await.unwrap();
+    assert_eq!(ledger.reserve(again()).await.unwrap(), replay);
+}
+
+async fn a_rejected_request_id_can_be_used_again(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    for _ in 0..3 {
+        let reservation = reservations.make("acme", Some("r"), 1);
+        let row = reservation.operation_id;
+        assert_eq!(ledger.reserve(reservation).await.unwrap(), Reserved::New);
+        ledger.apply(row, Event::Send).await.unwrap();
+        ledger.apply(row, Event::NotExecuted).await.unwrap();
+    }
+}
+
+async fn tenants_do_not_meet(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    for tenant in ["acme", "globex"] {
+        let reservation = reservations.make(tenant, Some("r"), 1);
+        assert_eq!(ledger.reserve(reservation).await.unwrap(), Reserved::New);
+        assert_eq!(used(ledger, tenant).await, 1);
+    }
+    assert_eq!(used(ledger, "initech").await, 0);
+}
+
+async fn events_move_rows_and_illegal_ones_change_nothing(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    let reservation = reservations.make("acme", None, 1);
+    let row = reservation.operation_id;
+    let absent = ledger.apply(row, Event::Send).await;
+    assert!(matches!(absent, Err(LedgerError::NoSuchRow(id)) if id == row));
+    ledger.reserve(reservation).await.unwrap();
+    let illegal = ledger.apply(row, Event::Created(resource(row))).await;
+    assert!(matches!(illegal, Err(LedgerError::Illegal(_))), "{illegal:?}");
+    assert_eq!(ledger.apply(row, Event::Send).await.unwrap(), State::Sending);
+    assert_eq!(ledger.apply(row, Event::Send).await.unwrap(), State::Sending);
+    let created = Event::Created(resource(row));
+    assert_eq!(ledger.apply(row, created.clone()).await.unwrap(), State::Live);
+    assert_eq!(ledger.apply(row, created).await.unwrap(), State::Live);
+}
+
+async fn concurrent_reservations_never_exceed_the_limit(ledger: Arc<impl Ledger>) {
+    let reservations = Reservations::default();
+    let tasks: Vec<_> = (0..200)
+        .map(|_| {
+            let ledger = Arc::clone(&ledger);
+            let reservation = reservations.make("acme", None, 7);
+            tokio::spawn(async move { ledger.reserve(reservation).await.unwrap() })
+        })
+        .collect();
+    let mut new = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Reserved::New => new += 1,
+            refused => assert_eq!(refused, Reserved::OverQuota { used: 7 }),
+        }
+    }
+    assert_eq!(new, 7);
+    assert_eq!(used(&*ledger, "acme").await, 7);
+}
+
+async fn concurrent_retries_reserve_once(ledger: Arc<impl Ledger>) {
+    let reservations = Reservations::default();
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let ledger = Arc::clone(&ledger);
+            let reservation = reservations.make("acme", Some("the-same"), 100);
+            tokio::spawn(async move { ledger.reserve(reservation).await.unwrap() })
+        })
+        .collect();
+    let mut new = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Reserved::New => new += 1,
+            joined => assert!(matches!(joined, Reserved::InProgress { .. }), "{joined:?}"),
+        }
+    }
+    assert_eq!((new, used(&*ledger, "acme").await), (1, 1));
+}
