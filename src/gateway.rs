@@ -1,17 +1,19 @@
 //! The gateway put together: what `serve` and `dev` run.
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc};
+use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
 
 use crate::{
     auth::Authenticator,
     config::{self, Config, LedgerUrl},
     front::Front,
     ivs::{ConnectError, Sdk},
-    ledger::{Ledger, OpenError, SqliteLedger},
+    ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
+    metrics::Metrics,
     operations::{Operations, Shared},
     proto::v1::ingest_service_server::SERVICE_NAME,
     quota::Tenants,
@@ -20,8 +22,21 @@ use crate::{
         admin::{Admin, Readiness},
         tls::{ServerTls, TlsError, TlsFiles},
     },
+    settle::{Settler, Settling},
     stages::Stages,
+    sweep::{Rhythm, Sweep},
 };
+
+/// What a row's lease is longer than the longest that its work can take: a stopped
+/// clock or a busy disk must not make work look abandoned.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
+
+/// How many first probes a call of unknown outcome waits for.
+const PATIENCE_PROBES: u32 = 3;
+
+/// How long a start waits for an empty ledger to be rebuilt before it serves without
+/// creates. With nothing at AWS, one list of a few milliseconds is all.
+const REBUILD_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A gateway that has its ports and its ledger, and does not answer before
 /// [`Gateway::serve`].
@@ -31,6 +46,7 @@ pub struct Gateway {
     tls: Option<Arc<ServerTls>>,
     tenants: Arc<Tenants>,
     ledger: Arc<dyn Ledger>,
+    is_new: bool,
     sdk: Sdk,
     config: Config,
 }
@@ -54,6 +70,9 @@ pub enum StartError {
     /// The ledger cannot be opened.
     #[error("ledger.url: {0}")]
     Ledger(#[from] OpenError),
+    /// The ledger cannot be read.
+    #[error("ledger.url: {0}")]
+    Read(#[from] LedgerError),
     /// AWS cannot be talked to.
     #[error(transparent)]
     Upstream(#[from] ConnectError),
@@ -71,12 +90,17 @@ impl Gateway {
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self, StartError> {
         let LedgerUrl::Sqlite(path) = &config.ledger.url;
-        let (ledger, recovered) = SqliteLedger::open(path)?;
+        let leases = Leases {
+            reserved: config.server.max_deadline + LEASE_MARGIN,
+            sending: config.upstream.attempt_timeout + LEASE_MARGIN,
+        };
+        let (ledger, expired) = SqliteLedger::open(path, leases)?;
+        let is_new = ledger.is_empty().await?;
         tracing::info!(
-            rejected = recovered.rejected,
-            in_doubt = recovered.in_doubt,
-            in_doubt_in_all = recovered.in_doubt_in_all,
-            "the ledger is open; what the last stop left is settled or in doubt"
+            rejected = expired.rejected,
+            in_doubt = expired.in_doubt,
+            is_new,
+            "the ledger is open: creates that the last stop cut off are rejected if they were never sent, and in doubt if they may have been"
         );
         let sdk = Sdk::load(&config.upstream, credentials).await?;
         let server = &config.server;
@@ -98,6 +122,7 @@ impl Gateway {
             tls,
             tenants: Arc::new(Tenants::new(config.tenants.clone())),
             ledger: Arc::new(ledger),
+            is_new,
             sdk,
             config,
         };
@@ -124,34 +149,33 @@ impl Gateway {
     /// # Errors
     /// The operating system's, when a worker cannot be started.
     pub async fn serve(self, shutdown: CancellationToken) -> io::Result<()> {
+        let metrics = Arc::new(Metrics::default());
+        let settling = Settling::default();
+        let stopped = CancellationToken::new();
+        let (mut complete, background) = self.start_background(&settling, &metrics, &stopped);
+        // A failure is in the log, and creates stay refused until the sweep succeeds.
+        let _ = timeout(REBUILD_PATIENCE, complete.wait_for(|complete| *complete)).await;
+
         self.log_start()?;
-        let (readiness, is_ready) = watch::channel(Readiness::Ready);
+        let (readiness, is_ready) = watch::channel(Readiness::NotReady("rebuilding".into()));
         let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_service_status(SERVICE_NAME, tonic_health::ServingStatus::Serving).await;
-
-        let admin_stopped = CancellationToken::new();
+        let announcing =
+            tokio::spawn(announce(complete.clone(), shutdown.clone(), readiness, health));
         let admin = self.admin.map(|acceptor| {
-            let admin = Admin { readiness: is_ready, metrics: None };
-            tokio::spawn(admin.serve(acceptor, admin_stopped.clone()))
+            let metrics = Arc::clone(&metrics);
+            let source = Arc::new(move || metrics.render());
+            let admin = Admin { readiness: is_ready, metrics: Some(source) };
+            tokio::spawn(admin.serve(acceptor, stopped.clone()))
         });
 
-        let Config { server, identity, upstream, .. } = self.config;
-        let draining = shutdown.clone();
-        let announced = tokio::spawn(async move {
-            draining.cancelled().await;
-            tracing::info!("draining: calls under way are finished, new ones refused");
-            readiness.send_replace(Readiness::NotReady("draining".into()));
-            // Ends the watches too, which would hold their connections open.
-            for service in ["", SERVICE_NAME] {
-                health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
-                health.clone().clear_service_status(service).await;
-            }
-        });
-
+        let Config { server, identity, upstream, settle, .. } = self.config;
         let shared = Arc::new(Shared::new(
             Arc::clone(&self.ledger),
             Arc::clone(&self.tenants),
             Stages::new(&upstream, self.sdk.region()),
+            settling,
+            settle.first_probe * PATIENCE_PROBES,
+            complete,
         ));
         let authenticator = Authenticator::new(identity, self.tenants);
         let front = Arc::new(Front::new(&server, authenticator, shutdown.clone()));
@@ -167,13 +191,51 @@ impl Gateway {
             tasks_cut = drained.tasks_cut,
             "drained"
         );
-        announced.abort();
-        admin_stopped.cancel();
-        if let Some(admin) = admin {
-            // It only answers probes: how it ended changes nothing.
-            let _ = admin.await;
+        // Settling served the last calls too. What is in doubt still is settled after
+        // the next start.
+        stopped.cancel();
+        announcing.abort();
+        for task in background.into_iter().chain(admin) {
+            // They end when told to, and how changes nothing.
+            let _ = task.await;
         }
         Ok(())
+    }
+
+    /// Starts settling and the sweep. Answers whether the ledger is complete, in time.
+    fn start_background(
+        &self,
+        settling: &Settling,
+        metrics: &Arc<Metrics>,
+        stopped: &CancellationToken,
+    ) -> (watch::Receiver<bool>, [JoinHandle<()>; 2]) {
+        let Config { upstream, settle, sweep, ledger, .. } = &self.config;
+        let (complete, is_complete) = watch::channel(!self.is_new);
+        let settler = Settler::new(
+            Arc::clone(&self.ledger),
+            self.sdk.client(),
+            settle.clone(),
+            upstream.calls_per_second,
+            settling.clone(),
+            Arc::clone(metrics),
+        );
+        let rhythm = Rhythm {
+            interval: sweep.interval,
+            calls_per_second: upstream.calls_per_second,
+            retention: ledger.request_id_retention,
+        };
+        let sweep = Sweep::new(
+            Arc::clone(&self.ledger),
+            self.sdk.client(),
+            rhythm,
+            settling.clone(),
+            Arc::clone(metrics),
+        );
+        let background = [
+            tokio::spawn(settler.run(stopped.clone())),
+            tokio::spawn(sweep.run(complete, stopped.clone())),
+        ];
+        (is_complete, background)
     }
 
     fn log_start(&self) -> io::Result<()> {
@@ -190,6 +252,37 @@ impl Gateway {
             "serving"
         );
         Ok(())
+    }
+}
+
+/// Tells probes and health checks when the gateway is ready, and when no more.
+async fn announce(
+    mut complete: watch::Receiver<bool>,
+    shutdown: CancellationToken,
+    readiness: watch::Sender<Readiness>,
+    health: tonic_health::server::HealthReporter,
+) {
+    let serve = async |status| {
+        for service in ["", SERVICE_NAME] {
+            health.set_service_status(service, status).await;
+        }
+    };
+    serve(ServingStatus::NotServing).await;
+    let is_complete = tokio::select! {
+        is_complete = async { complete.wait_for(|complete| *complete).await.is_ok() } => is_complete,
+        () = shutdown.cancelled() => false,
+    };
+    if is_complete {
+        readiness.send_replace(Readiness::Ready);
+        serve(ServingStatus::Serving).await;
+        shutdown.cancelled().await;
+    }
+    tracing::info!("draining: calls under way are finished, new ones refused");
+    readiness.send_replace(Readiness::NotReady("draining".into()));
+    serve(ServingStatus::NotServing).await;
+    // Ends the watches too, which would hold their connections open.
+    for service in ["", SERVICE_NAME] {
+        health.clone().clear_service_status(service).await;
     }
 }
 

@@ -8,6 +8,7 @@
 mod calls;
 mod connect;
 mod outcome;
+mod settling;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -71,6 +72,34 @@ pub struct RedundantIngestCredential {
     pub participant_id: String,
     /// Lets its holder publish.
     pub stream_key: SecretString,
+}
+
+/// One configuration of a list at AWS: no tags and no keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name; may be empty.
+    pub name: String,
+    /// The protocol that the encoder speaks; none if this gateway does not know it.
+    pub ingest_protocol: Option<IngestProtocol>,
+    /// Its stage; empty if it has none.
+    pub stage_arn: String,
+    /// The participant that stands for the encoder.
+    pub participant_id: String,
+    /// Whether an encoder is publishing.
+    pub state: IngestConfigurationState,
+    /// The participant's name; may be empty.
+    pub user_id: String,
+}
+
+/// One page of a list at AWS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// What it shows. A configuration that was just created may be missing.
+    pub summaries: Vec<Summary>,
+    /// What asks for the next page; none on the last.
+    pub next_token: Option<String>,
 }
 
 /// What the gateway needs to know of a stage.

@@ -1,8 +1,8 @@
 //! The ledger: one row a create. It decides idempotency and quota in one atomic
 //! step, and it is the only source of truth about both.
 //!
-//! Called by `operations`. SQL lives below here and nowhere else; stream keys
-//! must never come here.
+//! Called by `operations`, `settle` and `sweep`. SQL lives below here and nowhere
+//! else; stream keys must never come here.
 //!
 //! Quota use is the count of a tenant's rows in a state that may exist at AWS.
 //! It is counted, never kept: there is nothing that could drift from the rows.
@@ -12,13 +12,18 @@ mod behaviour;
 mod sqlite;
 mod state;
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 pub use sqlite::{OpenError, SqliteLedger};
-pub use state::{Event, IllegalTransition, Resource, State};
+pub use state::{Effect, Event, IllegalTransition, Resource, State, Transition};
 
 use crate::{
-    ingest::{Fingerprint, IngestProtocol, OperationId},
+    ingest::{Fingerprint, IngestConfigurationState, IngestProtocol, OperationId},
     tenant::TenantId,
 };
 
@@ -32,12 +37,52 @@ pub trait Ledger: Send + Sync + 'static {
     /// `request_id` was seen before or the quota is used up. One transaction.
     fn reserve(&self, reservation: Reservation) -> LedgerFuture<'_, Reserved>;
 
-    /// Applies `event` to the row and answers the state that it then is in.
-    fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, State>;
+    /// Applies `event` to the row and answers the state that it then is in, and what
+    /// must be done about it. [`Effect::SendCreate`] is answered to one caller alone.
+    fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, Transition>;
 
     /// How many of the tenant's rows are in each state that counts against its
     /// quota. States without rows are left out.
     fn usage(&self, tenant: TenantId) -> LedgerFuture<'_, Usage>;
+
+    /// Takes over rows whose lease is over: nobody carries them on. What was reserved
+    /// is cancelled, what may have been sent is in doubt from now on.
+    fn expire(&self) -> LedgerFuture<'_, Expired>;
+
+    /// The rows in doubt, the oldest first, at most `limit` of those after `after`.
+    fn in_doubt(&self, after: Option<OperationId>, limit: u32) -> LedgerFuture<'_, Vec<Doubt>>;
+
+    /// Which of these ARNs belong to a row, and to which.
+    fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>>;
+
+    /// Records what a list at AWS showed of configurations that belong to rows, and
+    /// answers the ARNs that belong to none.
+    fn observe(&self, seen: Vec<Observation>) -> LedgerFuture<'_, Vec<String>>;
+
+    /// Ends a walk over all that AWS has: live rows that were not seen since
+    /// `walk_began` are missed once more. Answers those that two walks in a row have
+    /// missed.
+    fn missed(&self, walk_began: SystemTime) -> LedgerFuture<'_, Vec<Missed>>;
+
+    /// Makes a live row of a configuration that carries the gateway's tags and has no
+    /// row, or tells why not.
+    fn adopt(&self, found: Adoption) -> LedgerFuture<'_, Adopted>;
+
+    /// Forgets rows that ended before `before`, and their `request_id`s with them.
+    /// Answers how many.
+    fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize>;
+
+    /// Whether there is no row at all: a new ledger, or a lost one.
+    fn is_empty(&self) -> LedgerFuture<'_, bool>;
+}
+
+/// How long a row may stay in a state that somebody must be carrying on.
+#[derive(Debug, Clone, Copy)]
+pub struct Leases {
+    /// From the reservation to the sending. Longer than any caller waits.
+    pub reserved: Duration,
+    /// From the sending to its outcome. Longer than an attempt may take.
+    pub sending: Duration,
 }
 
 /// What [`Ledger::reserve`] is asked for.
@@ -119,6 +164,88 @@ impl Usage {
     }
 }
 
+/// What [`Ledger::expire`] took over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Creates that were reserved and never sent: rejected, their quota returned.
+    pub rejected: usize,
+    /// Creates that may have been sent: in doubt from now on, still counted.
+    pub in_doubt: usize,
+}
+
+/// A row in doubt: what is needed to find it at AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The row, and the tag that decides.
+    pub operation_id: OperationId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// When it was last sent.
+    pub sent_at: SystemTime,
+    /// `name`, as a list shows it.
+    pub name: String,
+    /// `stage_arn`, as a list shows it.
+    pub stage_arn: String,
+    /// `user_id`, as a list shows it.
+    pub user_id: String,
+    /// `ingest_protocol`, as a list shows it.
+    pub ingest_protocol: IngestProtocol,
+}
+
+/// What a list at AWS showed of one configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// Which.
+    pub arn: String,
+    /// Whether an encoder is publishing.
+    pub state: IngestConfigurationState,
+    /// Its stage, which an update may have changed.
+    pub stage_arn: String,
+    /// When the list was asked for.
+    pub at: SystemTime,
+}
+
+/// A live row that AWS did not show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
+    /// The row.
+    pub operation_id: OperationId,
+    /// What should be there.
+    pub arn: String,
+}
+
+/// A configuration at AWS that the gateway's tags say is ours.
+#[derive(Debug, Clone)]
+pub struct Adoption {
+    /// The create that made it.
+    pub operation_id: OperationId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The caller's key, or the operation id if it sent none.
+    pub request_id: String,
+    /// What the request asked for.
+    pub fingerprint: Fingerprint,
+    /// What it is.
+    pub resource: Resource,
+    /// What it was made with.
+    pub fields: Fields,
+}
+
+/// What [`Ledger::adopt`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adopted {
+    /// It has a live row now, a new one or the one that waited for it.
+    Live,
+    /// Its own call is under way, and will record it.
+    UnderWay,
+    /// Its create has another configuration already, or its `request_id` belongs to
+    /// another create: it is one too many.
+    Orphan {
+        /// The configuration that the create has.
+        kept: Option<String>,
+    },
+}
+
 /// The ledger could not answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
@@ -131,10 +258,18 @@ pub enum LedgerError {
     /// The row cannot take the event.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
+    /// Another row has the same ARN or `request_id`.
+    #[error("another row of the ledger has the same ARN or request_id")]
+    Conflict,
 }
 
 /// Milliseconds since the Unix epoch, as rows hold times.
 fn unix_ms(time: SystemTime) -> i64 {
     let elapsed = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The time of that many milliseconds since the Unix epoch.
+fn from_unix_ms(ms: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }

@@ -16,6 +16,8 @@
 //! | [`ingest`], [`tags`] | parsed requests and the tenancy tags; pure |
 //! | [`stages`] | whose a stage is |
 //! | [`ledger`] | idempotency and quota, durable |
+//! | [`settle`] | finds out what became of creates whose outcome is unknown |
+//! | [`sweep`] | keeps the ledger true to AWS, and rebuilds a lost one |
 //! | [`ivs`] | Amazon IVS Real-Time through the AWS SDK |
 //! | [`emulator`] | a stand-in for AWS that speaks its wire protocol |
 //!
@@ -45,12 +47,15 @@ pub mod gateway;
 pub mod ingest;
 pub mod ivs;
 pub mod ledger;
+pub mod metrics;
 pub mod observe;
 pub mod operations;
 pub mod proto;
 pub mod quota;
 pub mod rpc;
 pub mod server;
+pub mod settle;
 pub mod stages;
+pub mod sweep;
 pub mod tags;
 pub mod tenant;

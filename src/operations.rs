@@ -6,8 +6,12 @@
 mod create;
 mod running;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 pub use create::Created;
@@ -18,6 +22,7 @@ use crate::{
     ivs::{Configuration, Ivs},
     ledger::{Ledger, LedgerError},
     quota::Tenants,
+    settle::Settling,
     stages::Stages,
 };
 
@@ -32,6 +37,12 @@ pub struct Shared {
     /// The creates under way, so that a second call with the same `request_id`
     /// joins the first.
     pub running: running::Running,
+    /// Where creates of unknown outcome are settled.
+    pub settling: Settling,
+    /// How long a call waits for that before it answers that the outcome is unknown.
+    pub settle_patience: Duration,
+    /// Whether the ledger knows all that AWS has; until then nothing is created.
+    pub ledger_complete: watch::Receiver<bool>,
     /// Mints the keys of the ledger's rows.
     pub operation_ids: OperationIds,
 }
@@ -39,12 +50,22 @@ pub struct Shared {
 impl Shared {
     /// Nothing under way yet.
     #[must_use]
-    pub fn new(ledger: Arc<dyn Ledger>, tenants: Arc<Tenants>, stages: Stages) -> Self {
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        tenants: Arc<Tenants>,
+        stages: Stages,
+        settling: Settling,
+        settle_patience: Duration,
+        ledger_complete: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             ledger,
             tenants,
             stages,
             running: running::Running::default(),
+            settling,
+            settle_patience,
+            ledger_complete,
             operation_ids: OperationIds::default(),
         }
     }
@@ -85,6 +106,8 @@ fn ledger_failed(error: &LedgerError, doing: &'static str) -> Error {
     tracing::error!(%error, doing, "the ledger failed");
     match error {
         LedgerError::Unavailable(_) => Error::LedgerUnavailable,
-        LedgerError::NoSuchRow(_) | LedgerError::Illegal(_) => Error::Internal,
+        LedgerError::NoSuchRow(_) | LedgerError::Illegal(_) | LedgerError::Conflict => {
+            Error::Internal
+        }
     }
 }

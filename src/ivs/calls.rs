@@ -89,6 +89,16 @@ impl Ivs {
     }
 }
 
+pub(super) fn protocol(protocol: &types::IngestProtocol) -> Option<IngestProtocol> {
+    IngestProtocol::from_name(protocol.as_str())
+}
+
+/// There are two states. One that a later model adds is not an encoder at work.
+pub(super) fn state(state: &types::IngestConfigurationState) -> IngestConfigurationState {
+    IngestConfigurationState::from_name(state.as_str())
+        .unwrap_or(IngestConfigurationState::Inactive)
+}
+
 fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -104,16 +114,8 @@ fn configuration(
     if answered.arn.is_empty() || answered.stream_key.is_empty() {
         return Err(unreadable("AWS answered a configuration without an ARN or a stream key"));
     }
-    let ingest_protocol = match answered.ingest_protocol {
-        types::IngestProtocol::Rtmp => IngestProtocol::Rtmp,
-        types::IngestProtocol::Rtmps => IngestProtocol::Rtmps,
-        _ => return Err(unreadable("AWS answered a protocol that this gateway does not know")),
-    };
-    let state = match answered.state {
-        types::IngestConfigurationState::Active => IngestConfigurationState::Active,
-        // There are two states. One that a later model adds is not an encoder at work.
-        _ => IngestConfigurationState::Inactive,
-    };
+    let ingest_protocol = protocol(&answered.ingest_protocol)
+        .ok_or_else(|| unreadable("AWS answered a protocol that this gateway does not know"))?;
     let value = Configuration {
         arn: answered.arn,
         name: answered.name.unwrap_or_default(),
@@ -121,7 +123,7 @@ fn configuration(
         stream_key: SecretString::from(answered.stream_key),
         stage_arn: answered.stage_arn,
         participant_id: answered.participant_id,
-        state,
+        state: state(&answered.state),
         user_id: answered.user_id.unwrap_or_default(),
         redundant_ingest: answered.redundant_ingest,
         redundant_ingest_credentials: answered

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::SystemTime};
 
-use super::{Event, Fields, Ledger, LedgerError, Reservation, Reserved, Resource, State, Usage};
+use super::{
+    Effect, Event, Fields, Ledger, LedgerError, Reservation, Reserved, Resource, State, Transition,
+    Usage,
+};
 use crate::{
     ingest::{Fingerprint, IngestProtocol, OperationId, OperationIds},
     tenant::TenantId,
@@ -150,11 +153,15 @@ async fn events_move_rows_and_illegal_ones_change_nothing(ledger: &impl Ledger) 
     ledger.reserve(reservation).await.unwrap();
     let illegal = ledger.apply(row, Event::Created(resource(row))).await;
     assert!(matches!(illegal, Err(LedgerError::Illegal(_))), "{illegal:?}");
-    assert_eq!(ledger.apply(row, Event::Send).await.unwrap(), State::Sending);
-    assert_eq!(ledger.apply(row, Event::Send).await.unwrap(), State::Sending);
     let created = Event::Created(resource(row));
-    assert_eq!(ledger.apply(row, created.clone()).await.unwrap(), State::Live);
-    assert_eq!(ledger.apply(row, created).await.unwrap(), State::Live);
+    for (event, state, effect) in [
+        (Event::Send, State::Sending, Effect::SendCreate),
+        (created.clone(), State::Live, Effect::TellLive),
+    ] {
+        assert_eq!(ledger.apply(row, event.clone()).await.unwrap(), Transition { state, effect });
+        let again = Transition { state, effect: Effect::None };
+        assert_eq!(ledger.apply(row, event).await.unwrap(), again);
+    }
 }
 
 async fn concurrent_reservations_never_exceed_the_limit(ledger: Arc<impl Ledger>) {

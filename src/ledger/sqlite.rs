@@ -4,155 +4,145 @@
 //! writer commits everything that waits as one group, so that many callers share
 //! one flush of the disk.
 
+mod open;
 mod statements;
+mod sweeping;
 mod writer;
 
-use std::{
-    fs::{self, File, TryLockError},
-    io,
-    path::{Path, PathBuf},
-    thread,
-    time::SystemTime,
-};
+use std::{collections::HashMap, path::Path, thread, time::SystemTime};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use self::writer::{Command, Writer};
+pub use self::open::OpenError;
+use self::writer::Job;
 use super::{
-    Event, Ledger, LedgerError, LedgerFuture, Reservation, Reserved, State, Usage, unix_ms,
+    Adopted, Adoption, Doubt, Event, Expired, Leases, Ledger, LedgerError, LedgerFuture, Missed,
+    Observation, Reservation, Reserved, Transition, Usage, unix_ms,
 };
 use crate::{ingest::OperationId, tenant::TenantId};
 
-/// The version of `schema.sql`, as `PRAGMA user_version` holds it.
-const SCHEMA_VERSION: i32 = 1;
-
-/// The most commands that wait for the writer. It commits hundreds in one flush
-/// of a few milliseconds: a longer queue means a disk that has stopped.
+/// The most jobs that wait for the writer. It commits hundreds in one flush of a few
+/// milliseconds: a longer queue means a disk that has stopped.
 const MAX_WAITING: usize = 4096;
 
 /// A ledger in a SQLite file.
 pub struct SqliteLedger {
-    commands: mpsc::Sender<Command>,
+    jobs: mpsc::Sender<Job>,
     writer: Option<thread::JoinHandle<()>>,
+    leases: Leases,
 }
 
-/// What [`SqliteLedger::open`] found to do after the last stop.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Creates that were reserved and never sent: rejected, their quota returned.
-    pub rejected: usize,
-    /// Creates that may have been sent: in doubt from now on, still counted.
-    pub in_doubt: usize,
-    /// Rows in doubt, those of earlier stops included.
-    pub in_doubt_in_all: u32,
-}
-
-/// The ledger's file could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The folder cannot be made or the lock file cannot be opened.
-    #[error("{path}: {source}; ledger.url must name a file in a folder that the gateway may write")]
-    Folder {
-        /// What could not be made or opened.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another process has the ledger.
-    #[error(
-        "{0} is in use by another gateway; stop that one, or give each gateway a ledger.url of its own"
-    )]
-    InUse(PathBuf),
-    /// The file was written by a newer gateway.
-    #[error(
-        "{path} has schema version {found}, and this gateway knows up to {SCHEMA_VERSION}; run the newer gateway"
-    )]
-    NewerSchema {
-        /// The ledger's file.
-        path: PathBuf,
-        /// Its version.
-        found: i32,
-    },
-    /// SQLite refused.
-    #[error("{path}: {source}")]
-    Database {
-        /// The ledger's file.
-        path: PathBuf,
-        /// Why.
-        source: rusqlite::Error,
-    },
+/// What a full queue means for a job.
+enum Patience {
+    /// New work is refused, so that what is under way can be recorded.
+    Refuse,
+    /// What is under way waits.
+    Wait,
 }
 
 impl SqliteLedger {
-    /// Opens the ledger at `path`, makes it if it is not there, and settles what
-    /// the last stop left: what was reserved is rejected, what may have been sent
-    /// is in doubt.
+    /// Opens the ledger at `path` and makes it if it is not there. All leases are
+    /// over, since no other process can have the file: what was reserved is rejected,
+    /// what may have been sent is in doubt.
     ///
     /// # Errors
     /// [`OpenError`], with the path and the way out.
-    pub fn open(path: &Path) -> Result<(Self, Recovered), OpenError> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)
-                .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
-        }
-        let lock = lock(path)?;
-        let database = |source| OpenError::Database { path: path.to_owned(), source };
-        let mut connection = Connection::open(path).map_err(database)?;
-        configure(&connection).map_err(database)?;
-        let version = migrate(&mut connection).map_err(database)?;
-        if version > SCHEMA_VERSION {
-            return Err(OpenError::NewerSchema { path: path.to_owned(), found: version });
-        }
-        let recovered =
-            statements::recover(&mut connection, unix_ms(SystemTime::now())).map_err(database)?;
-
-        let (commands, waiting) = mpsc::channel(MAX_WAITING);
+    pub fn open(path: &Path, leases: Leases) -> Result<(Self, Expired), OpenError> {
+        let (connection, lock) = open::open(path)?;
+        let expired = statements::expire(&connection, unix_ms(SystemTime::now()), i64::MAX)
+            .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+        let (jobs, waiting) = mpsc::channel(MAX_WAITING);
         let writer = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
-                Writer::new(connection).run(waiting);
+                writer::run(connection, waiting);
                 drop(lock);
             })
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok((Self { commands, writer: Some(writer) }, recovered))
+        Ok((Self { jobs, writer: Some(writer), leases }, expired))
     }
 
-    async fn ask<T: Send>(
+    fn ask<T: Send + 'static>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, LedgerError>>) -> Command + Send,
-    ) -> Result<T, LedgerError> {
+        patience: Patience,
+        work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
+    ) -> LedgerFuture<'_, T> {
         let stopped = || LedgerError::Unavailable("the writer has stopped".to_owned());
-        let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        Box::pin(async move {
+            let (job, answered) = writer::job(work);
+            match patience {
+                Patience::Refuse => self.jobs.try_send(job).map_err(|error| match error {
+                    mpsc::error::TrySendError::Full(_) => {
+                        LedgerError::Unavailable("too many writes are waiting".to_owned())
+                    }
+                    mpsc::error::TrySendError::Closed(_) => stopped(),
+                })?,
+                Patience::Wait => self.jobs.send(job).await.map_err(|_| stopped())?,
+            }
+            answered.await.map_err(|_| stopped())?
+        })
     }
 }
 
 impl Ledger for SqliteLedger {
     fn reserve(&self, reservation: Reservation) -> LedgerFuture<'_, Reserved> {
-        // A full queue refuses new work, so that what is under way can be recorded.
-        Box::pin(async move {
-            let (answer, answered) = oneshot::channel();
-            let command = Command::Reserve(Box::new(reservation), answer);
-            self.commands.try_send(command).map_err(|error| {
-                LedgerError::Unavailable(match error {
-                    mpsc::error::TrySendError::Full(_) => "too many waiting writes".to_owned(),
-                    mpsc::error::TrySendError::Closed(_) => "the writer has stopped".to_owned(),
-                })
-            })?;
-            answered
-                .await
-                .map_err(|_| LedgerError::Unavailable("the writer has stopped".to_owned()))?
+        let lease = self.leases.reserved;
+        self.ask(Patience::Refuse, move |connection| {
+            statements::reserve(connection, &reservation, SystemTime::now() + lease)
         })
     }
 
-    fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, State> {
-        Box::pin(self.ask(move |answer| Command::Apply(operation_id, event, answer)))
+    fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, Transition> {
+        let lease = self.leases.sending;
+        self.ask(Patience::Wait, move |connection| {
+            statements::apply(connection, operation_id, &event, SystemTime::now() + lease)
+        })
     }
 
     fn usage(&self, tenant: TenantId) -> LedgerFuture<'_, Usage> {
-        Box::pin(self.ask(move |answer| Command::Usage(tenant, answer)))
+        self.ask(Patience::Refuse, move |connection| statements::usage(connection, &tenant))
+    }
+
+    fn expire(&self) -> LedgerFuture<'_, Expired> {
+        self.ask(Patience::Wait, |connection| {
+            let now_ms = unix_ms(SystemTime::now());
+            Ok(statements::expire(connection, now_ms, now_ms)?)
+        })
+    }
+
+    fn in_doubt(&self, after: Option<OperationId>, limit: u32) -> LedgerFuture<'_, Vec<Doubt>> {
+        self.ask(Patience::Wait, move |connection| {
+            Ok(sweeping::in_doubt(connection, after, limit)?)
+        })
+    }
+
+    fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>> {
+        self.ask(Patience::Wait, move |connection| Ok(sweeping::owners(connection, arns)?))
+    }
+
+    fn observe(&self, seen: Vec<Observation>) -> LedgerFuture<'_, Vec<String>> {
+        self.ask(Patience::Wait, move |connection| Ok(sweeping::observe(connection, seen)?))
+    }
+
+    fn missed(&self, walk_began: SystemTime) -> LedgerFuture<'_, Vec<Missed>> {
+        self.ask(Patience::Wait, move |connection| {
+            Ok(sweeping::missed(connection, unix_ms(walk_began))?)
+        })
+    }
+
+    fn adopt(&self, found: Adoption) -> LedgerFuture<'_, Adopted> {
+        self.ask(Patience::Wait, move |connection| sweeping::adopt(connection, &found))
+    }
+
+    fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize> {
+        self.ask(Patience::Wait, move |connection| {
+            Ok(sweeping::prune(connection, unix_ms(before))?)
+        })
+    }
+
+    fn is_empty(&self) -> LedgerFuture<'_, bool> {
+        self.ask(Patience::Wait, |connection| Ok(sweeping::is_empty(connection)?))
     }
 }
 
@@ -160,7 +150,7 @@ impl Drop for SqliteLedger {
     /// Waits for the writer to commit what it was given and to close the file.
     fn drop(&mut self) {
         let (closed, _) = mpsc::channel(1);
-        self.commands = closed;
+        self.jobs = closed;
         if let Some(writer) = self.writer.take() {
             // A writer that panicked has nothing left to commit.
             let _ = writer.join();
@@ -168,46 +158,14 @@ impl Drop for SqliteLedger {
     }
 }
 
-/// Two gateways on one file would each take the other's calls for abandoned.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
-    let folder = |source| OpenError::Folder { path: lock_path.clone(), source };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock_path)
-        .map_err(folder)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(folder(source)),
+/// SQLite's messages name tables and paths, never values.
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) => Self::Conflict,
+            _ => Self::Unavailable(error.to_string()),
+        }
     }
-}
-
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    // A checkpoint moves this many 4 KiB pages: larger ones cost a longer pause.
-    connection.pragma_update(None, "wal_autocheckpoint", 1000)?;
-    connection.set_prepared_statement_cache_capacity(32);
-    Ok(())
-}
-
-/// Brings an empty file to the schema and answers the file's version.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<i32> {
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version > 0 {
-        return Ok(version);
-    }
-    let transaction = connection.transaction()?;
-    transaction.execute_batch(include_str!("sqlite/schema.sql"))?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    transaction.commit()?;
-    Ok(SCHEMA_VERSION)
 }
 
 #[cfg(test)]

@@ -4,17 +4,21 @@
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use super::{
-    CallersConfiguration, Operations, ledger_failed,
+    CallersConfiguration, Operations, Shared, ledger_failed,
     running::{Entered, Leader, Outcome, Waiter},
 };
 use crate::{
     auth::Caller,
     error::Error,
-    ingest::{CreateIngestConfiguration, Fingerprint, IngestConfigurationState, OperationId},
-    ivs::{Answer, CallError, Configuration, NewConfiguration, Stage},
-    ledger::{Event, Fields, Reservation, Reserved, Resource},
+    ingest::{
+        CreateIngestConfiguration, Fingerprint, IngestConfigurationState, IngestProtocol,
+        OperationId, StageArn,
+    },
+    ivs::{Answer, CallError, Configuration, FailureKind, NewConfiguration, Stage},
+    ledger::{Effect, Event, Fields, Reservation, Reserved, Resource},
     observe::CallRecord,
     quota::{CreatePermit, Tenant},
+    settle::Verdict,
     tags::{self, TenancyTags},
 };
 
@@ -57,6 +61,9 @@ impl Operations {
             return self.preview(tenant, &request, stage.as_deref()).await;
         }
 
+        if !*self.shared.ledger_complete.borrow() {
+            return Err(Error::LedgerUnavailable);
+        }
         let fingerprint = request.fingerprint();
         let (leader, waiter) = match &request.request_id {
             None => Leader::alone(),
@@ -127,31 +134,38 @@ struct Create {
 }
 
 impl Create {
-    async fn run(self, permit: CreatePermit, leader: Leader) {
+    async fn run(mut self, permit: CreatePermit, leader: Leader) {
         let outcome = self.carry_out(permit, &leader).await;
         leader.finish(outcome);
     }
 
-    async fn carry_out(&self, permit: CreatePermit, leader: &Leader) -> Outcome {
+    async fn carry_out(&mut self, permit: CreatePermit, leader: &Leader) -> Outcome {
         match self.reserve().await? {
-            Reserved::New => {}
-            Reserved::Replay { operation_id, arn } => return self.replay(operation_id, arn).await,
-            Reserved::InProgress { operation_id } => {
-                return Err(Error::InProgress { operation_id });
+            Reserved::New => {
+                if !leader.is_awaited() {
+                    // Nobody would learn the key. Nothing was sent, so nothing is lost.
+                    self.apply(Event::Cancel).await?;
+                    return Err(Error::DeadlineExceeded);
+                }
+                permit.spend();
+                self.send(Event::Send).await
             }
-            Reserved::InDoubt { operation_id } => return Err(self.unknown(operation_id, None)),
-            Reserved::FingerprintMismatch => return Err(Error::RequestIdReused),
-            Reserved::OverQuota { used } => return Err(over_quota(&self.tenant, used)),
+            Reserved::Replay { operation_id, arn } => {
+                self.operation_id = operation_id;
+                self.read_back(arn, true).await
+            }
+            Reserved::InProgress { operation_id } => Err(Error::InProgress { operation_id }),
+            Reserved::InDoubt { operation_id } => {
+                self.operation_id = operation_id;
+                if self.operations.shared.settling.may_resend(operation_id) {
+                    permit.spend();
+                    return self.send(Event::Resend).await;
+                }
+                self.settle(None).await
+            }
+            Reserved::FingerprintMismatch => Err(Error::RequestIdReused),
+            Reserved::OverQuota { used } => Err(over_quota(&self.tenant, used)),
         }
-        if !leader.is_awaited() {
-            // Nobody would learn the key. Nothing was sent, so nothing is lost.
-            self.apply(Event::Cancel).await?;
-            return Err(Error::DeadlineExceeded);
-        }
-        permit.spend();
-        // Durable before any byte goes to AWS: after a crash it counts as sent.
-        self.apply(Event::Send).await?;
-        self.send().await
     }
 
     async fn reserve(&self) -> Result<Reserved, Error> {
@@ -171,8 +185,13 @@ impl Create {
         reserved.map_err(|error| ledger_failed(&error, "reserve"))
     }
 
-    /// Sends the create, once, and records what became of it.
-    async fn send(&self) -> Outcome {
+    /// Sends the create, once, and records what became of it. `event` is durable
+    /// before any byte goes to AWS, so that after a crash it counts as sent; and the
+    /// ledger's answer to it is the only permission to send.
+    async fn send(&self, event: Event) -> Outcome {
+        if self.apply(event).await? != Effect::SendCreate {
+            return Err(Error::InProgress { operation_id: self.operation_id });
+        }
         let tags = TenancyTags {
             tenant: self.tenant.id.clone(),
             operation_id: self.operation_id,
@@ -187,11 +206,10 @@ impl Create {
                     arn: value.arn.clone(),
                     participant_id: value.participant_id.clone(),
                 };
-                // If this fails the row stays as sent and settles by its tag. The
+                // If this fails the row stays as sent, and settles by its tag. The
                 // configuration exists, so its key is answered all the same.
                 let _ = self.apply(Event::Created(resource)).await;
-                let endpoint = endpoint(self.stage.as_deref(), self.request.ingest_protocol);
-                Ok(self.created(self.operation_id, value, endpoint, false, aws_request_id))
+                Ok(self.created(value, false, aws_request_id))
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(operation_id = %self.operation_id, %failure, "AWS did not create it");
@@ -202,44 +220,48 @@ impl Create {
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(operation_id = %self.operation_id, %failure, "outcome unknown");
                 let _ = self.apply(Event::Ambiguous).await;
-                Err(self.unknown(self.operation_id, failure.aws_request_id))
+                self.settle(failure.aws_request_id).await
             }
         }
     }
 
-    /// Answers what an earlier call created. Its keys are read back from AWS: the
-    /// gateway does not keep them.
-    async fn replay(&self, operation_id: OperationId, arn: String) -> Outcome {
+    /// Waits a little for the outcome to be settled. It goes on being settled when
+    /// nobody waits any more.
+    async fn settle(&self, aws_request_id: Option<String>) -> Outcome {
+        let operation_id = self.operation_id;
+        let Shared { settling, settle_patience, .. } = &*self.operations.shared;
+        match settling.verdict(operation_id, *settle_patience).await {
+            Some(Verdict::Live(resource)) => self.read_back(resource.arn, false).await,
+            // Either proved absent, which takes longer than this, or not known.
+            Some(Verdict::Gone) | None => Err(Error::OutcomeUnknown {
+                operation_id,
+                repeatable: self.request.request_id.is_some(),
+                aws_request_id,
+            }),
+        }
+    }
+
+    /// Answers what is known to exist. Its keys are read back from AWS: the gateway
+    /// does not keep them.
+    async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         match self.operations.ivs.get_ingest_configuration(&arn).await {
             Ok(Answer { value, aws_request_id }) => {
-                let endpoint = if self.stage_is(&value.stage_arn) {
-                    endpoint(self.stage.as_deref(), value.ingest_protocol)
-                } else {
-                    String::new()
-                };
-                Ok(self.created(operation_id, value, endpoint, true, aws_request_id))
+                Ok(self.created(value, replayed, aws_request_id))
             }
             Err(error) => {
                 let failure = error.failure();
-                tracing::warn!(%operation_id, %failure, "a replay could not be read back");
-                Err(if failure.kind == crate::ivs::FailureKind::NotFound {
-                    Error::NotFound { arn }
-                } else {
-                    Error::Aws(failure.clone())
+                tracing::warn!(operation_id = %self.operation_id, %failure, "could not be read back");
+                Err(match failure.kind {
+                    FailureKind::NotFound => Error::NotFound { arn },
+                    _ => Error::Aws(failure.clone()),
                 })
             }
         }
     }
 
-    fn stage_is(&self, arn: &str) -> bool {
-        self.request.stage_arn.as_ref().is_some_and(|stage| stage.as_str() == arn)
-    }
-
     fn created(
         &self,
-        operation_id: OperationId,
         mut configuration: Configuration,
-        ingest_endpoint: String,
         replayed: bool,
         aws_request_id: Option<String>,
     ) -> Created {
@@ -247,28 +269,26 @@ impl Create {
         configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
             .into_iter()
             .collect();
+        // An update may have moved it to a stage that was not looked up.
+        let asked_for = self.request.stage_arn.as_ref().map_or("", StageArn::as_str);
+        let stage = self.stage.as_deref().filter(|_| configuration.stage_arn == asked_for);
         Created {
             configuration: CallersConfiguration {
+                ingest_endpoint: endpoint(stage, configuration.ingest_protocol),
                 configuration,
-                ingest_endpoint,
-                create_time: operation_id.minted_at(),
+                create_time: self.operation_id.minted_at(),
                 state_observed_at: SystemTime::now(),
             },
             replayed,
-            operation_id: Some(operation_id),
+            operation_id: Some(self.operation_id),
             aws_request_id,
         }
     }
 
-    fn unknown(&self, operation_id: OperationId, aws_request_id: Option<String>) -> Error {
-        let repeatable = self.request.request_id.is_some();
-        Error::OutcomeUnknown { operation_id, repeatable, aws_request_id }
-    }
-
-    async fn apply(&self, event: Event) -> Result<(), Error> {
+    async fn apply(&self, event: Event) -> Result<Effect, Error> {
         let doing = event.name();
         let applied = self.operations.shared.ledger.apply(self.operation_id, event).await;
-        applied.map(drop).map_err(|error| ledger_failed(&error, doing))
+        applied.map(|transition| transition.effect).map_err(|error| ledger_failed(&error, doing))
     }
 }
 
@@ -331,6 +351,6 @@ fn unmade(request: &CreateIngestConfiguration) -> Configuration {
     }
 }
 
-fn endpoint(stage: Option<&Stage>, protocol: crate::ingest::IngestProtocol) -> String {
+fn endpoint(stage: Option<&Stage>, protocol: IngestProtocol) -> String {
     stage.map_or("", |stage| stage.ingest_endpoint(protocol)).to_owned()
 }

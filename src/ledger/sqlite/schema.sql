@@ -5,6 +5,8 @@ CREATE TABLE ingest_configurations (
   request_id        TEXT    NOT NULL,             -- the operation id if the caller sent none
   fingerprint       BLOB    NOT NULL,             -- 16 bytes
   state             INTEGER NOT NULL,             -- ledger::State
+  lease_until_ms    INTEGER NOT NULL,             -- of states 1 and 2: then nobody carries it on
+  sent_at_ms        INTEGER,                      -- when it was last sent to AWS
   arn               TEXT,                         -- when known
   participant_id    TEXT,
   name              TEXT    NOT NULL,
@@ -16,8 +18,9 @@ CREATE TABLE ingest_configurations (
   tags              TEXT    NOT NULL,             -- JSON object: the caller's own
   observed_state    TEXT,                         -- as AWS writes it, when last seen
   observed_at_ms    INTEGER,
+  missed            INTEGER NOT NULL DEFAULT 0,   -- walks in a row that did not see it
   created_at_ms     INTEGER NOT NULL,
-  updated_at_ms     INTEGER NOT NULL
+  updated_at_ms     INTEGER NOT NULL              -- of the last change of state
 ) STRICT, WITHOUT ROWID;
 
 -- A rejected create never was: its request_id may be used again.
@@ -26,7 +29,11 @@ CREATE UNIQUE INDEX request_ids ON ingest_configurations (tenant, request_id) WH
 -- The quota: the rows that may exist at AWS.
 CREATE INDEX quota ON ingest_configurations (tenant, state) WHERE state <= 5;
 
--- What needs settling, the oldest first.
+-- What somebody must carry on or settle, the oldest first.
 CREATE INDEX unsettled ON ingest_configurations (state, operation_id) WHERE state IN (1, 2, 3, 5);
 
+-- What has ended and will be forgotten.
+CREATE INDEX ended ON ingest_configurations (updated_at_ms) WHERE state >= 6;
+
+-- An ARN belongs to one row.
 CREATE UNIQUE INDEX arns ON ingest_configurations (arn) WHERE arn IS NOT NULL;

@@ -1,36 +1,54 @@
-//! Every SQL statement of the embedded ledger. Each function runs within a
-//! transaction that its caller commits.
+//! The statements in the path of a call. Each function is one job of the writer.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use rusqlite::{Connection, OptionalExtension, params, types::Type};
-
+use rusqlite::{Connection, OptionalExtension, params};
 use ulid::Ulid;
 
-use super::{
-    super::{Event, LedgerError, Reservation, Reserved, State, Usage, unix_ms},
-    Recovered,
-    writer::unavailable,
+use super::super::{
+    Event, Expired, LedgerError, Reservation, Reserved, State, Transition, Usage, unix_ms,
 };
 use crate::{
     ingest::{Fingerprint, OperationId},
     tenant::TenantId,
 };
 
-/// A statement that fails undoes itself alone, so the rest of a group still commits.
 pub(super) fn reserve(
     connection: &Connection,
     reservation: &Reservation,
+    lease_until: SystemTime,
 ) -> Result<Reserved, LedgerError> {
-    let sql = |error: rusqlite::Error| unavailable(&error);
-    if let Some(earlier) = earlier(connection, reservation).map_err(sql)? {
+    if let Some(earlier) = earlier(connection, reservation)? {
         return Ok(earlier);
     }
-    let used = used(connection, &reservation.tenant).map_err(sql)?;
+    let used = used(connection, &reservation.tenant)?;
     if used >= reservation.limit {
         return Ok(Reserved::OverQuota { used });
     }
-    insert(connection, reservation).map_err(sql)?;
+    let now_ms = unix_ms(SystemTime::now());
+    connection
+        .prepare_cached(
+            "INSERT INTO ingest_configurations (operation_id, tenant, request_id, fingerprint,
+               state, lease_until_ms, name, stage_arn, user_id, attributes, ingest_protocol,
+               redundant_ingest, tags, created_at_ms, updated_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
+        )?
+        .execute(params![
+            reservation.operation_id.ulid().to_bytes(),
+            reservation.tenant.as_str(),
+            reservation.request_id,
+            reservation.fingerprint.as_bytes(),
+            State::Reserved as u8,
+            unix_ms(lease_until),
+            reservation.fields.name,
+            reservation.fields.stage_arn,
+            reservation.fields.user_id,
+            json(&reservation.fields.attributes)?,
+            reservation.fields.ingest_protocol.as_str(),
+            reservation.fields.redundant_ingest,
+            json(&reservation.fields.tags)?,
+            now_ms,
+        ])?;
     Ok(Reserved::New)
 }
 
@@ -46,7 +64,7 @@ fn earlier(
     let keys = params![reservation.tenant.as_str(), reservation.request_id];
     statement
         .query_row(keys, |row| {
-            let operation_id = OperationId::from(Ulid::from_bytes(row.get(0)?));
+            let operation_id = operation_id(row, 0)?;
             let fingerprint = Fingerprint::from(row.get::<_, [u8; 16]>(1)?);
             if fingerprint != reservation.fingerprint {
                 return Ok(Reserved::FingerprintMismatch);
@@ -71,110 +89,89 @@ fn used(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<u32> {
         .query_row([tenant.as_str()], |row| row.get(0))
 }
 
-fn insert(connection: &Connection, reservation: &Reservation) -> rusqlite::Result<()> {
-    let fields = &reservation.fields;
-    connection
-        .prepare_cached(
-            "INSERT INTO ingest_configurations (operation_id, tenant, request_id, fingerprint,
-               state, name, stage_arn, user_id, attributes, ingest_protocol, redundant_ingest,
-               tags, created_at_ms, updated_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)",
-        )?
-        .execute(params![
-            reservation.operation_id.ulid().to_bytes(),
-            reservation.tenant.as_str(),
-            reservation.request_id,
-            reservation.fingerprint.as_bytes(),
-            State::Reserved as u8,
-            fields.name,
-            fields.stage_arn,
-            fields.user_id,
-            json(&fields.attributes)?,
-            fields.ingest_protocol.as_str(),
-            fields.redundant_ingest,
-            json(&fields.tags)?,
-            unix_ms(SystemTime::now()),
-        ])?;
-    Ok(())
-}
-
 pub(super) fn apply(
     connection: &Connection,
-    operation_id: OperationId,
+    id: OperationId,
     event: &Event,
-) -> Result<State, LedgerError> {
-    let sql = |error: rusqlite::Error| unavailable(&error);
+    lease_until: SystemTime,
+) -> Result<Transition, LedgerError> {
     let before = connection
-        .prepare_cached("SELECT state FROM ingest_configurations WHERE operation_id = ?1")
-        .and_then(|mut statement| {
-            statement.query_row([operation_id.ulid().to_bytes()], |row| state(row, 0)).optional()
-        })
-        .map_err(sql)?
-        .ok_or(LedgerError::NoSuchRow(operation_id))?;
-    let after = before.after(event)?;
+        .prepare_cached("SELECT state FROM ingest_configurations WHERE operation_id = ?1")?
+        .query_row([id.ulid().to_bytes()], |row| state(row, 0))
+        .optional()?
+        .ok_or(LedgerError::NoSuchRow(id))?;
+    let transition = before.after(event)?;
+    if transition.state == before {
+        return Ok(transition);
+    }
+    let now_ms = unix_ms(SystemTime::now());
     let resource = event.resource();
     connection
         .prepare_cached(
             "UPDATE ingest_configurations
-             SET state = ?2, arn = coalesce(?3, arn), participant_id = coalesce(?4, participant_id),
-               updated_at_ms = ?5
+             SET state = ?2, arn = coalesce(?3, arn),
+               participant_id = coalesce(?4, participant_id), updated_at_ms = ?5,
+               sent_at_ms = iif(?2 = 2, ?5, sent_at_ms),
+               lease_until_ms = iif(?2 = 2, ?6, lease_until_ms)
              WHERE operation_id = ?1",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                operation_id.ulid().to_bytes(),
-                after as u8,
-                resource.map(|resource| &resource.arn),
-                resource.map(|resource| &resource.participant_id),
-                unix_ms(SystemTime::now()),
-            ])
-        })
-        .map_err(sql)?;
-    Ok(after)
+        )?
+        .execute(params![
+            id.ulid().to_bytes(),
+            transition.state as u8,
+            resource.map(|resource| &resource.arn),
+            resource.map(|resource| &resource.participant_id),
+            now_ms,
+            unix_ms(lease_until),
+        ])?;
+    Ok(transition)
 }
 
 pub(super) fn usage(connection: &Connection, tenant: &TenantId) -> Result<Usage, LedgerError> {
-    let by_state = || -> rusqlite::Result<BTreeMap<State, u32>> {
+    let by_state: rusqlite::Result<BTreeMap<State, u32>> = connection
+        .prepare_cached(
+            "SELECT state, count(*) FROM ingest_configurations
+             WHERE tenant = ?1 AND state <= 5 GROUP BY state",
+        )?
+        .query_map([tenant.as_str()], |row| Ok((state(row, 0)?, row.get(1)?)))?
+        .collect();
+    Ok(Usage(by_state?))
+}
+
+/// Takes over the rows whose lease was over at `lease_before_ms`.
+pub(super) fn expire(
+    connection: &Connection,
+    now_ms: i64,
+    lease_before_ms: i64,
+) -> rusqlite::Result<Expired> {
+    let take_over = |from: State, event: &Event| {
+        // Both arrows stand in the transition function, as its tests show.
+        let Ok(Transition { state: to, .. }) = from.after(event) else { return Ok(0) };
         connection
             .prepare_cached(
-                "SELECT state, count(*) FROM ingest_configurations
-                 WHERE tenant = ?1 AND state <= 5 GROUP BY state",
+                "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3
+                 WHERE state = ?1 AND lease_until_ms < ?4",
             )?
-            .query_map([tenant.as_str()], |row| Ok((state(row, 0)?, row.get(1)?)))?
-            .collect()
+            .execute(params![from as u8, to as u8, now_ms, lease_before_ms])
     };
-    by_state().map(Usage).map_err(|error| unavailable(&error))
+    Ok(Expired {
+        rejected: take_over(State::Reserved, &Event::Cancel)?,
+        in_doubt: take_over(State::Sending, &Event::Ambiguous)?,
+    })
 }
 
-/// Settles what a stop left: nobody carries these rows on any more.
-pub(super) fn recover(connection: &mut Connection, now_ms: i64) -> rusqlite::Result<Recovered> {
-    let transaction = connection.transaction()?;
-    let move_all = |from: State, event: &Event| -> rusqlite::Result<usize> {
-        let to = from.after(event).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, Box::new(error))
-        })?;
-        transaction.execute(
-            "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3 WHERE state = ?1",
-            params![from as u8, to as u8, now_ms],
-        )
-    };
-    let rejected = move_all(State::Reserved, &Event::Cancel)?;
-    let in_doubt = move_all(State::Sending, &Event::Ambiguous)?;
-    let in_doubt_in_all = transaction.query_row(
-        "SELECT count(*) FROM ingest_configurations WHERE state = ?1",
-        [State::InDoubt as u8],
-        |row| row.get(0),
-    )?;
-    transaction.commit()?;
-    Ok(Recovered { rejected, in_doubt, in_doubt_in_all })
+pub(super) fn operation_id(
+    row: &rusqlite::Row<'_>,
+    column: usize,
+) -> rusqlite::Result<OperationId> {
+    Ok(Ulid::from_bytes(row.get(column)?).into())
 }
 
-fn state(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<State> {
+pub(super) fn state(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<State> {
     let code: u8 = row.get(column)?;
     State::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, i64::from(code)))
 }
 
-fn json(map: &BTreeMap<String, String>) -> rusqlite::Result<String> {
+pub(super) fn json(map: &BTreeMap<String, String>) -> rusqlite::Result<String> {
     serde_json::to_string(map)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }

@@ -1,13 +1,15 @@
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, fs, sync::Arc, time::Duration};
 
-use super::*;
+use super::{open::SCHEMA_VERSION, *};
 use crate::ledger::{
-    Resource,
+    Resource, State,
     behaviour::{self, Reservations, resource},
 };
 
-fn open(path: &Path) -> (SqliteLedger, Recovered) {
-    SqliteLedger::open(path).unwrap()
+const LEASES: Leases = Leases { reserved: Duration::from_mins(1), sending: Duration::from_mins(1) };
+
+fn open(path: &Path) -> (SqliteLedger, Expired) {
+    SqliteLedger::open(path, LEASES).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,7 +31,7 @@ async fn a_stop_leaves_nothing_between_states() {
     let path = folder.path().join("deep/er/ledger.db");
     let reservations = Reservations::default();
     let (ledger, recovered) = open(&path);
-    assert_eq!(recovered, Recovered::default());
+    assert_eq!(recovered, Expired::default());
     let mut rows = Vec::new();
     for _ in 0..4 {
         let reservation = reservations.make("acme", None, 10);
@@ -44,12 +46,12 @@ async fn a_stop_leaves_nothing_between_states() {
     drop(ledger);
 
     let (ledger, recovered) = open(&path);
-    assert_eq!(recovered, Recovered { rejected: 1, in_doubt: 1, in_doubt_in_all: 2 });
+    assert_eq!(recovered, Expired { rejected: 1, in_doubt: 1 });
     let usage = ledger.usage(TenantId::parse("acme").unwrap()).await.unwrap();
     assert_eq!(usage.0, [(State::InDoubt, 2), (State::Live, 1)].into());
     drop(ledger);
     let (_, recovered) = open(&path);
-    assert_eq!(recovered, Recovered { rejected: 0, in_doubt: 0, in_doubt_in_all: 2 });
+    assert_eq!(recovered, Expired::default());
 }
 
 #[tokio::test]
@@ -73,7 +75,7 @@ fn one_gateway_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let (ledger, _) = open(&path);
-    let error = SqliteLedger::open(&path).err().unwrap();
+    let error = SqliteLedger::open(&path, LEASES).err().unwrap();
     assert!(matches!(error, OpenError::InUse(_)), "{error}");
     drop(ledger);
     open(&path);
@@ -87,7 +89,7 @@ fn refuses_what_a_newer_gateway_wrote() {
     let connection = Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
     drop(connection);
-    let error = SqliteLedger::open(&path).err().unwrap().to_string();
+    let error = SqliteLedger::open(&path, LEASES).err().unwrap().to_string();
     assert!(error.contains("schema version 2") && error.contains("newer gateway"), "{error}");
 }
 
@@ -96,9 +98,9 @@ fn says_what_is_wrong_with_the_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a-file");
     fs::write(&file, "x").unwrap();
-    let error = SqliteLedger::open(&file.join("ledger.db")).err().unwrap().to_string();
+    let error = SqliteLedger::open(&file.join("ledger.db"), LEASES).err().unwrap().to_string();
     assert!(error.contains("ledger.url must name a file"), "{error}");
-    let error = SqliteLedger::open(folder.path()).err().unwrap().to_string();
+    let error = SqliteLedger::open(folder.path(), LEASES).err().unwrap().to_string();
     assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
 }
 
@@ -135,7 +137,7 @@ async fn answers_everyone_who_waits() {
                 let row = reservation.operation_id;
                 ledger.reserve(reservation).await.unwrap();
                 ledger.apply(row, Event::Send).await.unwrap();
-                ledger.apply(row, Event::Created(resource(row))).await.unwrap()
+                ledger.apply(row, Event::Created(resource(row))).await.unwrap().state
             })
         })
         .collect();

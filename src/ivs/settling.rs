@@ -1,0 +1,78 @@
+//! The calls by which doubts are settled and the ledger is kept true.
+
+use std::collections::HashMap;
+
+use super::{
+    CallError, Ivs, Page, Summary,
+    calls::{protocol, state},
+    outcome::classify,
+};
+
+/// The most that AWS shows on one page.
+const PAGE_SIZE: i32 = 100;
+
+impl Ivs {
+    /// One page of the account's configurations, of one stage if it is named.
+    ///
+    /// # Errors
+    /// [`CallError`]; a read changes nothing, whatever it says.
+    pub async fn list_ingest_configurations(
+        &self,
+        stage_arn: Option<&str>,
+        next_token: Option<String>,
+    ) -> Result<Page, CallError> {
+        let output = self
+            .client
+            .list_ingest_configurations()
+            .set_filter_by_stage_arn(stage_arn.map(str::to_owned))
+            .set_next_token(next_token)
+            .max_results(PAGE_SIZE)
+            .send()
+            .await
+            .map_err(classify)?;
+        let summaries = output.ingest_configurations.into_iter().map(|summary| Summary {
+            arn: summary.arn,
+            name: summary.name.unwrap_or_default(),
+            ingest_protocol: protocol(&summary.ingest_protocol),
+            stage_arn: summary.stage_arn,
+            participant_id: summary.participant_id,
+            state: state(&summary.state),
+            user_id: summary.user_id.unwrap_or_default(),
+        });
+        Ok(Page {
+            summaries: summaries.collect(),
+            next_token: output.next_token.filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// The tags of a configuration. AWS gives this call twice the rate of the others,
+    /// and no caller of the gateway spends it.
+    ///
+    /// # Errors
+    /// [`CallError`]; a read changes nothing, whatever it says.
+    pub async fn list_tags(&self, arn: &str) -> Result<HashMap<String, String>, CallError> {
+        let output = self
+            .client
+            .list_tags_for_resource()
+            .resource_arn(arn)
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(output.tags)
+    }
+
+    /// Deletes a configuration unless an encoder is publishing through it.
+    ///
+    /// # Errors
+    /// [`CallError`] says whether it may be gone all the same.
+    pub async fn delete_if_inactive(&self, arn: &str) -> Result<(), CallError> {
+        self.client
+            .delete_ingest_configuration()
+            .arn(arn)
+            .force(false)
+            .send()
+            .await
+            .map(drop)
+            .map_err(classify)
+    }
+}

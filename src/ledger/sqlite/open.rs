@@ -1,0 +1,106 @@
+//! Opens the file: the lock that keeps others out, the settings, the schema.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+
+/// The version of `schema.sql`, as `PRAGMA user_version` holds it.
+pub(super) const SCHEMA_VERSION: i32 = 1;
+
+/// The ledger's file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder cannot be made or the lock file cannot be opened.
+    #[error("{path}: {source}; ledger.url must name a file in a folder that the gateway may write")]
+    Folder {
+        /// What could not be made or opened.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has the ledger.
+    #[error(
+        "{0} is in use by another gateway; stop that one, or give each gateway a ledger.url of its own"
+    )]
+    InUse(PathBuf),
+    /// The file was written by a newer gateway.
+    #[error(
+        "{path} has schema version {found}, and this gateway knows up to {SCHEMA_VERSION}; run the newer gateway"
+    )]
+    NewerSchema {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// SQLite refused.
+    #[error("{path}: {source}")]
+    Database {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+/// The connection, and the lock to hold as long as it is used.
+pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)
+            .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+    }
+    let lock = lock(path)?;
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(database)?;
+    configure(&connection).map_err(database)?;
+    let version = migrate(&mut connection).map_err(database)?;
+    if version > SCHEMA_VERSION {
+        return Err(OpenError::NewerSchema { path: path.to_owned(), found: version });
+    }
+    Ok((connection, lock))
+}
+
+/// Two gateways on one file would each take the other's calls for abandoned.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    let folder = |source| OpenError::Folder { path: lock_path.clone(), source };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(folder)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(folder(source)),
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // A checkpoint moves this many 4 KiB pages: larger ones cost a longer pause.
+    connection.pragma_update(None, "wal_autocheckpoint", 1000)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+/// Brings an empty file to the schema and answers the file's version.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<i32> {
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version > 0 {
+        return Ok(version);
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
+    Ok(SCHEMA_VERSION)
+}

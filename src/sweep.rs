@@ -1,0 +1,252 @@
+//! Walks over all that AWS has and keeps the ledger true: refreshes what each row
+//! last knew, adopts what carries our tags and has no row, and notices what is gone.
+//!
+//! Run by `gateway`. It spends at most a tenth of AWS's rate, and never deletes what
+//! it cannot prove is ours. A ledger that is empty at the start is rebuilt by the
+//! first walk, before anything may be created: what was there would be made twice.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ingest::OperationId,
+    ivs::{CallError, Configuration, FailureKind, Ivs, Page},
+    ledger::{
+        Adopted, Adoption, Event, Fields, Ledger, LedgerError, Missed, Observation, Resource,
+    },
+    metrics::Metrics,
+    settle::{Pace, Settling, Verdict},
+    tags::{self, TenancyTags},
+};
+
+/// The most configurations of others that are remembered, so as not to read them
+/// again on each walk.
+const MAX_FOREIGN: usize = 100_000;
+
+/// When a first walk that failed is tried again.
+const REBUILD_RETRY: Duration = Duration::from_secs(1);
+
+/// The share of AWS's rate that a walk spends, and the one that rebuilds a ledger.
+const SHARE: f64 = 0.1;
+const REBUILD_SHARE: f64 = 0.5;
+
+/// How the sweep runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Rhythm {
+    /// From the end of one walk to the start of the next.
+    pub interval: Duration,
+    /// AWS's rate of each operation.
+    pub calls_per_second: f64,
+    /// How long a row that has ended is remembered.
+    pub retention: Duration,
+}
+
+/// Walks over all that AWS has.
+pub struct Sweep {
+    ledger: Arc<dyn Ledger>,
+    ivs: Ivs,
+    rhythm: Rhythm,
+    settling: Settling,
+    metrics: Arc<Metrics>,
+    lists: Pace,
+    reads: Pace,
+    /// Read, and not ours.
+    foreign: HashSet<String>,
+}
+
+/// Why a walk ended early.
+#[derive(Debug, thiserror::Error)]
+enum Cut {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("{}", .0.failure())]
+    Aws(CallError),
+}
+
+impl Sweep {
+    /// A sweep of what `ivs` shows into `ledger`.
+    #[must_use]
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        ivs: Ivs,
+        rhythm: Rhythm,
+        settling: Settling,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let rate = rhythm.calls_per_second * REBUILD_SHARE;
+        Self {
+            ledger,
+            ivs,
+            rhythm,
+            settling,
+            metrics,
+            lists: Pace::per_second(rate),
+            reads: Pace::per_second(rate),
+            foreign: HashSet::new(),
+        }
+    }
+
+    /// Rebuilds an empty ledger, says so in `complete`, and then walks until
+    /// `shutdown` fires.
+    pub async fn run(mut self, complete: watch::Sender<bool>, shutdown: CancellationToken) {
+        let walks = async {
+            while !*complete.borrow() {
+                match self.walk().await {
+                    Ok(()) => {
+                        complete.send_replace(true);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the empty ledger is not rebuilt from AWS yet; creates are refused until it is");
+                        tokio::time::sleep(REBUILD_RETRY).await;
+                    }
+                }
+            }
+            let rate = self.rhythm.calls_per_second * SHARE;
+            (self.lists, self.reads) = (Pace::per_second(rate), Pace::per_second(rate));
+            loop {
+                tokio::time::sleep(self.rhythm.interval).await;
+                if let Err(error) = self.walk().await {
+                    tracing::warn!(%error, "a sweep ended early");
+                }
+                if let Err(error) = self.prune().await {
+                    tracing::error!(%error, "ended rows could not be forgotten");
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = walks => {}
+        }
+    }
+
+    async fn walk(&mut self) -> Result<(), Cut> {
+        let began = SystemTime::now();
+        let mut next_token = None;
+        let mut unknown = Vec::new();
+        loop {
+            self.lists.turn().await;
+            let at = SystemTime::now();
+            let Page { summaries, next_token: next } =
+                self.ivs.list_ingest_configurations(None, next_token).await.map_err(Cut::Aws)?;
+            let seen = summaries.into_iter().map(|summary| Observation {
+                arn: summary.arn,
+                state: summary.state,
+                stage_arn: summary.stage_arn,
+                at,
+            });
+            unknown.extend(self.ledger.observe(seen.collect()).await?);
+            next_token = next;
+            if next_token.is_none() {
+                break;
+            }
+        }
+        for arn in unknown {
+            self.look_into(arn).await?;
+        }
+        for missed in self.ledger.missed(began).await? {
+            self.confirm_gone(missed).await?;
+        }
+        self.metrics.sweeps.inc();
+        Ok(())
+    }
+
+    /// A configuration without a row: ours to adopt, or somebody else's.
+    async fn look_into(&mut self, arn: String) -> Result<(), Cut> {
+        if self.foreign.contains(&arn) {
+            return Ok(());
+        }
+        self.reads.turn().await;
+        let found = match self.ivs.get_ingest_configuration(&arn).await {
+            Ok(answer) => answer.value,
+            Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(()),
+            Err(error) => return Err(Cut::Aws(error)),
+        };
+        let Some(tenancy) = TenancyTags::read(&found.tags) else {
+            if self.foreign.len() >= MAX_FOREIGN {
+                self.foreign.clear();
+            }
+            self.foreign.insert(arn);
+            return Ok(());
+        };
+        let operation_id = tenancy.operation_id;
+        let adoption = adoption(tenancy, found);
+        let resource = adoption.resource.clone();
+        match self.ledger.adopt(adoption).await? {
+            Adopted::Live => {
+                self.metrics.adopted.inc();
+                tracing::info!(%operation_id, arn, "adopted a configuration that had no row");
+                self.settling.tell(operation_id, &Verdict::Live(resource));
+            }
+            Adopted::Orphan { kept } => self.orphan(operation_id, &arn, kept.as_deref()).await,
+            Adopted::UnderWay => {}
+        }
+        Ok(())
+    }
+
+    /// Its tags prove it ours, and another configuration stands for its create. AWS
+    /// refuses to delete it if an encoder is publishing: then it stays.
+    async fn orphan(&mut self, operation_id: OperationId, arn: &str, kept: Option<&str>) {
+        self.metrics.orphans.inc();
+        self.reads.turn().await;
+        match self.ivs.delete_if_inactive(arn).await {
+            Ok(()) => tracing::warn!(%operation_id, arn, kept, "deleted a configuration too many"),
+            Err(error) => {
+                let failure = error.failure();
+                tracing::error!(%operation_id, arn, kept, %failure, "a configuration too many remains");
+            }
+        }
+    }
+
+    /// Two walks missed it. Only AWS's own word that it is not there frees its quota: a
+    /// list that shows nothing may be a list of the wrong place.
+    async fn confirm_gone(&mut self, missed: Missed) -> Result<(), Cut> {
+        let Missed { operation_id, arn } = missed;
+        self.reads.turn().await;
+        match self.ivs.get_ingest_configuration(&arn).await {
+            Ok(answer) => {
+                let at = SystemTime::now();
+                let Configuration { state, stage_arn, .. } = answer.value;
+                self.ledger.observe(vec![Observation { arn, state, stage_arn, at }]).await?;
+            }
+            Err(error) if error.failure().kind == FailureKind::NotFound => {
+                self.ledger.apply(operation_id, Event::Vanished).await?;
+                self.metrics.vanished.inc();
+                tracing::warn!(%operation_id, arn, "AWS no longer has it; its quota is free");
+            }
+            Err(error) => return Err(Cut::Aws(error)),
+        }
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<(), LedgerError> {
+        let before = SystemTime::now() - self.rhythm.retention;
+        while self.ledger.prune(before).await? > 0 {}
+        Ok(())
+    }
+}
+
+fn adoption(tenancy: TenancyTags, found: Configuration) -> Adoption {
+    let TenancyTags { tenant, operation_id, request_id, fingerprint } = tenancy;
+    Adoption {
+        operation_id,
+        tenant,
+        request_id: request_id.map_or_else(|| operation_id.to_string(), |id| id.to_string()),
+        fingerprint,
+        resource: Resource { arn: found.arn, participant_id: found.participant_id },
+        fields: Fields {
+            name: found.name,
+            stage_arn: found.stage_arn,
+            user_id: found.user_id,
+            attributes: found.attributes,
+            ingest_protocol: found.ingest_protocol,
+            redundant_ingest: found.redundant_ingest,
+            tags: tags::visible(found.tags, &std::collections::BTreeMap::new()),
+        },
+    }
+}
