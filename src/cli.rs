@@ -81,7 +81,10 @@ pub fn main() -> ExitCode {
             let mut text = failure.to_string();
             let mut source = failure.source();
             while let Some(cause) = source {
-                text = format!("{text}: {cause}");
+                // Some errors say their cause themselves.
+                if !text.contains(&cause.to_string()) {
+                    text = format!("{text}: {cause}");
+                }
                 source = cause.source();
             }
             say_to_stderr(&format!("error: {text}"));

@@ -13,6 +13,6 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     } else {
         "others are refused"
     };
-    say(&format!("{} is valid: {tenants} tenants named, {default}", path.display()));
+    say(&format!("{} is valid; tenants named: {tenants}; {default}", path.display()));
     Ok(())
 }

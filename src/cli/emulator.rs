@@ -39,7 +39,8 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     say(&format!(
         "emulator of Amazon IVS Real-Time at {url} (region {region})\n\
          \n\
-         export AWS_ENDPOINT_URL_IVS_REALTIME={url} AWS_REGION={region}\n\
+         export AWS_ENDPOINT_URL_IVS_REALTIME={url}\n\
+         export AWS_REGION={region} AWS_DEFAULT_REGION={region}\n\
          export AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={key}\n\
          aws ivs-realtime create-stage --name studio --tags tenant=acme"
     ));

@@ -32,7 +32,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         say(&format!("{address}: {body}"));
         Ok(())
     } else {
-        Err(format!("{address}: not ready: {body}").into())
+        Err(format!("{address}: {body}").into())
     }
 }
 

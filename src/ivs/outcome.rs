@@ -118,7 +118,7 @@ where
         }
         SdkError::ServiceError(service) => {
             let (kind, executed) = answered(service.raw(), service.err().code());
-            let message = service.err().message().unwrap_or_default().to_owned();
+            let message = message(service.raw());
             let message = match service.err().code() {
                 Some(code) if kind != FailureKind::Validation => format!("{code}: {message}"),
                 _ => message,
@@ -157,6 +157,18 @@ fn answered(response: &HttpResponse, code: Option<&str>) -> (FailureKind, Execut
         _ => FailureKind::Refused,
     };
     (kind, Executed::No)
+}
+
+/// AWS's words. Its errors here name the member `exceptionMessage`, which the SDK's
+/// own `message()` does not look for.
+fn message(response: &HttpResponse) -> String {
+    #[derive(serde::Deserialize)]
+    struct Words {
+        #[serde(alias = "exceptionMessage", alias = "Message")]
+        message: String,
+    }
+    let body = response.body().bytes().unwrap_or_default();
+    serde_json::from_slice(body).map(|Words { message }| message).unwrap_or_default()
 }
 
 fn retry_after(response: &HttpResponse) -> Option<Duration> {

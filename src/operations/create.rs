@@ -89,8 +89,8 @@ impl Operations {
             fingerprint,
             request,
             stage,
+            record: record.clone(),
         };
-        record.operation(create.operation_id);
         self.mutations.spawn(create.run(permit, leader));
         finished(waiter, record).await
     }
@@ -131,6 +131,7 @@ struct Create {
     fingerprint: Fingerprint,
     request: CreateIngestConfiguration,
     stage: Option<Arc<Stage>>,
+    record: CallRecord,
 }
 
 impl Create {
@@ -142,6 +143,7 @@ impl Create {
     async fn carry_out(&mut self, permit: CreatePermit, leader: &Leader) -> Outcome {
         match self.reserve().await? {
             Reserved::New => {
+                self.record.operation(self.operation_id);
                 if !leader.is_awaited() {
                     // Nobody would learn the key. Nothing was sent, so nothing is lost.
                     self.apply(Event::Cancel).await?;
@@ -151,12 +153,15 @@ impl Create {
                 self.send(Event::Send).await
             }
             Reserved::Replay { operation_id, arn } => {
-                self.operation_id = operation_id;
+                self.is_about(operation_id);
                 self.read_back(arn, true).await
             }
-            Reserved::InProgress { operation_id } => Err(Error::InProgress { operation_id }),
+            Reserved::InProgress { operation_id } => {
+                self.is_about(operation_id);
+                Err(Error::InProgress { operation_id })
+            }
             Reserved::InDoubt { operation_id } => {
-                self.operation_id = operation_id;
+                self.is_about(operation_id);
                 if self.operations.shared.settling.may_resend(operation_id) {
                     permit.spend();
                     return self.send(Event::Resend).await;
@@ -166,6 +171,12 @@ impl Create {
             Reserved::FingerprintMismatch => Err(Error::RequestIdReused),
             Reserved::OverQuota { used } => Err(over_quota(&self.tenant, used)),
         }
+    }
+
+    /// An earlier call made the row that this one is about.
+    fn is_about(&mut self, operation_id: OperationId) {
+        self.operation_id = operation_id;
+        self.record.operation(operation_id);
     }
 
     async fn reserve(&self) -> Result<Reserved, Error> {

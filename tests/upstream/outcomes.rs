@@ -1,0 +1,273 @@
+//! One case for every way that a create can fail: may AWS have carried it out?
+
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
+
+use aws_credential_types::provider::{
+    ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
+};
+use ivs_ingest_gateway::{
+    ingest::{OperationIds, RequestId},
+    ivs::{CallError, FailureKind, Ivs},
+    tags::TenancyTags,
+    tenant::TenantId,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream},
+};
+
+use super::support::{self, ivs_at, request};
+
+async fn fail(ivs: &Ivs) -> CallError {
+    let request = request("studio", "");
+    let tags = TenancyTags {
+        tenant: TenantId::parse("acme").unwrap(),
+        operation_id: OperationIds::default().next(std::time::SystemTime::now()),
+        request_id: Some(RequestId::parse("r").unwrap()),
+        fingerprint: request.fingerprint(),
+    };
+    support::create(ivs, &request, &tags).await.unwrap_err()
+}
+
+#[track_caller]
+fn not_executed(error: CallError) -> FailureKind {
+    match error {
+        CallError::NotExecuted(failure) => failure.kind,
+        CallError::Ambiguous(failure) => panic!("taken for ambiguous: {failure}"),
+    }
+}
+
+#[track_caller]
+fn ambiguous(error: CallError) -> FailureKind {
+    match error {
+        CallError::Ambiguous(failure) => failure.kind,
+        CallError::NotExecuted(failure) => panic!("taken for not executed: {failure}"),
+    }
+}
+
+/// A server that does `serve` with its first connection and listens on.
+async fn upstream<F: Future<Output = ()> + Send>(
+    serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> Ivs {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        serve(stream).await;
+        // A second attempt would be a retry, and there are none.
+        let again = listener.accept().await;
+        panic!("called again: {again:?}");
+    });
+    ivs_at(&url).await
+}
+
+async fn read_request(stream: &mut TcpStream) {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    while !request.ends_with(b"}") {
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "the client went away");
+        request.extend_from_slice(&buffer[..read]);
+    }
+}
+
+/// A server that reads the request and answers these bytes, and then closes.
+async fn answering(answer: String) -> Ivs {
+    upstream(async move |mut stream| {
+        read_request(&mut stream).await;
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\nx-amzn-requestid: call-1\r\n\
+         content-length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+}
+
+fn closed_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn connection_refused() {
+    let ivs = ivs_at(&format!("http://{}", closed_port())).await;
+    assert_eq!(not_executed(fail(&ivs).await), FailureKind::Unreachable);
+}
+
+#[tokio::test]
+async fn name_not_found() {
+    let ivs = ivs_at("http://no-such-host.invalid").await;
+    assert_eq!(not_executed(fail(&ivs).await), FailureKind::Unreachable);
+}
+
+/// The kernel drops what comes to a listener whose queue is full.
+#[tokio::test]
+async fn connect_timed_out() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+    {
+        queued.push(stream.unwrap());
+    }
+    let ivs = ivs_at(&format!("http://{address}")).await;
+    assert_eq!(not_executed(fail(&ivs).await), FailureKind::Unreachable);
+}
+
+#[tokio::test]
+async fn tls_handshake_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"this is no TLS\n").await;
+        }
+    });
+    let ivs = ivs_at(&url).await;
+    assert_eq!(not_executed(fail(&ivs).await), FailureKind::Unreachable);
+}
+
+#[derive(Debug)]
+struct NoCredentials;
+
+impl ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("none here")))
+    }
+}
+
+#[tokio::test]
+async fn no_credentials() {
+    let url = format!("http://{}", closed_port());
+    let credentials = SharedCredentialsProvider::new(NoCredentials);
+    let ivs = support::ivs_with(&url, credentials).await;
+    assert_eq!(not_executed(fail(&ivs).await), FailureKind::Unreachable);
+}
+
+#[tokio::test]
+async fn closed_after_accept() {
+    let ivs = upstream(async |stream| drop(stream)).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+}
+
+#[tokio::test]
+async fn closed_before_the_answer() {
+    let ivs = upstream(async |mut stream| read_request(&mut stream).await).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+}
+
+#[tokio::test]
+async fn reset_after_the_request() {
+    let ivs = upstream(async |mut stream| {
+        read_request(&mut stream).await;
+        stream.set_zero_linger().unwrap();
+    })
+    .await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+}
+
+#[tokio::test]
+async fn no_answer_in_time() {
+    let ivs = upstream(async |mut stream| {
+        read_request(&mut stream).await;
+        // Until the client gives up.
+        let ended = stream.read(&mut [0]).await;
+        assert!(matches!(ended, Ok(0)) || ended.unwrap_err().kind() == ErrorKind::ConnectionReset);
+    })
+    .await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+}
+
+#[tokio::test]
+async fn truncated_success() {
+    let body = answer("200 OK", "", r#"{"ingestConfiguration": {"arn": "a"#);
+    let ivs = answering(body.replace("content-length: ", "content-length: 9")).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+}
+
+#[tokio::test]
+async fn unparsable_success() {
+    for body in ["<html>", "", "{", "{}", "[]", r#"{"ingestConfiguration": {}}"#] {
+        let ivs = answering(answer("200 OK", "", body)).await;
+        assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn no_http_at_all() {
+    let ivs = answering("SSH-2.0-OpenSSH_9.2\r\n".to_owned()).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+}
+
+#[tokio::test]
+async fn server_errors() {
+    for status in ["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable"] {
+        for body in [r#"{"exceptionMessage": "sorry"}"#, "<html>", ""] {
+            let ivs = answering(answer(status, "", body)).await;
+            assert_eq!(ambiguous(fail(&ivs).await), FailureKind::ServerError, "{status} {body}");
+        }
+    }
+    // A code that is a refusal elsewhere says nothing beside a 500.
+    let headers = "x-amzn-errortype: ValidationException\r\n";
+    let ivs = answering(answer("500 Internal Server Error", headers, "{}")).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::ServerError);
+}
+
+#[tokio::test]
+async fn a_proxy_that_gave_up() {
+    let ivs = answering(answer("408 Request Timeout", "", "")).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+}
+
+#[tokio::test]
+async fn throttled() {
+    let by_code = "x-amzn-errortype: ThrottlingException\r\n";
+    for (status, headers) in [
+        ("429 Too Many Requests", by_code),
+        ("429 Too Many Requests", ""),
+        ("400 Bad Request", by_code),
+    ] {
+        let ivs = answering(answer(status, headers, r#"{"message": "Rate exceeded"}"#)).await;
+        assert_eq!(not_executed(fail(&ivs).await), FailureKind::Throttled { retry_after: None });
+    }
+    let headers = format!("{by_code}retry-after: 7\r\n");
+    let ivs = answering(answer("429 Too Many Requests", &headers, "{}")).await;
+    let retry_after = Some(Duration::from_secs(7));
+    assert_eq!(not_executed(fail(&ivs).await), FailureKind::Throttled { retry_after });
+}
+
+#[tokio::test]
+async fn each_declared_error() {
+    for (status, code, kind) in [
+        ("400 Bad Request", "ValidationException", FailureKind::Validation),
+        ("403 Forbidden", "AccessDeniedException", FailureKind::AccessDenied),
+        (
+            "402 Payment Required",
+            "ServiceQuotaExceededException",
+            FailureKind::ServiceQuotaExceeded,
+        ),
+        ("403 Forbidden", "PendingVerification", FailureKind::PendingVerification),
+        ("404 Not Found", "ResourceNotFoundException", FailureKind::NotFound),
+        ("409 Conflict", "ConflictException", FailureKind::Conflict),
+        ("403 Forbidden", "InvalidSignatureException", FailureKind::AccessDenied),
+        ("403 Forbidden", "ExpiredTokenException", FailureKind::AccessDenied),
+        ("400 Bad Request", "SomethingNewException", FailureKind::Refused),
+    ] {
+        let headers = format!("x-amzn-errortype: {code}\r\n");
+        let ivs = answering(answer(status, &headers, r#"{"exceptionMessage": "because"}"#)).await;
+        let error = fail(&ivs).await;
+        assert_eq!(error.failure().aws_request_id.as_deref(), Some("call-1"), "{code}");
+        assert!(error.failure().message.contains("because"), "{code}: {}", error.failure());
+        assert_eq!(not_executed(error), kind, "{code}");
+    }
+}

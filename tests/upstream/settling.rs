@@ -1,0 +1,180 @@
+//! Doubts end by what AWS shows, and by nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use ivs_ingest_gateway::{
+    config::Settle,
+    ivs::Ivs,
+    ledger::{Event, Ledger, State},
+    metrics::Metrics,
+    settle::{Settler, Settling, Verdict},
+};
+use serde_json::json;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::support::{Aws, Rows, create, request};
+
+/// Long enough for any of these tests; none waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn times(retry_after_ms: u64, give_up_after_ms: u64) -> Settle {
+    Settle {
+        first_probe: Duration::from_millis(20),
+        retry_after: Duration::from_millis(retry_after_ms),
+        give_up_after: Duration::from_millis(give_up_after_ms),
+    }
+}
+
+/// Settles until it goes out of scope.
+fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Settling, Arc<Metrics>, DropGuard) {
+    let settling = Settling::default();
+    let metrics = Arc::new(Metrics::default());
+    let ledger = Arc::clone(&rows.ledger);
+    let settler = Settler::new(ledger, ivs, times, 1000.0, settling.clone(), Arc::clone(&metrics));
+    let stop = CancellationToken::new();
+    tokio::spawn(settler.run(stop.clone()));
+    (settling, metrics, stop.drop_guard())
+}
+
+#[tokio::test]
+async fn what_was_created_is_found_by_its_tag_among_its_likes() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let request = request("studio", &aws.stage_arn);
+    // Three creates that look the same in a list: one answered, one lost, one never made.
+    let answered = rows.sending("acme", &request).await;
+    let lost = rows.in_doubt("acme", &request).await;
+    let never = rows.in_doubt("globex", &request).await;
+    let made = create(&ivs, &request, &answered).await.unwrap();
+    rows.ledger.apply(answered.operation_id, Event::Created(resource(&made))).await.unwrap();
+    aws.fault("CreateIngestConfiguration", "drop_after").await;
+    create(&ivs, &request, &lost).await.unwrap_err();
+
+    let (settling, metrics, _stop) = settle(&rows, ivs, times(60_000, 900_000));
+    let verdict = settling.verdict(lost.operation_id, PATIENCE).await.unwrap();
+    let Verdict::Live(found) = verdict else { panic!("{verdict:?}") };
+    assert_ne!(found.arn, made.arn);
+    assert!(aws.arns().await.contains(&found.arn));
+    assert_eq!(rows.doubts().await, [never.operation_id]);
+    assert_eq!((rows.used("acme").await, rows.used("globex").await), (2, 1));
+    assert_eq!(metrics.adopted.get(), 1);
+}
+
+#[tokio::test]
+async fn a_create_without_a_stage_is_found_on_any_page() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let others = request("other", &aws.stage_arn);
+    for _ in 0..250 {
+        let tags = rows.sending("acme", &others).await;
+        let made = create(&ivs, &others, &tags).await.unwrap();
+        rows.ledger.apply(tags.operation_id, Event::Created(resource(&made))).await.unwrap();
+    }
+    let request = request("studio", "");
+    let row = rows.in_doubt("acme", &request).await;
+    let made = create(&ivs, &request, &row).await.unwrap();
+    let (settling, _, _stop) = settle(&rows, ivs, times(60_000, 900_000));
+    let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
+    assert_eq!(verdict, Verdict::Live(resource(&made)));
+    assert!(aws.calls("ListIngestConfigurations").await >= 3);
+}
+
+#[tokio::test]
+async fn absence_takes_several_probes_beyond_the_window() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let row = rows.in_doubt("acme", &request("studio", &aws.stage_arn)).await;
+    let (settling, _, _stop) = settle(&rows, aws.ivs().await, times(100, 300));
+    assert!(!settling.may_resend(row.operation_id));
+    let started = std::time::Instant::now();
+    assert_eq!(settling.verdict(row.operation_id, PATIENCE).await, Some(Verdict::Gone));
+    assert!(started.elapsed() >= Duration::from_millis(280), "{:?}", started.elapsed());
+    assert!(aws.calls("ListIngestConfigurations").await >= 3);
+    assert_eq!(rows.used("acme").await, 0);
+}
+
+#[tokio::test]
+async fn what_a_list_shows_late_is_found_late() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    aws.control("POST", "settings", json!({"visibility_delay_ms": 400})).await;
+    let request = request("studio", &aws.stage_arn);
+    let row = rows.in_doubt("acme", &request).await;
+    let made = create(&ivs, &request, &row).await.unwrap();
+    let (settling, _, _stop) = settle(&rows, ivs, times(2000, 4000));
+    let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
+    assert_eq!(verdict, Verdict::Live(resource(&made)));
+}
+
+#[tokio::test]
+async fn probes_that_fail_prove_nothing() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let request = request("studio", &aws.stage_arn);
+    let row = rows.in_doubt("acme", &request).await;
+    let made = create(&ivs, &request, &row).await.unwrap();
+    // Long past the window, and AWS in trouble: every list and every read of tags fails
+    // at first.
+    for (operation, kind) in [
+        ("ListIngestConfigurations", "error_500_before"),
+        ("ListIngestConfigurations", "drop_before"),
+        ("ListIngestConfigurations", "truncate"),
+        ("ListTagsForResource", "error_503_before"),
+    ] {
+        aws.fault(operation, kind).await;
+    }
+    let (settling, _, _stop) = settle(&rows, ivs, times(1, 2));
+    let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
+    assert_eq!(verdict, Verdict::Live(resource(&made)));
+}
+
+#[tokio::test]
+async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let request = request("studio", &aws.stage_arn);
+    let row = rows.in_doubt("acme", &request).await;
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(create(&ivs, &request, &row).await.unwrap().arn);
+    }
+    for arn in &made[1..] {
+        aws.control("POST", "state", json!({"arn": arn, "state": "ACTIVE"})).await;
+    }
+    let (settling, metrics, _stop) = settle(&rows, ivs, times(60_000, 900_000));
+    let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
+    let Verdict::Live(kept) = verdict else { panic!("{verdict:?}") };
+    assert!(made[1..].contains(&kept.arn));
+    while metrics.orphans.get() < 2 || aws.calls("DeleteIngestConfiguration").await < 2 {
+        tokio::task::yield_now().await;
+    }
+    // An encoder is publishing through the third: it stays, and is reported.
+    let mut left = aws.arns().await;
+    left.sort();
+    made.remove(0);
+    made.sort();
+    assert_eq!(left, made);
+}
+
+#[tokio::test]
+async fn a_late_answer_ends_the_doubt() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let request = request("studio", &aws.stage_arn);
+    let row = rows.in_doubt("acme", &request).await;
+    let made = create(&ivs, &request, &row).await.unwrap();
+    let created = Event::Created(resource(&made));
+    let transition = rows.ledger.apply(row.operation_id, created).await.unwrap();
+    assert_eq!(transition.state, State::Live);
+    let (_, metrics, _stop) = settle(&rows, ivs, times(1, 2));
+    while metrics.in_doubt.get() != 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rows.used("acme").await, 1);
+}
+
+fn resource(made: &ivs_ingest_gateway::ivs::Configuration) -> ivs_ingest_gateway::ledger::Resource {
+    ivs_ingest_gateway::ledger::Resource {
+        arn: made.arn.clone(),
+        participant_id: made.participant_id.clone(),
+    }
+}

@@ -1,0 +1,197 @@
+//! A client of an upstream on loopback, an emulator, and a ledger.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use ivs_ingest_gateway::{
+    config::Upstream,
+    emulator::{Emulator, Settings},
+    ingest::{CreateIngestConfiguration, OperationId, OperationIds},
+    ivs::{CallError, Configuration, Ivs, NewConfiguration, Sdk},
+    ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger},
+    proto::v1,
+    tags::TenancyTags,
+    tenant::TenantId,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(400);
+
+pub(crate) fn credentials() -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Credentials::new("emulator", "emulator", None, None, "test"))
+}
+
+pub(crate) async fn ivs_at(url: &str) -> Ivs {
+    ivs_with(url, credentials()).await
+}
+
+pub(crate) async fn ivs_with(url: &str, credentials: SharedCredentialsProvider) -> Ivs {
+    // A second call is refused: it is installed already, which is what is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let upstream = Upstream {
+        region: Some("us-east-1".into()),
+        endpoint_url: Some(url.to_owned()),
+        calls_per_second: 1000.0,
+        attempt_timeout: ATTEMPT_TIMEOUT,
+        connect_timeout: ATTEMPT_TIMEOUT / 2,
+        stage_cache: Duration::ZERO,
+        account_id: None,
+    };
+    Sdk::load(&upstream, Some(credentials)).await.unwrap().client()
+}
+
+pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration {
+    let message = v1::CreateIngestConfigurationRequest {
+        name: name.to_owned(),
+        stage_arn: stage_arn.to_owned(),
+        ingest_protocol: v1::IngestProtocol::Rtmps.into(),
+        ..Default::default()
+    };
+    CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap()
+}
+
+/// An emulator that runs until it goes out of scope.
+pub(crate) struct Aws {
+    pub(crate) address: SocketAddr,
+    pub(crate) stage_arn: String,
+    _stop: DropGuard,
+}
+
+impl Aws {
+    pub(crate) async fn start() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = Settings { listen, calls_per_second: 0.0, ..Settings::default() };
+        let emulator = Emulator::bind(settings).await.unwrap();
+        let address = emulator.local_addr();
+        let stage_arn = emulator.create_stage("acme-studio", BTreeMap::new());
+        let stop = CancellationToken::new();
+        tokio::spawn(emulator.serve(stop.clone()));
+        Self { address, stage_arn, _stop: stop.drop_guard() }
+    }
+
+    pub(crate) async fn ivs(&self) -> Ivs {
+        ivs_at(&format!("http://{}", self.address)).await
+    }
+
+    /// Calls the emulator's control API.
+    pub(crate) async fn control(&self, method: &str, path: &str, body: Value) -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "{method} /_emulator/{path} HTTP/1.1\r\nhost: emulator\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
+    pub(crate) async fn fault(&self, operation: &str, kind: &str) {
+        let fault = json!({"operation": operation, "kind": kind, "count": 1});
+        self.control("POST", "faults", fault).await;
+    }
+
+    /// The ARNs of all that exists.
+    pub(crate) async fn arns(&self) -> Vec<String> {
+        let state = self.control("GET", "state", Value::Null).await;
+        let all = state["ingestConfigurations"].as_array().unwrap().iter();
+        all.map(|one| one["arn"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) async fn calls(&self, operation: &str) -> u64 {
+        let calls = self.control("GET", "calls", Value::Null).await;
+        calls[operation]["calls"].as_u64().unwrap_or_default()
+    }
+}
+
+/// A ledger in a folder of its own, and what makes rows in it.
+pub(crate) struct Rows {
+    pub(crate) ledger: Arc<SqliteLedger>,
+    ids: OperationIds,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Rows {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = Self::open(&folder.path().join("ledger.db"));
+        Self { _folder: Some(folder), ..rows }
+    }
+
+    pub(crate) fn open(path: &Path) -> Self {
+        let lease = Duration::from_mins(1);
+        let leases = Leases { reserved: lease, sending: lease };
+        let (ledger, _) = SqliteLedger::open(path, leases).unwrap();
+        Self { ledger: Arc::new(ledger), ids: OperationIds::default(), _folder: None }
+    }
+
+    /// A row that is being sent, and the tags of its create.
+    pub(crate) async fn sending(
+        &self,
+        tenant: &str,
+        request: &CreateIngestConfiguration,
+    ) -> TenancyTags {
+        let operation_id = self.ids.next(std::time::SystemTime::now());
+        let tenant = TenantId::parse(tenant).unwrap();
+        let fingerprint = request.fingerprint();
+        let reservation = Reservation {
+            operation_id,
+            tenant: tenant.clone(),
+            request_id: operation_id.to_string(),
+            fingerprint,
+            limit: 1000,
+            fields: Fields {
+                name: request.name.as_str().into(),
+                stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).into(),
+                user_id: request.user_id.as_str().into(),
+                attributes: BTreeMap::new(),
+                ingest_protocol: request.ingest_protocol,
+                redundant_ingest: false,
+                tags: BTreeMap::new(),
+            },
+        };
+        assert_eq!(self.ledger.reserve(reservation).await.unwrap(), Reserved::New);
+        self.ledger.apply(operation_id, Event::Send).await.unwrap();
+        TenancyTags { tenant, operation_id, request_id: None, fingerprint }
+    }
+
+    pub(crate) async fn in_doubt(
+        &self,
+        tenant: &str,
+        request: &CreateIngestConfiguration,
+    ) -> TenancyTags {
+        let tags = self.sending(tenant, request).await;
+        self.ledger.apply(tags.operation_id, Event::Ambiguous).await.unwrap();
+        tags
+    }
+
+    /// How many rows of the tenant count against its quota.
+    pub(crate) async fn used(&self, tenant: &str) -> u32 {
+        self.ledger.usage(TenantId::parse(tenant).unwrap()).await.unwrap().total()
+    }
+
+    pub(crate) async fn doubts(&self) -> Vec<OperationId> {
+        let doubts = self.ledger.in_doubt(None, 1000).await.unwrap();
+        doubts.into_iter().map(|doubt| doubt.operation_id).collect()
+    }
+}
+
+/// Creates at AWS what the row's create would have.
+pub(crate) async fn create(
+    ivs: &Ivs,
+    request: &CreateIngestConfiguration,
+    tags: &TenancyTags,
+) -> Result<Configuration, CallError> {
+    let tags = tags.write(&request.tags, &BTreeMap::new());
+    let answer = ivs.create_ingest_configuration(NewConfiguration { request, tags }).await;
+    answer.map(|answer| answer.value)
+}

@@ -1,0 +1,161 @@
+//! The sweep keeps the ledger true to AWS, and rebuilds a lost one.
+
+use std::{sync::Arc, time::Duration};
+
+use ivs_ingest_gateway::{
+    ivs::Ivs,
+    ledger::{Event, Ledger, Resource},
+    metrics::Metrics,
+    settle::Settling,
+    sweep::{Rhythm, Sweep},
+};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::support::{Aws, Rows, create, request};
+
+struct Sweeping {
+    metrics: Arc<Metrics>,
+    complete: watch::Receiver<bool>,
+    _stop: DropGuard,
+}
+
+fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
+    let rhythm = Rhythm {
+        interval: Duration::from_millis(20),
+        calls_per_second: 10_000.0,
+        retention: Duration::ZERO,
+    };
+    let metrics = Arc::new(Metrics::default());
+    let ledger = Arc::clone(&rows.ledger);
+    let sweep = Sweep::new(ledger, ivs, rhythm, Settling::default(), Arc::clone(&metrics));
+    let (sender, complete) = watch::channel(is_complete);
+    let stop = CancellationToken::new();
+    tokio::spawn(sweep.run(sender, stop.clone()));
+    Sweeping { metrics, complete, _stop: stop.drop_guard() }
+}
+
+impl Sweeping {
+    /// Waits for as many whole walks from now on.
+    async fn walks(&self, count: u64) {
+        let until = self.metrics.sweeps.get() + count;
+        while self.metrics.sweeps.get() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+async fn live(aws: &Aws, rows: &Rows, ivs: &Ivs, tenant: &str) -> String {
+    let request = request("studio", &aws.stage_arn);
+    let tags = rows.sending(tenant, &request).await;
+    let made = create(ivs, &request, &tags).await.unwrap();
+    let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
+    rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
+    made.arn
+}
+
+#[tokio::test]
+async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
+    let (aws, old) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    for (tenant, count) in [("acme", 120), ("globex", 7)] {
+        for _ in 0..count {
+            live(&aws, &old, &ivs, tenant).await;
+        }
+    }
+    let new = Rows::new();
+    assert!(new.ledger.is_empty().await.unwrap());
+    let mut sweeping = sweep(&new, ivs, false);
+    sweeping.complete.wait_for(|complete| *complete).await.unwrap();
+    assert_eq!((new.used("acme").await, new.used("globex").await), (120, 7));
+    let arns = aws.arns().await;
+    let owners = new.ledger.owners(arns.clone()).await.unwrap();
+    assert_eq!(owners, old.ledger.owners(arns).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_empty_ledger_is_not_complete_before_aws_was_seen() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    aws.fault("ListIngestConfigurations", "error_500_before").await;
+    let mut sweeping = sweep(&rows, aws.ivs().await, false);
+    assert!(!*sweeping.complete.borrow());
+    sweeping.complete.wait_for(|complete| *complete).await.unwrap();
+    assert!(aws.calls("ListIngestConfigurations").await >= 2);
+}
+
+#[tokio::test]
+async fn what_aws_no_longer_has_is_released_after_two_walks() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let gone = live(&aws, &rows, &ivs, "acme").await;
+    live(&aws, &rows, &ivs, "acme").await;
+    let sweeping = sweep(&rows, ivs.clone(), true);
+    sweeping.walks(3).await;
+    assert_eq!(rows.used("acme").await, 2);
+    ivs.delete_if_inactive(&gone).await.unwrap();
+    sweeping.walks(4).await;
+    assert_eq!(rows.used("acme").await, 1);
+    assert_eq!(sweeping.metrics.vanished.get(), 1);
+}
+
+/// A list that leaves out what is there frees nothing.
+#[tokio::test]
+async fn a_list_that_shows_nothing_is_not_believed() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    aws.control("POST", "settings", json!({"visibility_delay_ms": 3_600_000})).await;
+    live(&aws, &rows, &ivs, "acme").await;
+    let sweeping = sweep(&rows, ivs, true);
+    sweeping.walks(5).await;
+    assert_eq!((rows.used("acme").await, sweeping.metrics.vanished.get()), (1, 0));
+    assert!(aws.calls("GetIngestConfiguration").await > 0);
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_left_alone() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    live(&aws, &rows, &ivs, "acme").await;
+    let name = "somebody-elses";
+    let foreign = request(name, &aws.stage_arn);
+    let new = ivs_ingest_gateway::ivs::NewConfiguration {
+        request: &foreign,
+        tags: [("team".to_owned(), "other".to_owned())].into(),
+    };
+    ivs.create_ingest_configuration(new).await.unwrap();
+    let sweeping = sweep(&rows, ivs, true);
+    sweeping.walks(3).await;
+    assert_eq!(rows.used("acme").await, 1);
+    assert_eq!(aws.arns().await.len(), 2);
+    // It was read once, and is known since.
+    assert_eq!(aws.calls("GetIngestConfiguration").await, 1);
+}
+
+#[tokio::test]
+async fn a_second_configuration_of_one_create_is_deleted() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let request = request("studio", &aws.stage_arn);
+    let tags = rows.sending("acme", &request).await;
+    let made = create(&ivs, &request, &tags).await.unwrap();
+    let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
+    rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
+    create(&ivs, &request, &tags).await.unwrap();
+    let sweeping = sweep(&rows, ivs, true);
+    sweeping.walks(2).await;
+    assert_eq!(aws.arns().await, [made.arn]);
+    assert_eq!((rows.used("acme").await, sweeping.metrics.orphans.get()), (1, 1));
+}
+
+#[tokio::test]
+async fn rows_that_ended_are_forgotten() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let tags = rows.sending("acme", &request("studio", &aws.stage_arn)).await;
+    rows.ledger.apply(tags.operation_id, Event::NotExecuted).await.unwrap();
+    let sweeping = sweep(&rows, ivs, true);
+    sweeping.walks(2).await;
+    let forgotten = rows.ledger.apply(tags.operation_id, Event::NotExecuted).await;
+    assert!(forgotten.is_err());
+}
