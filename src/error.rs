@@ -90,7 +90,11 @@ pub enum Error {
     },
     /// The caller's deadline passed. A create that was sent goes on.
     #[error("the deadline passed; a create that was sent goes on, and its request_id joins it")]
-    DeadlineExceeded,
+    DeadlineExceeded {
+        /// The create that goes on, if there is one. Without a `request_id` of its own
+        /// this one joins it.
+        operation_id: Option<OperationId>,
+    },
     /// The ledger cannot be read or written: creates fail closed.
     #[error("the ledger is unavailable; nothing was created")]
     LedgerUnavailable,
@@ -159,7 +163,7 @@ impl Error {
             },
             Self::InProgress { .. } => "IN_PROGRESS",
             Self::OutcomeUnknown { .. } => "OUTCOME_UNKNOWN",
-            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::DeadlineExceeded { .. } => "DEADLINE_EXCEEDED",
             Self::LedgerUnavailable => "LEDGER_UNAVAILABLE",
             Self::Draining => "DRAINING",
             Self::Overloaded => "OVERLOADED",

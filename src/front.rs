@@ -140,7 +140,9 @@ impl Stack {
         let deadline = front.deadlines.of(request.headers());
         request.extensions_mut().insert(caller);
         let answered = tokio::time::timeout(deadline, self.ingest.call(request)).await;
-        answered.map(infallible).map_err(|_| Error::DeadlineExceeded)
+        answered
+            .map(infallible)
+            .map_err(|_| Error::DeadlineExceeded { operation_id: record.operation_id() })
     }
 }
 

@@ -73,6 +73,12 @@ impl CallRecord {
         let _ = self.0.operation_id.set(operation_id);
     }
 
+    /// The row of the ledger that the call is about, if it is known.
+    #[must_use]
+    pub fn operation_id(&self) -> Option<OperationId> {
+        self.0.operation_id.get().copied()
+    }
+
     /// AWS answered a call that was made for this one.
     pub fn aws_request(&self, aws_request_id: &str) {
         let _ = self.0.aws_request_id.set(aws_request_id.to_owned());

@@ -11,7 +11,6 @@ use aws_sdk_ivsrealtime::{
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
-use aws_smithy_types::error::display::DisplayErrorContext;
 
 /// A call that gave no answer to use.
 #[derive(Debug, Clone)]
@@ -198,6 +197,6 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 /// The whole chain in one line. No part of it holds a response's body.
-fn describe<E: Error>(error: &E) -> String {
-    DisplayErrorContext(error).to_string()
+fn describe(error: &(dyn Error + 'static)) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

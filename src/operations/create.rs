@@ -147,7 +147,7 @@ impl Create {
                 if !leader.is_awaited() {
                     // Nobody would learn the key. Nothing was sent, so nothing is lost.
                     self.apply(Event::Cancel).await?;
-                    return Err(Error::DeadlineExceeded);
+                    return Err(Error::DeadlineExceeded { operation_id: None });
                 }
                 permit.spend();
                 self.send(Event::Send).await

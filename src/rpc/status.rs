@@ -70,7 +70,7 @@ fn code(error: &Error) -> Code {
         },
         Error::InProgress { .. } => Code::Aborted,
         Error::OutcomeUnknown { repeatable: false, .. } => Code::Unknown,
-        Error::DeadlineExceeded => Code::DeadlineExceeded,
+        Error::DeadlineExceeded { .. } => Code::DeadlineExceeded,
         Error::OutcomeUnknown { repeatable: true, .. }
         | Error::LedgerUnavailable
         | Error::Draining
@@ -138,7 +138,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         metadata.insert("aws_request_id".to_owned(), id.to_owned());
     }
     match error {
-        Error::InProgress { operation_id } | Error::OutcomeUnknown { operation_id, .. } => {
+        Error::InProgress { operation_id }
+        | Error::OutcomeUnknown { operation_id, .. }
+        | Error::DeadlineExceeded { operation_id: Some(operation_id) } => {
             metadata.insert("operation_id".to_owned(), operation_id.to_string());
         }
         _ => {}
