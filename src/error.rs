@@ -107,9 +107,6 @@ pub enum Error {
     /// A defect of the gateway.
     #[error("an internal error; the request id names it in the gateway's log")]
     Internal,
-    /// The method is declared and not built yet.
-    #[error("this version of the gateway does not serve this method yet")]
-    Unimplemented,
 }
 
 /// The limits of how often a tenant may call.
@@ -168,7 +165,6 @@ impl Error {
             Self::Draining => "DRAINING",
             Self::Overloaded => "OVERLOADED",
             Self::Internal => "INTERNAL",
-            Self::Unimplemented => "UNIMPLEMENTED",
         }
     }
 

@@ -176,6 +176,7 @@ impl Gateway {
             settling,
             settle.first_probe * PATIENCE_PROBES,
             complete,
+            upstream.calls_per_second,
         ));
         let authenticator = Authenticator::new(identity, self.tenants);
         let front = Arc::new(Front::new(&server, authenticator, shutdown.clone()));

@@ -6,6 +6,7 @@
 //! `SecretString` from the moment they are read.
 
 mod calls;
+mod changes;
 mod connect;
 mod outcome;
 mod settling;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use secrecy::SecretString;
 
 pub use calls::NewConfiguration;
+pub use changes::Change;
 pub use connect::{ConnectError, Sdk};
 pub use outcome::{AwsFailure, CallError, FailureKind};
 
@@ -91,6 +93,8 @@ pub struct Summary {
     pub state: IngestConfigurationState,
     /// The participant's name; may be empty.
     pub user_id: String,
+    /// Whether a second encoder may publish.
+    pub redundant_ingest: bool,
 }
 
 /// One page of a list at AWS.

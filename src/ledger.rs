@@ -45,6 +45,23 @@ pub trait Ledger: Send + Sync + 'static {
     /// quota. States without rows are left out.
     fn usage(&self, tenant: TenantId) -> LedgerFuture<'_, Usage>;
 
+    /// The tenant's row of that ARN, if it is live, being deleted, or deleted and not
+    /// forgotten yet.
+    fn find(&self, tenant: TenantId, arn: String) -> LedgerFuture<'_, Option<Row>>;
+
+    /// The tenant's rows that exist at AWS, the newest first, at most `limit` of those
+    /// made before `before`.
+    fn list(
+        &self,
+        tenant: TenantId,
+        filter: Filter,
+        before: Option<OperationId>,
+        limit: u32,
+    ) -> LedgerFuture<'_, Vec<Row>>;
+
+    /// The rows whose delete nobody carries on: its lease is over.
+    fn abandoned_deletes(&self) -> LedgerFuture<'_, Vec<Missed>>;
+
     /// Takes over rows whose lease is over: nobody carries them on. What was reserved
     /// is cancelled, what may have been sent is in doubt from now on.
     fn expire(&self) -> LedgerFuture<'_, Expired>;
@@ -152,6 +169,44 @@ pub enum Reserved {
     },
 }
 
+/// A row of a configuration that AWS has, or had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The create that made it.
+    pub operation_id: OperationId,
+    /// [`State::Live`], [`State::Deleting`] or [`State::Deleted`].
+    pub row_state: State,
+    /// Its ARN.
+    pub arn: String,
+    /// The participant that stands for its encoder.
+    pub participant_id: String,
+    /// What it was made with, and its stage and redundancy as last seen.
+    pub fields: Fields,
+    /// Whether an encoder was publishing when it was last seen.
+    pub state: IngestConfigurationState,
+    /// When that was.
+    pub observed_at: SystemTime,
+}
+
+impl Row {
+    /// Whether AWS showed something that the row does not know.
+    #[must_use]
+    pub fn differs_from(&self, seen: &Observation) -> bool {
+        self.state != seen.state
+            || self.fields.stage_arn != seen.stage_arn
+            || self.fields.redundant_ingest != seen.redundant_ingest
+    }
+}
+
+/// Which rows to list. Both at once is what AWS cannot do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those of this stage.
+    pub stage_arn: Option<String>,
+    /// Only those last seen in this state.
+    pub state: Option<IngestConfigurationState>,
+}
+
 /// How many rows of a tenant are in which state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage(pub BTreeMap<State, u32>);
@@ -201,6 +256,8 @@ pub struct Observation {
     pub state: IngestConfigurationState,
     /// Its stage, which an update may have changed.
     pub stage_arn: String,
+    /// Whether it is redundant, which an update may have changed.
+    pub redundant_ingest: bool,
     /// When the list was asked for.
     pub at: SystemTime,
 }

@@ -4,7 +4,12 @@
 //! Called by `rpc`. gRPC, SQL and the AWS SDK must never be named here.
 
 mod create;
-mod running;
+mod delete;
+mod flights;
+mod get;
+mod get_quota;
+mod list;
+mod update;
 
 use std::{
     sync::Arc,
@@ -15,16 +20,20 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 pub use create::Created;
+pub use get_quota::Quota;
+pub use list::Listed;
 
 use crate::{
     error::Error,
-    ingest::OperationIds,
+    ingest::{Fingerprint, OperationIds, RequestId},
     ivs::{Configuration, Ivs},
     ledger::{Ledger, LedgerError},
     quota::Tenants,
     settle::Settling,
     stages::Stages,
+    tenant::TenantId,
 };
+use flights::Flights;
 
 /// What all workers share.
 pub struct Shared {
@@ -36,7 +45,11 @@ pub struct Shared {
     pub stages: Stages,
     /// The creates under way, so that a second call with the same `request_id`
     /// joins the first.
-    pub running: running::Running,
+    running: Flights<(TenantId, RequestId), Fingerprint, Created>,
+    /// The reads of AWS under way, so that one serves all who ask for the same.
+    reads: Flights<String, (), get::Read>,
+    /// The calls a second of each operation that AWS allows.
+    pub calls_per_second: f64,
     /// Where creates of unknown outcome are settled.
     pub settling: Settling,
     /// How long a call waits for that before it answers that the outcome is unknown.
@@ -57,12 +70,15 @@ impl Shared {
         settling: Settling,
         settle_patience: Duration,
         ledger_complete: watch::Receiver<bool>,
+        calls_per_second: f64,
     ) -> Self {
         Self {
             ledger,
             tenants,
             stages,
-            running: running::Running::default(),
+            running: Flights::default(),
+            reads: Flights::default(),
+            calls_per_second,
             settling,
             settle_patience,
             ledger_complete,

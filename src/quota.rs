@@ -8,4 +8,4 @@ mod gcra;
 mod tenants;
 
 pub use gcra::{Gcra, TooSoon};
-pub use tenants::{CreatePermit, InFlight, Tenant, Tenants};
+pub use tenants::{CreatePermit, InFlight, Spent, Tenant, Tenants};

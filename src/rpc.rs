@@ -9,7 +9,10 @@ use tonic::{Request, Response, Status};
 use crate::{
     auth::Caller,
     error::Error,
-    ingest::CreateIngestConfiguration,
+    ingest::{
+        CreateIngestConfiguration, DeleteIngestConfiguration, GetIngestConfiguration,
+        ListIngestConfigurations, UpdateIngestConfiguration,
+    },
     observe::CallRecord,
     operations::Operations,
     proto::v1::{
@@ -57,35 +60,67 @@ impl IngestService for Rpc {
         &self,
         request: Request<GetIngestConfigurationRequest>,
     ) -> Result<Response<GetIngestConfigurationResponse>, Status> {
-        Call::of(request)?.0.unimplemented()
+        let (call, message) = Call::of(request)?;
+        let answer = match GetIngestConfiguration::parse(message) {
+            Ok(get) => {
+                self.operations.get_ingest_configuration(&call.caller, get, &call.record).await
+            }
+            Err(violations) => Err(Error::InvalidFields(violations)),
+        };
+        call.answer(answer)
     }
 
     async fn list_ingest_configurations(
         &self,
         request: Request<ListIngestConfigurationsRequest>,
     ) -> Result<Response<ListIngestConfigurationsResponse>, Status> {
-        Call::of(request)?.0.unimplemented()
+        let (call, message) = Call::of(request)?;
+        let answer = match ListIngestConfigurations::parse(message) {
+            Ok(list) => self.operations.list_ingest_configurations(&call.caller, list).await,
+            Err(violations) => Err(Error::InvalidFields(violations)),
+        };
+        call.answer(answer)
     }
 
     async fn update_ingest_configuration(
         &self,
         request: Request<UpdateIngestConfigurationRequest>,
     ) -> Result<Response<UpdateIngestConfigurationResponse>, Status> {
-        Call::of(request)?.0.unimplemented()
+        let (call, message) = Call::of(request)?;
+        let answer = match UpdateIngestConfiguration::parse(message) {
+            Ok(update) => {
+                self.operations
+                    .update_ingest_configuration(&call.caller, update, &call.record)
+                    .await
+            }
+            Err(violations) => Err(Error::InvalidFields(violations)),
+        };
+        call.answer(answer)
     }
 
     async fn delete_ingest_configuration(
         &self,
         request: Request<DeleteIngestConfigurationRequest>,
     ) -> Result<Response<DeleteIngestConfigurationResponse>, Status> {
-        Call::of(request)?.0.unimplemented()
+        let (call, message) = Call::of(request)?;
+        let answer = match DeleteIngestConfiguration::parse(message) {
+            Ok(delete) => {
+                self.operations
+                    .delete_ingest_configuration(&call.caller, delete, &call.record)
+                    .await
+            }
+            Err(violations) => Err(Error::InvalidFields(violations)),
+        };
+        call.answer(answer)
     }
 
     async fn get_quota(
         &self,
         request: Request<GetQuotaRequest>,
     ) -> Result<Response<GetQuotaResponse>, Status> {
-        Call::of(request)?.0.unimplemented()
+        let (call, GetQuotaRequest {}) = Call::of(request)?;
+        let answer = self.operations.get_quota(&call.caller).await;
+        call.answer(answer)
     }
 }
 
@@ -113,10 +148,5 @@ impl Call {
                 Err(status::of(&error))
             }
         }
-    }
-
-    fn unimplemented<M>(self) -> Result<Response<M>, Status> {
-        self.record.failed(&Error::Unimplemented);
-        Err(status::of(&Error::Unimplemented))
     }
 }

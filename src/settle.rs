@@ -27,8 +27,8 @@ use self::schedule::{Absence, Schedule};
 use crate::{
     config::Settle,
     ingest::OperationId,
-    ivs::Ivs,
-    ledger::{Doubt, Event, Ledger, LedgerError, Resource},
+    ivs::{FailureKind, Ivs},
+    ledger::{Doubt, Event, Ledger, LedgerError, Missed, Resource},
     metrics::Metrics,
 };
 
@@ -190,6 +190,9 @@ impl Settler {
             let (rejected, in_doubt) = (expired.rejected, expired.in_doubt);
             tracing::warn!(rejected, in_doubt, "took over rows that nobody carried on");
         }
+        for abandoned in self.ledger.abandoned_deletes().await? {
+            self.settle_delete(abandoned).await?;
+        }
         let doubts = self.doubts().await?;
         self.metrics.in_doubt.set(i64::try_from(doubts.len()).unwrap_or(i64::MAX));
         let now = Instant::now();
@@ -205,6 +208,25 @@ impl Settler {
         let earliest = self.schedules.values().map(|schedule| schedule.due).min();
         let latest = Instant::now() + EXPIRY_INTERVAL;
         Ok(earliest.map_or(latest, |earliest| earliest.min(latest)))
+    }
+
+    /// A delete whose outcome nobody waits for any more: what AWS has now is what there
+    /// is, since the delete cannot be under way still.
+    async fn settle_delete(&mut self, abandoned: Missed) -> Result<(), LedgerError> {
+        let Missed { operation_id, arn } = abandoned;
+        self.deletes.turn().await;
+        let event = match self.ivs.get_ingest_configuration(&arn).await {
+            Ok(_) => Event::DeleteRefused,
+            Err(error) if error.failure().kind == FailureKind::NotFound => Event::DeleteConfirmed,
+            Err(error) => {
+                let failure = error.failure();
+                tracing::warn!(%operation_id, %failure, "a delete could not be looked into");
+                return Ok(());
+            }
+        };
+        tracing::info!(%operation_id, arn, event = event.name(), "settled a delete");
+        self.ledger.apply(operation_id, event).await?;
+        Ok(())
     }
 
     /// The rows in doubt, each with a schedule; rows that are settled lose theirs.

@@ -1,14 +1,14 @@
 //! Whose a stage is and where it takes ingest: one `GetStage`, remembered for a
 //! while and shared by all who ask at the same time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
 
 use crate::{
     config::Upstream,
     error::Error,
-    ingest::StageArn,
+    ingest::{IngestProtocol, StageArn},
     ivs::{CallError, FailureKind, Ivs, Stage},
     quota::Tenant,
 };
@@ -16,10 +16,14 @@ use crate::{
 /// The most stages that are remembered: each costs about 2 KiB.
 const MAX_REMEMBERED: u64 = 10_000;
 
-/// Stages as AWS showed them, no older than the configured age.
+/// How long an endpoint may be remembered, by AWS's own word.
+const ENDPOINT_AGE: Duration = Duration::from_hours(14 * 24);
+
+/// Stages as AWS showed them: their owners no older than the configured age.
 #[derive(Debug, Clone)]
 pub struct Stages {
     seen: Cache<StageArn, Arc<Stage>>,
+    endpoints: Cache<String, Arc<Stage>>,
     region: String,
     account_id: Option<String>,
 }
@@ -33,7 +37,9 @@ impl Stages {
             .max_capacity(MAX_REMEMBERED)
             .time_to_live(upstream.stage_cache)
             .build();
-        Self { seen, region: region.to_owned(), account_id: upstream.account_id.clone() }
+        let endpoints =
+            Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(ENDPOINT_AGE).build();
+        Self { seen, endpoints, region: region.to_owned(), account_id: upstream.account_id.clone() }
     }
 
     /// The stage, if it is the tenant's.
@@ -54,7 +60,11 @@ impl Stages {
         }
         let stage = self
             .seen
-            .try_get_with_by_ref(arn, async { ivs.get_stage(arn).await.map(Arc::new) })
+            .try_get_with_by_ref(arn, async {
+                let stage = Arc::new(ivs.get_stage(arn).await?);
+                self.endpoints.insert(arn.as_str().to_owned(), Arc::clone(&stage)).await;
+                Ok(stage)
+            })
             .await
             .map_err(|error| refused(arn, &error))?;
         let owner = stage.tags.get(&tenant.settings.stage_owner_tag);
@@ -63,6 +73,12 @@ impl Stages {
         } else {
             Err(Error::StageForbidden)
         }
+    }
+
+    /// Where a stage takes ingest, if it was looked up lately. Costs no AWS call.
+    pub async fn known_endpoint(&self, arn: &str, protocol: IngestProtocol) -> Option<String> {
+        let stage = self.endpoints.get(arn).await?;
+        Some(stage.ingest_endpoint(protocol).to_owned())
     }
 }
 

@@ -138,6 +138,7 @@ impl Sweep {
                 arn: summary.arn,
                 state: summary.state,
                 stage_arn: summary.stage_arn,
+                redundant_ingest: summary.redundant_ingest,
                 at,
             });
             unknown.extend(self.ledger.observe(seen.collect()).await?);
@@ -194,7 +195,7 @@ impl Sweep {
     async fn orphan(&mut self, operation_id: OperationId, arn: &str, kept: Option<&str>) {
         self.metrics.orphans.inc();
         self.reads.turn().await;
-        match self.ivs.delete_if_inactive(arn).await {
+        match self.ivs.delete_ingest_configuration(arn, false).await {
             Ok(()) => tracing::warn!(%operation_id, arn, kept, "deleted a configuration too many"),
             Err(error) => {
                 let failure = error.failure();
@@ -211,8 +212,9 @@ impl Sweep {
         match self.ivs.get_ingest_configuration(&arn).await {
             Ok(answer) => {
                 let at = SystemTime::now();
-                let Configuration { state, stage_arn, .. } = answer.value;
-                self.ledger.observe(vec![Observation { arn, state, stage_arn, at }]).await?;
+                let Configuration { state, stage_arn, redundant_ingest, .. } = answer.value;
+                let seen = Observation { arn, state, stage_arn, redundant_ingest, at };
+                self.ledger.observe(vec![seen]).await?;
             }
             Err(error) if error.failure().kind == FailureKind::NotFound => {
                 self.ledger.apply(operation_id, Event::Vanished).await?;

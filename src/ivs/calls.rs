@@ -105,7 +105,7 @@ fn non_empty(text: &str) -> Option<String> {
 
 /// Reads what AWS answered. An answer without the members that AWS promises says
 /// nothing about what it did.
-fn configuration(
+pub(super) fn configuration(
     answered: Option<types::IngestConfiguration>,
     aws_request_id: Option<String>,
 ) -> Result<Answer<Configuration>, CallError> {

@@ -38,6 +38,7 @@ impl Ivs {
             participant_id: summary.participant_id,
             state: state(&summary.state),
             user_id: summary.user_id.unwrap_or_default(),
+            redundant_ingest: summary.redundant_ingest,
         });
         Ok(Page {
             summaries: summaries.collect(),
@@ -59,20 +60,5 @@ impl Ivs {
             .await
             .map_err(classify)?;
         Ok(output.tags)
-    }
-
-    /// Deletes a configuration unless an encoder is publishing through it.
-    ///
-    /// # Errors
-    /// [`CallError`] says whether it may be gone all the same.
-    pub async fn delete_if_inactive(&self, arn: &str) -> Result<(), CallError> {
-        self.client
-            .delete_ingest_configuration()
-            .arn(arn)
-            .force(false)
-            .send()
-            .await
-            .map(drop)
-            .map_err(classify)
     }
 }

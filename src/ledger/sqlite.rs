@@ -5,6 +5,7 @@
 //! one flush of the disk.
 
 mod open;
+mod reading;
 mod statements;
 mod sweeping;
 mod writer;
@@ -17,8 +18,8 @@ use tokio::sync::mpsc;
 pub use self::open::OpenError;
 use self::writer::Job;
 use super::{
-    Adopted, Adoption, Doubt, Event, Expired, Leases, Ledger, LedgerError, LedgerFuture, Missed,
-    Observation, Reservation, Reserved, Transition, Usage, unix_ms,
+    Adopted, Adoption, Doubt, Event, Expired, Filter, Leases, Ledger, LedgerError, LedgerFuture,
+    Missed, Observation, Reservation, Reserved, Row, Transition, Usage, unix_ms,
 };
 use crate::{ingest::OperationId, tenant::TenantId};
 
@@ -29,7 +30,8 @@ const MAX_WAITING: usize = 4096;
 /// A ledger in a SQLite file.
 pub struct SqliteLedger {
     jobs: mpsc::Sender<Job>,
-    writer: Option<thread::JoinHandle<()>>,
+    reads: mpsc::Sender<Job>,
+    threads: Vec<thread::JoinHandle<()>>,
     leases: Leases,
 }
 
@@ -39,6 +41,8 @@ enum Patience {
     Refuse,
     /// What is under way waits.
     Wait,
+    /// What only reads goes to the reader, and is refused by a full queue of its own.
+    Read,
 }
 
 impl SqliteLedger {
@@ -52,15 +56,22 @@ impl SqliteLedger {
         let (connection, lock) = open::open(path)?;
         let expired = statements::expire(&connection, unix_ms(SystemTime::now()), i64::MAX)
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+        let reader = open::open_reader(path)?;
         let (jobs, waiting) = mpsc::channel(MAX_WAITING);
-        let writer = thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn(move || {
-                writer::run(connection, waiting);
-                drop(lock);
-            })
-            .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok((Self { jobs, writer: Some(writer), leases }, expired))
+        let (reads, waiting_reads) = mpsc::channel(MAX_WAITING);
+        let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+            started.map_err(|source| OpenError::Folder { path: path.to_owned(), source })
+        };
+        let write = move || {
+            writer::run(connection, waiting);
+            drop(lock);
+        };
+        let threads = vec![
+            start("ledger-writer", Box::new(write))?,
+            start("ledger-reader", Box::new(move || writer::read(&reader, waiting_reads)))?,
+        ];
+        Ok((Self { jobs, reads, threads, leases }, expired))
     }
 
     fn ask<T: Send + 'static>(
@@ -68,16 +79,18 @@ impl SqliteLedger {
         patience: Patience,
         work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> LedgerFuture<'_, T> {
-        let stopped = || LedgerError::Unavailable("the writer has stopped".to_owned());
+        let stopped = || LedgerError::Unavailable("its thread has stopped".to_owned());
+        let refused = move |error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                LedgerError::Unavailable("too much is waiting for it".to_owned())
+            }
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        };
         Box::pin(async move {
             let (job, answered) = writer::job(work);
             match patience {
-                Patience::Refuse => self.jobs.try_send(job).map_err(|error| match error {
-                    mpsc::error::TrySendError::Full(_) => {
-                        LedgerError::Unavailable("too many writes are waiting".to_owned())
-                    }
-                    mpsc::error::TrySendError::Closed(_) => stopped(),
-                })?,
+                Patience::Read => self.reads.try_send(job).map_err(refused)?,
+                Patience::Refuse => self.jobs.try_send(job).map_err(refused)?,
                 Patience::Wait => self.jobs.send(job).await.map_err(|_| stopped())?,
             }
             answered.await.map_err(|_| stopped())?
@@ -101,7 +114,29 @@ impl Ledger for SqliteLedger {
     }
 
     fn usage(&self, tenant: TenantId) -> LedgerFuture<'_, Usage> {
-        self.ask(Patience::Refuse, move |connection| statements::usage(connection, &tenant))
+        self.ask(Patience::Read, move |connection| statements::usage(connection, &tenant))
+    }
+
+    fn find(&self, tenant: TenantId, arn: String) -> LedgerFuture<'_, Option<Row>> {
+        self.ask(Patience::Read, move |connection| Ok(reading::find(connection, &tenant, &arn)?))
+    }
+
+    fn list(
+        &self,
+        tenant: TenantId,
+        filter: Filter,
+        before: Option<OperationId>,
+        limit: u32,
+    ) -> LedgerFuture<'_, Vec<Row>> {
+        self.ask(Patience::Read, move |connection| {
+            Ok(reading::list(connection, &tenant, &filter, before, limit)?)
+        })
+    }
+
+    fn abandoned_deletes(&self) -> LedgerFuture<'_, Vec<Missed>> {
+        self.ask(Patience::Wait, |connection| {
+            Ok(sweeping::abandoned_deletes(connection, unix_ms(SystemTime::now()))?)
+        })
     }
 
     fn expire(&self) -> LedgerFuture<'_, Expired> {
@@ -150,10 +185,10 @@ impl Drop for SqliteLedger {
     /// Waits for the writer to commit what it was given and to close the file.
     fn drop(&mut self) {
         let (closed, _) = mpsc::channel(1);
-        self.jobs = closed;
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has nothing left to commit.
-            let _ = writer.join();
+        (self.jobs, self.reads) = (closed.clone(), closed);
+        for thread in self.threads.drain(..) {
+            // One that panicked has nothing left to commit.
+            let _ = thread.join();
         }
     }
 }

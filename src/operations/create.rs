@@ -4,15 +4,16 @@
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use super::{
-    CallersConfiguration, Operations, Shared, ledger_failed,
-    running::{Entered, Leader, Outcome, Waiter},
+    CallersConfiguration, Operations, Shared,
+    flights::{self, Entered, Waiter},
+    ledger_failed,
 };
 use crate::{
     auth::Caller,
     error::Error,
     ingest::{
         CreateIngestConfiguration, Fingerprint, IngestConfigurationState, IngestProtocol,
-        OperationId, StageArn,
+        OperationId, RequestId, StageArn,
     },
     ivs::{Answer, CallError, Configuration, FailureKind, NewConfiguration, Stage},
     ledger::{Effect, Event, Fields, Reservation, Reserved, Resource},
@@ -20,7 +21,11 @@ use crate::{
     quota::{CreatePermit, Tenant},
     settle::Verdict,
     tags::{self, TenancyTags},
+    tenant::TenantId,
 };
+
+type Outcome = flights::Outcome<Created>;
+type Leader = flights::Leader<(TenantId, RequestId), Fingerprint, Created>;
 
 /// What a create came to.
 #[derive(Debug, Clone)]
@@ -68,10 +73,13 @@ impl Operations {
         let (leader, waiter) = match &request.request_id {
             None => Leader::alone(),
             Some(request_id) => {
-                match self.shared.running.enter(&tenant.id, request_id, fingerprint) {
+                let key = (tenant.id.clone(), request_id.clone());
+                match self.shared.running.enter(key, fingerprint) {
                     Entered::Leader(leader, waiter) => (leader, waiter),
-                    Entered::Follower(waiter) => return joined(waiter, record).await,
-                    Entered::Mismatch => return Err(Error::RequestIdReused),
+                    Entered::Follower(other, waiter) if other == fingerprint => {
+                        return joined(waiter, record).await;
+                    }
+                    Entered::Follower(..) => return Err(Error::RequestIdReused),
                 }
             }
         };
@@ -304,16 +312,13 @@ impl Create {
 }
 
 /// Waits for the create of another call with the same `request_id`.
-async fn joined(waiter: Waiter, record: &CallRecord) -> Outcome {
+async fn joined(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
     let outcome = finished(waiter, record).await;
     outcome.map(|created| Created { replayed: true, ..created })
 }
 
-async fn finished(waiter: Waiter, record: &CallRecord) -> Outcome {
-    let outcome = match waiter.outcome().await {
-        Some(outcome) => (*outcome).clone(),
-        None => Err(Error::Internal),
-    };
+async fn finished(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
+    let outcome = waiter.outcome().await;
     if let Ok(created) = &outcome {
         if let Some(operation_id) = created.operation_id {
             record.operation(operation_id);

@@ -71,6 +71,14 @@ impl Gcra {
         }
     }
 
+    /// How many calls would be let through at `now`, one after the other.
+    #[must_use]
+    pub fn available(&self, now_ns: u64) -> u32 {
+        let ahead = self.full_at.load(Ordering::Relaxed).saturating_sub(now_ns);
+        let free = (self.tolerance + self.interval).saturating_sub(ahead);
+        u32::try_from(free / self.interval.max(1)).unwrap_or(u32::MAX)
+    }
+
     /// Gives back one call that was acquired and came to nothing.
     pub fn refund(&self) {
         self.full_at.fetch_sub(self.interval, Ordering::Relaxed);
@@ -117,6 +125,17 @@ mod tests {
             assert_eq!(limit.acquire(0).unwrap_err().retry_after, Duration::from_secs(1));
         }
         limit.acquire(SECOND).unwrap();
+    }
+
+    #[test]
+    fn says_how_many_would_pass() {
+        let limit = gcra(1.0, 3);
+        for left in (0..3).rev() {
+            limit.acquire(SECOND).unwrap();
+            assert_eq!(limit.available(SECOND), left);
+        }
+        assert_eq!(limit.available(2 * SECOND), 1);
+        assert_eq!(limit.available(100 * SECOND), 3);
     }
 
     #[test]

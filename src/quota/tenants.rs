@@ -11,7 +11,7 @@ use std::{
 
 use super::{Gcra, TooSoon};
 use crate::{
-    config::{self, TenantSettings},
+    config::{self, Rate, TenantSettings},
     error::{Error, RateLimit},
     tenant::TenantId,
 };
@@ -188,10 +188,35 @@ impl Tenants {
         Ok(CreatePermit { tenant: Arc::clone(tenant), spent: false })
     }
 
+    /// What the tenant has left of its rates, and what it has under way.
+    #[must_use]
+    pub fn spent(&self, tenant: &Tenant) -> Spent {
+        let now_ns = self.now_ns();
+        Spent {
+            requests: (tenant.settings.request_rate, tenant.request_rate.available(now_ns)),
+            creates: (tenant.settings.create_rate, tenant.create_rate.available(now_ns)),
+            in_flight: tenant.in_flight.load(Ordering::Relaxed),
+            max_in_flight: tenant.max_calls(),
+        }
+    }
+
     /// Nanoseconds since the start, from 1: the clock of all rates.
     fn now_ns(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
     }
+}
+
+/// What a tenant has left of its rates, and what it has under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// The rate of all calls, and how many would be let through now.
+    pub requests: (Rate, u32),
+    /// The rate of creates, and how many would be let through now.
+    pub creates: (Rate, u32),
+    /// Calls under way, this one included.
+    pub in_flight: u32,
+    /// How many there may be.
+    pub max_in_flight: u32,
 }
 
 /// A create within the tenant's create rate. Given back when dropped unspent: a

@@ -3,7 +3,8 @@
 use secrecy::ExposeSecret;
 
 use crate::{
-    operations::{CallersConfiguration, Created},
+    config::Rate,
+    operations::{CallersConfiguration, Created, Listed, Quota},
     proto::v1,
 };
 
@@ -44,6 +45,67 @@ impl From<CallersConfiguration> for v1::IngestConfiguration {
             ingest_endpoint,
             create_time: Some(create_time.into()),
             state_observed_at: Some(state_observed_at.into()),
+        }
+    }
+}
+
+impl From<CallersConfiguration> for v1::GetIngestConfigurationResponse {
+    fn from(callers: CallersConfiguration) -> Self {
+        Self { ingest_configuration: Some(callers.into()) }
+    }
+}
+
+impl From<CallersConfiguration> for v1::UpdateIngestConfigurationResponse {
+    fn from(callers: CallersConfiguration) -> Self {
+        Self { ingest_configuration: Some(callers.into()) }
+    }
+}
+
+impl From<()> for v1::DeleteIngestConfigurationResponse {
+    fn from((): ()) -> Self {
+        Self {}
+    }
+}
+
+impl From<Listed> for v1::ListIngestConfigurationsResponse {
+    fn from(listed: Listed) -> Self {
+        Self {
+            ingest_configurations: listed.configurations.into_iter().map(Into::into).collect(),
+            next_page_token: listed.next_page_token,
+        }
+    }
+}
+
+impl From<Quota> for v1::GetQuotaResponse {
+    fn from(quota: Quota) -> Self {
+        let used = quota.usage.total();
+        let by_state = quota.usage.0.into_iter().map(|(state, count)| v1::StateCount {
+            state: state.as_str().to_owned(),
+            count: count.into(),
+        });
+        let count = |limit: u32, used: u32| v1::CountQuota {
+            limit: limit.into(),
+            used: used.into(),
+            used_by_state: Vec::new(),
+        };
+        let rate = |(rate, available): (Rate, u32)| v1::RateQuota {
+            per_second: rate.per_second,
+            burst: rate.burst.get(),
+            available,
+        };
+        Self {
+            ingest_configurations: Some(v1::CountQuota {
+                used_by_state: by_state.collect(),
+                ..count(quota.max_ingest_configurations, used)
+            }),
+            requests: Some(rate(quota.spent.requests)),
+            creates: Some(rate(quota.spent.creates)),
+            // No create waits for its turn: it is sent at once, or refused.
+            queued_creates: Some(count(0, 0)),
+            in_flight: Some(count(quota.spent.max_in_flight, quota.spent.in_flight)),
+            predicted_create_wait: Some(prost_types::Duration::default()),
+            account_creates_per_second: quota.account_creates_per_second,
+            weight: quota.weight,
         }
     }
 }

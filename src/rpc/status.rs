@@ -76,7 +76,6 @@ fn code(error: &Error) -> Code {
         | Error::Draining
         | Error::Overloaded => Code::Unavailable,
         Error::Internal => Code::Internal,
-        Error::Unimplemented => Code::Unimplemented,
     }
 }
 

@@ -143,7 +143,7 @@ impl Settler {
         self.metrics.orphans.inc();
         self.deletes.turn().await;
         let arn = &orphan.arn;
-        match self.ivs.delete_if_inactive(arn).await {
+        match self.ivs.delete_ingest_configuration(arn, false).await {
             Ok(()) => tracing::warn!(%operation_id, arn, "deleted a configuration too many"),
             Err(error) => {
                 let failure = error.failure();

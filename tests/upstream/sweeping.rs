@@ -93,7 +93,7 @@ async fn what_aws_no_longer_has_is_released_after_two_walks() {
     let sweeping = sweep(&rows, ivs.clone(), true);
     sweeping.walks(3).await;
     assert_eq!(rows.used("acme").await, 2);
-    ivs.delete_if_inactive(&gone).await.unwrap();
+    ivs.delete_ingest_configuration(&gone, false).await.unwrap();
     sweeping.walks(4).await;
     assert_eq!(rows.used("acme").await, 1);
     assert_eq!(sweeping.metrics.vanished.get(), 1);

@@ -64,6 +64,15 @@ pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
     Ok((connection, lock))
 }
 
+/// A second connection, which only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let connection = Connection::open(path).map_err(database)?;
+    connection.pragma_update(None, "query_only", "ON").map_err(database)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
 /// Two gateways on one file would each take the other's calls for abandoned.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut lock_path = path.as_os_str().to_owned();

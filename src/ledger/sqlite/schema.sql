@@ -5,7 +5,7 @@ CREATE TABLE ingest_configurations (
   request_id        TEXT    NOT NULL,             -- the operation id if the caller sent none
   fingerprint       BLOB    NOT NULL,             -- 16 bytes
   state             INTEGER NOT NULL,             -- ledger::State
-  lease_until_ms    INTEGER NOT NULL,             -- of states 1 and 2: then nobody carries it on
+  lease_until_ms    INTEGER NOT NULL,             -- of states 1, 2 and 5: then nobody carries it on
   sent_at_ms        INTEGER,                      -- when it was last sent to AWS
   arn               TEXT,                         -- when known
   participant_id    TEXT,
@@ -26,8 +26,8 @@ CREATE TABLE ingest_configurations (
 -- A rejected create never was: its request_id may be used again.
 CREATE UNIQUE INDEX request_ids ON ingest_configurations (tenant, request_id) WHERE state <> 7;
 
--- The quota: the rows that may exist at AWS.
-CREATE INDEX quota ON ingest_configurations (tenant, state) WHERE state <= 5;
+-- The quota and the lists: a tenant's rows that may exist at AWS, in time order.
+CREATE INDEX tenants_own ON ingest_configurations (tenant, operation_id, state) WHERE state <= 5;
 
 -- What somebody must carry on or settle, the oldest first.
 CREATE INDEX unsettled ON ingest_configurations (state, operation_id) WHERE state IN (1, 2, 3, 5);

@@ -70,11 +70,16 @@ pub(super) fn observe(
 ) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
         "UPDATE ingest_configurations
-         SET observed_state = ?2, observed_at_ms = ?3, stage_arn = ?4, missed = 0 WHERE arn = ?1",
+         SET observed_state = iif(observed_at_ms > ?3, observed_state, ?2),
+           stage_arn = iif(observed_at_ms > ?3, stage_arn, ?4),
+           redundant_ingest = iif(observed_at_ms > ?3, redundant_ingest, ?5),
+           observed_at_ms = max(coalesce(observed_at_ms, 0), ?3), missed = 0
+         WHERE arn = ?1",
     )?;
     let mut unknown = Vec::new();
-    for Observation { arn, state, stage_arn, at } in seen {
-        let known = statement.execute(params![arn, state.as_str(), unix_ms(at), stage_arn])?;
+    for Observation { arn, state, stage_arn, redundant_ingest, at } in seen {
+        let observed = params![arn, state.as_str(), unix_ms(at), stage_arn, redundant_ingest];
+        let known = statement.execute(observed)?;
         if known == 0 {
             unknown.push(arn);
         }
@@ -97,6 +102,21 @@ pub(super) fn missed(connection: &Connection, walk_began_ms: i64) -> rusqlite::R
              WHERE state = 4 AND missed >= 2 AND arn IS NOT NULL",
         )?
         .query_map([], |row| Ok(Missed { operation_id: operation_id(row, 0)?, arn: row.get(1)? }))?
+        .collect()
+}
+
+pub(super) fn abandoned_deletes(
+    connection: &Connection,
+    now_ms: i64,
+) -> rusqlite::Result<Vec<Missed>> {
+    connection
+        .prepare_cached(
+            "SELECT operation_id, arn FROM ingest_configurations
+             WHERE state = 5 AND arn IS NOT NULL AND lease_until_ms < ?1",
+        )?
+        .query_map([now_ms], |row| {
+            Ok(Missed { operation_id: operation_id(row, 0)?, arn: row.get(1)? })
+        })?
         .collect()
 }
 
@@ -171,7 +191,7 @@ pub(super) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// A column that only the gateway writes, and so can be read back.
-fn text<T>(
+pub(super) fn text<T>(
     row: &rusqlite::Row<'_>,
     column: usize,
     read: impl Fn(&str) -> Option<T>,

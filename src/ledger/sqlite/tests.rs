@@ -119,7 +119,7 @@ fn the_quota_costs_what_the_tenant_has_and_no_more() {
             |row| row.get(3),
         )
         .unwrap();
-    assert!(plan.contains("COVERING INDEX quota (tenant=?"), "{plan}");
+    assert!(plan.contains("COVERING INDEX tenants_own (tenant=?"), "{plan}");
 }
 
 /// Callers on many tasks share flushes: the writer answers them all.

@@ -51,6 +51,13 @@ pub(super) fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Job>) 
     }
 }
 
+/// Carries out jobs that only read, each on its own, until all senders are gone.
+pub(super) fn read(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
+    while let Some(job) = waiting.blocking_recv() {
+        job(Ok(connection))(Ok(()));
+    }
+}
+
 /// Carries out the group in one transaction. A failed commit leaves nothing of it
 /// behind. A group that changed nothing flushes nothing.
 fn commit(

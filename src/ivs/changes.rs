@@ -1,0 +1,62 @@
+//! The calls that change or delete a configuration.
+
+use aws_sdk_ivsrealtime::operation::RequestId;
+
+use super::{Answer, CallError, Configuration, Ivs, calls::configuration, outcome::classify};
+
+/// What [`Ivs::update_ingest_configuration`] changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Of which configuration.
+    pub arn: String,
+    /// The stage from now on, empty for none; or as it is.
+    pub stage_arn: Option<String>,
+    /// Whether a second encoder may publish; or as it is.
+    pub redundant_ingest: Option<bool>,
+}
+
+impl Change {
+    /// Whether the configuration is as the change makes it.
+    #[must_use]
+    pub fn is_done(&self, configuration: &Configuration) -> bool {
+        self.stage_arn.as_ref().is_none_or(|stage| *stage == configuration.stage_arn)
+            && self.redundant_ingest.is_none_or(|it| it == configuration.redundant_ingest)
+    }
+}
+
+impl Ivs {
+    /// Changes an inactive configuration. To do it twice is to do it once.
+    ///
+    /// # Errors
+    /// [`CallError`] says whether it may have been changed all the same.
+    pub async fn update_ingest_configuration(
+        &self,
+        change: &Change,
+    ) -> Result<Answer<Configuration>, CallError> {
+        let output = self
+            .client
+            .update_ingest_configuration()
+            .arn(&change.arn)
+            .set_stage_arn(change.stage_arn.clone())
+            .set_redundant_ingest(change.redundant_ingest)
+            .send()
+            .await
+            .map_err(classify)?;
+        let aws_request_id = output.request_id().map(str::to_owned);
+        configuration(output.ingest_configuration, aws_request_id)
+    }
+
+    /// Deletes a configuration; one that an encoder is publishing through only by
+    /// `force`.
+    ///
+    /// # Errors
+    /// [`CallError`] says whether it may be gone all the same.
+    pub async fn delete_ingest_configuration(
+        &self,
+        arn: &str,
+        force: bool,
+    ) -> Result<(), CallError> {
+        let delete = self.client.delete_ingest_configuration().arn(arn).force(force);
+        delete.send().await.map(drop).map_err(classify)
+    }
+}

@@ -1,0 +1,93 @@
+//! The statements that only read: each is carried out on the reader's connection,
+//! beside the writer, and sees all that was committed before it began.
+
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, named_params, params};
+
+use super::{
+    super::{Fields, Filter, Row, from_unix_ms},
+    statements::{operation_id, state},
+    sweeping::text,
+};
+use crate::{
+    ingest::{IngestConfigurationState, IngestProtocol, OperationId},
+    tenant::TenantId,
+};
+
+/// The columns of a [`Row`], in the order that [`row`] reads them.
+macro_rules! columns {
+    () => {
+        "operation_id, state, arn, coalesce(participant_id, ''), name, stage_arn, user_id,
+         attributes, ingest_protocol, redundant_ingest, tags,
+         coalesce(observed_state, 'INACTIVE'), coalesce(observed_at_ms, updated_at_ms)"
+    };
+}
+
+pub(super) fn find(
+    connection: &Connection,
+    tenant: &TenantId,
+    arn: &str,
+) -> rusqlite::Result<Option<Row>> {
+    connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM ingest_configurations WHERE arn = ?1 AND tenant = ?2 AND state IN (4, 5, 6)"
+        ))?
+        .query_row(params![arn, tenant.as_str()], row)
+        .optional()
+}
+
+/// Walks the tenant's own rows in an index, from the newest.
+pub(super) const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM ingest_configurations
+     WHERE tenant = :tenant AND state <= 5 AND state IN (4, 5) AND operation_id < :before
+       AND (:stage_arn IS NULL OR stage_arn = :stage_arn)
+       AND (:observed IS NULL OR coalesce(observed_state, 'INACTIVE') = :observed)
+     ORDER BY operation_id DESC LIMIT :limit"
+);
+
+pub(super) fn list(
+    connection: &Connection,
+    tenant: &TenantId,
+    filter: &Filter,
+    before: Option<OperationId>,
+    limit: u32,
+) -> rusqlite::Result<Vec<Row>> {
+    let before = before.map_or([u8::MAX; 16], |id| id.ulid().to_bytes());
+    connection
+        .prepare_cached(LIST)?
+        .query_map(
+            named_params! {
+                ":tenant": tenant.as_str(),
+                ":before": before,
+                ":stage_arn": filter.stage_arn,
+                ":observed": filter.state.map(IngestConfigurationState::as_str),
+                ":limit": limit,
+            },
+            row,
+        )?
+        .collect()
+}
+
+fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    let json = |column| text(row, column, |text| serde_json::from_str(text).ok());
+    Ok(Row {
+        operation_id: operation_id(row, 0)?,
+        row_state: state(row, 1)?,
+        arn: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+        participant_id: row.get(3)?,
+        fields: Fields {
+            name: row.get(4)?,
+            stage_arn: row.get(5)?,
+            user_id: row.get(6)?,
+            attributes: json(7)?,
+            ingest_protocol: text(row, 8, IngestProtocol::from_name)?,
+            redundant_ingest: row.get(9)?,
+            tags: json(10)?,
+        },
+        state: text(row, 11, IngestConfigurationState::from_name)?,
+        observed_at: from_unix_ms(row.get(12)?),
+    })
+}

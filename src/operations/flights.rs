@@ -1,0 +1,163 @@
+//! Work under way in this process that others may join: creates by their
+//! `request_id`, reads by their ARN.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use crate::error::Error;
+
+/// The outcome of a piece of work. Shared by all who wait for it.
+pub(super) type Outcome<T> = Result<T, Error>;
+
+/// Work under way, by key. What `M` says of a piece of work is for those who join it.
+#[derive(Debug)]
+pub(super) struct Flights<K, M, T>(Arc<Mutex<Table<K, M, T>>>);
+
+type Table<K, M, T> = HashMap<K, (M, Waiter<T>)>;
+
+/// Waits for an outcome.
+#[derive(Debug)]
+pub(super) struct Waiter<T>(watch::Receiver<Option<Arc<Outcome<T>>>>);
+
+/// Tells the outcome to all who wait. While it lives, others join.
+#[derive(Debug)]
+pub(super) struct Leader<K: Eq + Hash, M, T> {
+    outcome: watch::Sender<Option<Arc<Outcome<T>>>>,
+    entry: Option<(Flights<K, M, T>, K)>,
+}
+
+/// What one who comes is to do.
+pub(super) enum Entered<K: Eq + Hash, M, T> {
+    /// Do the work.
+    Leader(Leader<K, M, T>, Waiter<T>),
+    /// Wait for the one that does it, if it is the same work.
+    Follower(M, Waiter<T>),
+}
+
+impl<K: Clone + Eq + Hash, M: Clone, T> Flights<K, M, T> {
+    /// Joins the work of that key, or becomes the one to do it.
+    pub(super) fn enter(&self, key: K, meta: M) -> Entered<K, M, T> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match flights.entry(key) {
+            Entry::Occupied(flight) => {
+                let (meta, waiter) = flight.get();
+                Entered::Follower(meta.clone(), waiter.clone())
+            }
+            Entry::Vacant(vacant) => {
+                let (outcome, receiver) = watch::channel(None);
+                let entry = Some((self.clone(), vacant.key().clone()));
+                vacant.insert((meta, Waiter(receiver.clone())));
+                Entered::Leader(Leader { outcome, entry }, Waiter(receiver))
+            }
+        }
+    }
+}
+
+impl<K: Eq + Hash, M, T> Leader<K, M, T> {
+    /// Work that nobody can join.
+    pub(super) fn alone() -> (Self, Waiter<T>) {
+        let (outcome, receiver) = watch::channel(None);
+        (Self { outcome, entry: None }, Waiter(receiver))
+    }
+
+    /// Whether somebody still waits for the outcome. One who comes later joins through
+    /// the entry, which holds a receiver of its own.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.outcome.receiver_count() > usize::from(self.entry.is_some())
+    }
+
+    /// Tells the outcome, and nobody joins any more.
+    pub(super) fn finish(self, outcome: Outcome<T>) {
+        self.outcome.send_replace(Some(Arc::new(outcome)));
+    }
+}
+
+impl<K: Eq + Hash, M, T> Drop for Leader<K, M, T> {
+    fn drop(&mut self) {
+        if let Some((flights, key)) = self.entry.take() {
+            flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        }
+    }
+}
+
+impl<T: Clone> Waiter<T> {
+    /// The outcome. Work that ends without telling one has a defect.
+    pub(super) async fn outcome(mut self) -> Outcome<T> {
+        let told = self.0.wait_for(Option::is_some).await;
+        told.ok().and_then(|outcome| outcome.as_deref().cloned()).unwrap_or(Err(Error::Internal))
+    }
+}
+
+impl<K, M, T> Clone for Flights<K, M, T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, M, T> Default for Flights<K, M, T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Clone for Waiter<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Reads = Flights<&'static str, (), u32>;
+
+    fn lead(reads: &Reads) -> (Leader<&'static str, (), u32>, Waiter<u32>) {
+        match reads.enter("a", ()) {
+            Entered::Leader(leader, waiter) => (leader, waiter),
+            Entered::Follower(..) => panic!("nobody leads yet"),
+        }
+    }
+
+    #[tokio::test]
+    async fn all_who_come_in_time_get_one_outcome() {
+        let reads = Reads::default();
+        let (leader, waiter) = lead(&reads);
+        let Entered::Follower((), joined) = reads.enter("a", ()) else { panic!("somebody leads") };
+        leader.finish(Ok(7));
+        assert_eq!(waiter.outcome().await.unwrap(), 7);
+        assert_eq!(joined.outcome().await.unwrap(), 7);
+        // Who comes later works anew.
+        lead(&reads);
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_vanishes_leaves_nobody_waiting() {
+        let reads = Reads::default();
+        let (leader, waiter) = lead(&reads);
+        drop(leader);
+        assert!(matches!(waiter.outcome().await, Err(Error::Internal)));
+        lead(&reads);
+    }
+
+    #[test]
+    fn knows_whether_anybody_waits() {
+        let reads = Reads::default();
+        let (leader, waiter) = lead(&reads);
+        assert!(leader.is_awaited());
+        drop(waiter);
+        assert!(!leader.is_awaited());
+        let joined = reads.enter("a", ());
+        assert!(leader.is_awaited());
+        drop(joined);
+        let (alone, waiter) = Leader::<&str, (), u32>::alone();
+        assert!(alone.is_awaited());
+        drop(waiter);
+        assert!(!alone.is_awaited());
+    }
+}
