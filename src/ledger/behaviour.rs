@@ -1,13 +1,18 @@
 //! What every ledger must do. Each implementation's tests run all of it.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{
-    Effect, Event, Fields, Ledger, LedgerError, Reservation, Reserved, Resource, State, Transition,
-    Usage,
+    Effect, Event, Fields, Filter, Ledger, LedgerError, Observation, Reservation, Reserved,
+    Resource, State, Transition, Usage,
 };
 use crate::{
-    ingest::{Fingerprint, IngestProtocol, OperationId, OperationIds},
+    ingest::{Fingerprint, IngestConfigurationState, IngestProtocol, OperationId, OperationIds},
     tenant::TenantId,
 };
 
@@ -24,6 +29,10 @@ where
     events_move_rows_and_illegal_ones_change_nothing(&make().await).await;
     concurrent_reservations_never_exceed_the_limit(Arc::new(make().await)).await;
     concurrent_retries_reserve_once(Arc::new(make().await)).await;
+    a_tenant_finds_and_lists_its_own_rows_alone(&make().await).await;
+    pages_hold_every_row_once_whatever_is_added_or_removed(&make().await).await;
+    lists_are_filtered_by_stage_and_state(&make().await).await;
+    what_was_seen_last_counts(&make().await).await;
 }
 
 /// Makes reservations with ids in order.
@@ -162,6 +171,127 @@ async fn events_move_rows_and_illegal_ones_change_nothing(ledger: &impl Ledger) 
         let again = Transition { state, effect: Effect::None };
         assert_eq!(ledger.apply(row, event).await.unwrap(), again);
     }
+}
+
+/// A live row of the tenant.
+async fn live(ledger: &impl Ledger, reservations: &Reservations, tenant: &str) -> OperationId {
+    let reservation = reservations.make(tenant, None, 1000);
+    let row = reservation.operation_id;
+    ledger.reserve(reservation).await.unwrap();
+    ledger.apply(row, Event::Send).await.unwrap();
+    ledger.apply(row, Event::Created(resource(row))).await.unwrap();
+    row
+}
+
+async fn list(
+    ledger: &impl Ledger,
+    tenant: &str,
+    filter: &Filter,
+    before: Option<OperationId>,
+    limit: u32,
+) -> Vec<OperationId> {
+    let tenant = TenantId::parse(tenant).unwrap();
+    let rows = ledger.list(tenant, filter.clone(), before, limit).await.unwrap();
+    rows.into_iter().map(|row| row.operation_id).collect()
+}
+
+async fn a_tenant_finds_and_lists_its_own_rows_alone(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    let mine = live(ledger, &reservations, "acme").await;
+    let others = live(ledger, &reservations, "globex").await;
+    ledger.reserve(reservations.make("acme", None, 1000)).await.unwrap();
+    let acme = TenantId::parse("acme").unwrap();
+    let find = async |row| ledger.find(acme.clone(), resource(row).arn).await.unwrap();
+    let row = find(mine).await.unwrap();
+    assert_eq!((row.operation_id, row.row_state), (mine, State::Live));
+    assert_eq!(row.fields, reservations.make("acme", None, 1).fields);
+    assert_eq!(find(others).await, None);
+    // What has no ARN yet is not there to be listed.
+    assert_eq!(list(ledger, "acme", &Filter::default(), None, 100).await, [mine]);
+    assert!(list(ledger, "initech", &Filter::default(), None, 100).await.is_empty());
+
+    ledger.apply(mine, Event::Delete).await.unwrap();
+    assert_eq!(list(ledger, "acme", &Filter::default(), None, 100).await, [mine]);
+    ledger.apply(mine, Event::DeleteConfirmed).await.unwrap();
+    assert!(list(ledger, "acme", &Filter::default(), None, 100).await.is_empty());
+    assert_eq!(find(mine).await.unwrap().row_state, State::Deleted);
+}
+
+async fn pages_hold_every_row_once_whatever_is_added_or_removed(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    let mut rows = Vec::new();
+    for _ in 0..7 {
+        rows.push(live(ledger, &reservations, "acme").await);
+    }
+    rows.reverse();
+    let filter = Filter::default();
+    let first = list(ledger, "acme", &filter, None, 3).await;
+    assert_eq!(first, rows[..3]);
+    live(ledger, &reservations, "acme").await;
+    ledger.apply(rows[2], Event::Delete).await.unwrap();
+    ledger.apply(rows[2], Event::DeleteConfirmed).await.unwrap();
+    let second = list(ledger, "acme", &filter, Some(rows[2]), 3).await;
+    assert_eq!(second, rows[3..6]);
+    assert_eq!(list(ledger, "acme", &filter, Some(rows[5]), 3).await, rows[6..]);
+}
+
+async fn lists_are_filtered_by_stage_and_state(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    let (moved, active) =
+        (live(ledger, &reservations, "acme").await, live(ledger, &reservations, "acme").await);
+    let stage_arn = reservations.make("acme", None, 1).fields.stage_arn;
+    let seen = |row, state, stage_arn: &str| Observation {
+        arn: resource(row).arn,
+        state,
+        stage_arn: stage_arn.to_owned(),
+        redundant_ingest: true,
+        at: SystemTime::now(),
+    };
+    let unknown = ledger
+        .observe(vec![
+            seen(moved, IngestConfigurationState::Inactive, "elsewhere"),
+            seen(active, IngestConfigurationState::Active, &stage_arn),
+            Observation {
+                arn: "of nobody".into(),
+                ..seen(moved, IngestConfigurationState::Active, "")
+            },
+        ])
+        .await
+        .unwrap();
+    assert_eq!(unknown, ["of nobody"]);
+    for (stage, state, expected) in [
+        (None, None, vec![active, moved]),
+        (Some("elsewhere"), None, vec![moved]),
+        (None, Some(IngestConfigurationState::Active), vec![active]),
+        (Some("elsewhere"), Some(IngestConfigurationState::Inactive), vec![moved]),
+        (Some("elsewhere"), Some(IngestConfigurationState::Active), vec![]),
+    ] {
+        let filter = Filter { stage_arn: stage.map(str::to_owned), state };
+        assert_eq!(list(ledger, "acme", &filter, None, 10).await, expected, "{filter:?}");
+    }
+}
+
+/// Two who look at AWS at once may write in the other order.
+async fn what_was_seen_last_counts(ledger: &impl Ledger) {
+    let reservations = Reservations::default();
+    let row = live(ledger, &reservations, "acme").await;
+    let now = SystemTime::now();
+    let seen = |state, at| Observation {
+        arn: resource(row).arn,
+        state,
+        stage_arn: String::new(),
+        redundant_ingest: false,
+        at,
+    };
+    let later = now + Duration::from_secs(1);
+    for (state, at) in
+        [(IngestConfigurationState::Active, later), (IngestConfigurationState::Inactive, now)]
+    {
+        assert!(ledger.observe(vec![seen(state, at)]).await.unwrap().is_empty());
+    }
+    let acme = TenantId::parse("acme").unwrap();
+    let row = ledger.find(acme, resource(row).arn).await.unwrap().unwrap();
+    assert_eq!(row.state, IngestConfigurationState::Active);
 }
 
 async fn concurrent_reservations_never_exceed_the_limit(ledger: Arc<impl Ledger>) {

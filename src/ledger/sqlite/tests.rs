@@ -122,6 +122,21 @@ fn the_quota_costs_what_the_tenant_has_and_no_more() {
     assert!(plan.contains("COVERING INDEX tenants_own (tenant=?"), "{plan}");
 }
 
+/// A list walks the tenant's own rows in time order, and sorts nothing.
+#[test]
+fn a_list_costs_what_the_tenant_has_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    drop(open(&path));
+    let connection = Connection::open(&path).unwrap();
+    let mut statement =
+        connection.prepare(&format!("EXPLAIN QUERY PLAN {}", super::reading::LIST)).unwrap();
+    let rows = statement.raw_query().mapped(|row| row.get(3));
+    let plan: Vec<String> = rows.map(Result::unwrap).collect();
+    assert_eq!(plan.len(), 1, "{plan:?}");
+    assert!(plan[0].contains("USING INDEX tenants_own (tenant=? AND operation_id<?)"), "{plan:?}");
+}
+
 /// Callers on many tasks share flushes: the writer answers them all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_everyone_who_waits() {

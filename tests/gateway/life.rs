@@ -1,0 +1,258 @@
+//! The whole life of a configuration: read, listed, changed, deleted, counted.
+
+use ivs_ingest_gateway::proto::v1::{
+    DeleteIngestConfigurationRequest, GetIngestConfigurationRequest, GetQuotaRequest,
+    IngestConfiguration, IngestConfigurationState, IngestConfigurationView,
+    ListIngestConfigurationsRequest, UpdateIngestConfigurationRequest,
+};
+use prost_types::FieldMask;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use crate::support::{Caller, Refusal, World, create, stage_of};
+
+impl Caller {
+    async fn get(
+        &self,
+        arn: &str,
+        view: IngestConfigurationView,
+    ) -> Result<IngestConfiguration, Refusal> {
+        let message = GetIngestConfigurationRequest { arn: arn.into(), view: view.into() };
+        let answer = self.client.clone().get_ingest_configuration(self.request(message)).await;
+        let answer = answer.map_err(|status| self.refused(&status))?;
+        Ok(answer.into_inner().ingest_configuration.unwrap())
+    }
+
+    async fn list(
+        &self,
+        message: ListIngestConfigurationsRequest,
+    ) -> Result<(Vec<IngestConfiguration>, String), Refusal> {
+        let answer = self.client.clone().list_ingest_configurations(self.request(message)).await;
+        let answer = answer.map_err(|status| self.refused(&status))?.into_inner();
+        Ok((answer.ingest_configurations, answer.next_page_token))
+    }
+
+    async fn arns(&self) -> Vec<String> {
+        let (listed, _) = self.list(ListIngestConfigurationsRequest::default()).await.unwrap();
+        listed.into_iter().map(|one| one.arn).collect()
+    }
+
+    async fn update(
+        &self,
+        message: UpdateIngestConfigurationRequest,
+    ) -> Result<IngestConfiguration, Refusal> {
+        let answer = self.client.clone().update_ingest_configuration(self.request(message)).await;
+        let answer = answer.map_err(|status| self.refused(&status))?;
+        Ok(answer.into_inner().ingest_configuration.unwrap())
+    }
+
+    async fn delete(&self, arn: &str, force: bool) -> Result<(), Refusal> {
+        let message = DeleteIngestConfigurationRequest { arn: arn.into(), force };
+        let answer = self.client.clone().delete_ingest_configuration(self.request(message)).await;
+        answer.map(drop).map_err(|status| self.refused(&status))
+    }
+
+    async fn used(&self) -> u64 {
+        let answer = self.client.clone().get_quota(self.request(GetQuotaRequest {})).await;
+        answer.unwrap().into_inner().ingest_configurations.unwrap().used
+    }
+
+    async fn live(&self) -> IngestConfiguration {
+        self.create_one().await.unwrap().ingest_configuration.unwrap()
+    }
+}
+
+fn to_stage(arn: &str, stage_arn: &str) -> UpdateIngestConfigurationRequest {
+    UpdateIngestConfigurationRequest {
+        arn: arn.into(),
+        stage_arn: stage_arn.into(),
+        update_mask: Some(FieldMask { paths: vec!["stage_arn".into()] }),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_full_view_is_what_was_created_and_a_basic_one_has_no_keys() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    let mut message = create("acme");
+    message.name = "studio".into();
+    message.user_id = "user".into();
+    message.attributes = [("a".to_owned(), "b".to_owned())].into();
+    message.tags = [("show".to_owned(), "morning".to_owned())].into();
+    let created = acme.create(message).await.unwrap().ingest_configuration.unwrap();
+    let calls = world.emulator.calls("GetIngestConfiguration");
+
+    let mut basic = acme.get(&created.arn, IngestConfigurationView::Basic).await.unwrap();
+    assert_eq!(world.emulator.calls("GetIngestConfiguration"), calls);
+    let mut full = acme.get(&created.arn, IngestConfigurationView::Unspecified).await.unwrap();
+    assert_eq!(world.emulator.calls("GetIngestConfiguration"), calls + 1);
+
+    for answer in [&mut basic, &mut full] {
+        assert_eq!(answer.create_time, created.create_time);
+        answer.state_observed_at.clone_from(&created.state_observed_at);
+    }
+    assert_eq!(full, created);
+    assert_eq!(basic, IngestConfiguration { stream_key: String::new(), ..created });
+}
+
+#[tokio::test]
+async fn a_thousand_reads_at_once_cost_a_few_calls() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let arn = gateway.caller("acme").live().await.arn;
+    world.emulator.next("GetIngestConfiguration", "slow_before", 300);
+    let before = world.emulator.calls("GetIngestConfiguration");
+    let callers: Vec<_> = (0..10).map(|_| gateway.caller("acme")).collect();
+    let mut reads = JoinSet::new();
+    for index in 0..1000 {
+        let (acme, arn) = (callers[index % 10].clone(), arn.clone());
+        reads.spawn(async move { acme.get(&arn, IngestConfigurationView::Full).await.unwrap() });
+    }
+    let read = reads.join_all().await;
+    assert!(read.iter().all(|one| one.stream_key == read[0].stream_key));
+    let calls = world.emulator.calls("GetIngestConfiguration") - before;
+    assert!(calls <= 20, "1,000 reads cost {calls} calls");
+}
+
+#[tokio::test]
+async fn lists_cost_no_call_and_are_filtered_and_paged() {
+    let world = World::new();
+    let gateway = world.gateway(&["sweep.interval_ms = 100"]).await;
+    let acme = gateway.caller("acme");
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(acme.live().await.arn);
+    }
+    made.reverse();
+    gateway.caller("globex").live().await;
+
+    assert_eq!(acme.arns().await, made);
+    let page = ListIngestConfigurationsRequest { page_size: 2, ..Default::default() };
+    let (first, token) = acme.list(page.clone()).await.unwrap();
+    assert!(first.iter().all(|one| one.stream_key.is_empty()));
+    let next = ListIngestConfigurationsRequest { page_token: token.clone(), ..page.clone() };
+    let (second, _) = acme.list(next.clone()).await.unwrap();
+    let seen: Vec<_> = first.into_iter().chain(second).map(|one| one.arn).collect();
+    assert_eq!(seen, made[..4]);
+
+    // The token is of this tenant and these filters.
+    for (caller, message) in [
+        (gateway.caller("globex"), next.clone()),
+        (acme.clone(), ListIngestConfigurationsRequest { stage_arn: stage_of("acme"), ..next }),
+        (acme.clone(), ListIngestConfigurationsRequest { page_token: "rubbish".into(), ..page }),
+    ] {
+        let refusal = caller.list(message).await.unwrap_err();
+        assert_eq!((refusal.code, refusal.reason()), (Code::InvalidArgument, "INVALID_FIELDS"));
+    }
+
+    // The state is as the sweep last saw it.
+    let body = json!({"arn": made[1], "state": "ACTIVE"});
+    world.emulator.control("POST", "state", &body);
+    let active = ListIngestConfigurationsRequest {
+        stage_arn: stage_of("acme"),
+        state: IngestConfigurationState::Active.into(),
+        ..Default::default()
+    };
+    loop {
+        let (listed, _) = acme.list(active.clone()).await.unwrap();
+        if let [one] = &listed[..] {
+            assert_eq!(one.arn, made[1]);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_update_changes_what_its_mask_names() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let created = acme.live().await;
+    let arn = created.arn.as_str();
+
+    let away = acme.update(to_stage(arn, "")).await.unwrap();
+    assert_eq!((away.stage_arn.as_str(), away.ingest_endpoint.as_str()), ("", ""));
+    let back = acme.update(to_stage(arn, &stage_of("acme"))).await.unwrap();
+    assert_eq!(back.stage_arn, stage_of("acme"));
+    assert_eq!(back.ingest_endpoint, created.ingest_endpoint);
+
+    let redundant = UpdateIngestConfigurationRequest {
+        arn: arn.into(),
+        redundant_ingest: true,
+        update_mask: Some(FieldMask { paths: vec!["redundant_ingest".into()] }),
+        ..Default::default()
+    };
+    let changed = acme.update(redundant).await.unwrap();
+    assert_eq!(changed.stage_arn, stage_of("acme"));
+    assert_eq!(changed.redundant_ingest_credentials.len(), 2);
+    let (listed, _) = acme.list(ListIngestConfigurationsRequest::default()).await.unwrap();
+    assert!(listed[0].redundant_ingest);
+
+    world.emulator.control("POST", "state", &json!({"arn": arn, "state": "ACTIVE"}));
+    let refusal = acme.update(to_stage(arn, "")).await.unwrap_err();
+    assert_eq!(
+        (refusal.code, refusal.reason()),
+        (Code::FailedPrecondition, "AWS_CONFLICT")
+    );
+}
+
+/// What an update asked for says by itself whether it happened.
+#[tokio::test]
+async fn an_update_whose_answer_is_lost_is_looked_up() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    let arn = acme.live().await.arn;
+    world.emulator.next("UpdateIngestConfiguration", "drop_after", 0);
+    assert_eq!(acme.update(to_stage(&arn, "")).await.unwrap().stage_arn, "");
+    world.emulator.next("UpdateIngestConfiguration", "drop_before", 0);
+    let refusal = acme.update(to_stage(&arn, &stage_of("acme"))).await.unwrap_err();
+    assert_eq!(refusal.code, Code::Unavailable);
+    assert!(refusal.retry_after().is_some());
+}
+
+#[tokio::test]
+async fn a_delete_gives_its_place_back_once_aws_confirms() {
+    let world = World::new();
+    let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
+    let acme = gateway.caller("acme");
+    let arn = acme.live().await.arn;
+
+    world.emulator.control("POST", "state", &json!({"arn": arn, "state": "ACTIVE"}));
+    let refusal = acme.delete(&arn, false).await.unwrap_err();
+    assert_eq!(
+        (refusal.code, refusal.reason()),
+        (Code::FailedPrecondition, "AWS_CONFLICT")
+    );
+    assert_eq!(acme.used().await, 1);
+    acme.delete(&arn, true).await.unwrap();
+    assert_eq!(acme.used().await, 0);
+    // It is gone already, and that is what was asked for.
+    acme.delete(&arn, false).await.unwrap();
+    let refusal = acme.get(&arn, IngestConfigurationView::Full).await.unwrap_err();
+    assert_eq!(refusal.code, Code::NotFound);
+    assert!(acme.arns().await.is_empty());
+    acme.live().await;
+}
+
+#[tokio::test]
+async fn a_delete_whose_answer_is_lost_is_looked_up() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    for fault in ["drop_after", "error_500_after", "truncate"] {
+        let arn = acme.live().await.arn;
+        world.emulator.next("DeleteIngestConfiguration", fault, 0);
+        acme.delete(&arn, false).await.unwrap();
+        assert_eq!(acme.used().await, 0);
+    }
+    // Not deleted, as far as anybody can tell now: its place is held, and a second try
+    // settles it.
+    let arn = acme.live().await.arn;
+    world.emulator.next("DeleteIngestConfiguration", "error_500_before", 0);
+    let refusal = acme.delete(&arn, false).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
+    assert_eq!(acme.used().await, 1);
+    acme.delete(&arn, false).await.unwrap();
+    assert_eq!(acme.used().await, 0);
+}
