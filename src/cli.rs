@@ -3,6 +3,7 @@
 //! What a person asked for goes to standard output; logs and errors go to standard
 //! error.
 
+mod adopt;
 mod check_config;
 mod dev;
 mod emulator;
@@ -58,6 +59,12 @@ enum Command {
     /// are checked, calls are throttled, and faults can be injected. Everything is in
     /// memory.
     Emulator(emulator::Options),
+    /// Give configurations that were made before the gateway to tenants.
+    ///
+    /// Writes the gateway's tags on them; the sweep of the running gateway then makes
+    /// their rows, and they count against their tenants' quotas. Without --apply it only
+    /// tells what it would do.
+    Adopt(adopt::Options),
     /// Read a configuration file and report everything that is wrong with it.
     CheckConfig(ConfigFile),
     /// Ask a running gateway whether it is ready. Ends with 0 if it is.
@@ -109,6 +116,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(file) => runtime.block_on(serve::run(&file.config)),
         Command::Dev(options) => runtime.block_on(dev::run(&options)),
         Command::Emulator(options) => runtime.block_on(emulator::run(&options)),
+        Command::Adopt(options) => runtime.block_on(adopt::run(&options)),
         Command::CheckConfig(_) | Command::Healthcheck(_) => Ok(()),
     }
 }

@@ -128,8 +128,8 @@ pub struct Settler {
     tags: Pace,
     deletes: Pace,
     schedules: HashMap<OperationId, Schedule>,
-    /// What the tags of configurations without a row said. They never change: nobody
-    /// but the gateway writes them, and it does so when it creates.
+    /// What the tags of configurations without a row said. The tag that decides is
+    /// written by the create, and by nothing after it.
     read: HashMap<String, Option<OperationId>>,
 }
 

@@ -8,7 +8,7 @@
 use std::{
     collections::HashSet,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::sync::watch;
@@ -28,6 +28,9 @@ use crate::{
 /// The most configurations of others that are remembered, so as not to read them
 /// again on each walk.
 const MAX_FOREIGN: usize = 100_000;
+
+/// When what was not ours is read again: an operator may have given it to a tenant.
+const FOREIGN_AGE: Duration = Duration::from_hours(1);
 
 /// When a first walk that failed is tried again.
 const REBUILD_RETRY: Duration = Duration::from_secs(1);
@@ -58,6 +61,7 @@ pub struct Sweep {
     reads: Pace,
     /// Read, and not ours.
     foreign: HashSet<String>,
+    foreign_since: Instant,
 }
 
 /// Why a walk ended early.
@@ -89,6 +93,7 @@ impl Sweep {
             lists: Pace::per_second(rate),
             reads: Pace::per_second(rate),
             foreign: HashSet::new(),
+            foreign_since: Instant::now(),
         }
     }
 
@@ -126,6 +131,10 @@ impl Sweep {
     }
 
     async fn walk(&mut self) -> Result<(), Cut> {
+        if self.foreign.len() >= MAX_FOREIGN || self.foreign_since.elapsed() > FOREIGN_AGE {
+            self.foreign.clear();
+            self.foreign_since = Instant::now();
+        }
         let began = SystemTime::now();
         let mut next_token = None;
         let mut unknown = Vec::new();
@@ -169,9 +178,6 @@ impl Sweep {
             Err(error) => return Err(Cut::Aws(error)),
         };
         let Some(tenancy) = TenancyTags::read(&found.tags) else {
-            if self.foreign.len() >= MAX_FOREIGN {
-                self.foreign.clear();
-            }
             self.foreign.insert(arn);
             return Ok(());
         };

@@ -1,5 +1,7 @@
 //! The calls that change or delete a configuration.
 
+use std::collections::HashMap;
+
 use aws_sdk_ivsrealtime::operation::RequestId;
 
 use super::{Answer, CallError, Configuration, Ivs, calls::configuration, outcome::classify};
@@ -44,6 +46,15 @@ impl Ivs {
             .map_err(classify)?;
         let aws_request_id = output.request_id().map(str::to_owned);
         configuration(output.ingest_configuration, aws_request_id)
+    }
+
+    /// Writes tags on a configuration, beside those that it has.
+    ///
+    /// # Errors
+    /// [`CallError`]; to do it twice is to do it once.
+    pub async fn tag(&self, arn: &str, tags: HashMap<String, String>) -> Result<(), CallError> {
+        let tag = self.client.tag_resource().resource_arn(arn).set_tags(Some(tags));
+        tag.send().await.map(drop).map_err(classify)
     }
 
     /// Deletes a configuration; one that an encoder is publishing through only by

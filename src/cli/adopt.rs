@@ -1,0 +1,175 @@
+//! `adopt`: gives configurations that were made before the gateway to tenants.
+//!
+//! It writes the gateway's tags and nothing else. The sweep of the running gateway
+//! then finds them and makes their rows, as it does for a lost ledger.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, time::SystemTime};
+
+use clap::Args;
+
+use super::{Failure, environment, say};
+use crate::{
+    config::Config,
+    ingest::{
+        Attributes, CallerTags, ConfigurationArn, ConfigurationName, CreateIngestConfiguration,
+        OperationIds, StageArn, UserId,
+    },
+    ivs::{Configuration, Ivs, Sdk},
+    settle::Pace,
+    tags::TenancyTags,
+    tenant::TenantId,
+};
+
+/// The share of AWS's rate that is spent: callers of the gateway need the rest.
+const SHARE: f64 = 0.5;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The gateway's configuration file: where AWS is, and which tenants there are.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// What to adopt: a line each, with an ARN, a space, and a tenant's id. Empty lines
+    /// and those that begin with # are passed over.
+    #[arg(long, value_name = "FILE")]
+    list: PathBuf,
+    /// Write the tags. Without it nothing is changed, and only told.
+    #[arg(long)]
+    apply: bool,
+}
+
+pub(super) async fn run(options: &Options) -> Result<(), Failure> {
+    let config = Config::load(&options.config, environment())?;
+    let file = options.list.display();
+    let text = fs::read_to_string(&options.list).map_err(|error| format!("{file}: {error}"))?;
+    let wanted = parse(&text, &config).map_err(|problems| {
+        problems.iter().map(|problem| format!("{file}:{problem}")).collect::<Vec<_>>().join("\n")
+    })?;
+    let ivs = Sdk::load(&config.upstream, None).await?.client();
+    let mut pace = Pace::per_second(config.upstream.calls_per_second * SHARE);
+    let operation_ids = OperationIds::default();
+    let mut refused = 0;
+    for (arn, tenant) in &wanted {
+        pace.turn().await;
+        match adopt(&ivs, arn, tenant, &operation_ids, options.apply).await {
+            Ok(done) => say(&format!("{arn} {tenant}: {done}")),
+            Err(why) => {
+                refused += 1;
+                say(&format!("{arn} {tenant}: refused: {why}"));
+            }
+        }
+    }
+    if refused > 0 {
+        return Err(format!("{refused} of {} refused", wanted.len()).into());
+    }
+    if !options.apply {
+        say("nothing was changed; add --apply to write the tags");
+    }
+    Ok(())
+}
+
+type Wanted = Vec<(ConfigurationArn, TenantId)>;
+
+fn parse(text: &str, config: &Config) -> Result<Wanted, Vec<String>> {
+    let mut wanted: BTreeMap<ConfigurationArn, TenantId> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match parse_line(line, config) {
+            Ok((arn, tenant)) => {
+                if wanted.insert(arn, tenant).is_some() {
+                    problems.push(format!("{number}: the ARN stands in the list twice"));
+                }
+            }
+            Err(problem) => problems.push(format!("{number}: {problem}")),
+        }
+    }
+    if problems.is_empty() { Ok(wanted.into_iter().collect()) } else { Err(problems) }
+}
+
+fn parse_line(line: &str, config: &Config) -> Result<(ConfigurationArn, TenantId), String> {
+    let mut words = line.split_whitespace();
+    let (Some(arn), Some(tenant), None) = (words.next(), words.next(), words.next()) else {
+        return Err("give an ARN, a space, and a tenant's id".to_owned());
+    };
+    let arn = ConfigurationArn::parse(arn).map_err(|faults| format!("the ARN {faults}"))?;
+    let tenant = TenantId::parse(tenant).map_err(|rule| rule.to_string())?;
+    if config.tenants.settings(&tenant).is_none() {
+        return Err(format!("there is no tenant {tenant} in the configuration"));
+    }
+    Ok((arn, tenant))
+}
+
+async fn adopt(
+    ivs: &Ivs,
+    arn: &ConfigurationArn,
+    tenant: &TenantId,
+    operation_ids: &OperationIds,
+    apply: bool,
+) -> Result<&'static str, String> {
+    let failed = |error: crate::ivs::CallError| error.failure().to_string();
+    let found = ivs.get_ingest_configuration(arn.as_str()).await.map_err(failed)?.value;
+    if let Some(tenancy) = TenancyTags::read(&found.tags) {
+        return if tenancy.tenant == *tenant {
+            Ok("is adopted already")
+        } else {
+            Err(format!("it belongs to the tenant {}", tenancy.tenant))
+        };
+    }
+    if !apply {
+        return Ok("would be adopted");
+    }
+    let tenancy = TenancyTags {
+        tenant: tenant.clone(),
+        operation_id: operation_ids.next(SystemTime::now()),
+        request_id: None,
+        fingerprint: as_request(found)?.fingerprint(),
+    };
+    let tags = tenancy.write(&CallerTags::default(), &BTreeMap::new());
+    ivs.tag(arn.as_str(), tags).await.map_err(failed)?;
+    Ok("adopted")
+}
+
+/// The create that would have made it.
+fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String> {
+    let stage_arn = match found.stage_arn.as_str() {
+        "" => None,
+        arn => Some(StageArn::parse(arn).map_err(|faults| format!("stage_arn {faults}"))?),
+    };
+    Ok(CreateIngestConfiguration {
+        name: ConfigurationName::parse(found.name).map_err(|faults| format!("name {faults}"))?,
+        stage_arn,
+        user_id: UserId::parse(found.user_id).map_err(|faults| format!("user_id {faults}"))?,
+        attributes: Attributes::parse(found.attributes)
+            .map_err(|faults| format!("attributes {faults}"))?,
+        ingest_protocol: found.ingest_protocol,
+        insecure_ingest: found.ingest_protocol == crate::ingest::IngestProtocol::Rtmp,
+        redundant_ingest: found.redundant_ingest,
+        tags: CallerTags::default(),
+        request_id: None,
+        validate_only: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_all_that_is_wrong_with_the_list() {
+        let text = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n[tenants.acme]\n";
+        let config = Config::parse(text, "gateway.toml", []).unwrap();
+        let arn = "arn:aws:ivs:us-east-1:123456789012:ingest-configuration/a";
+        let good = format!("# old ones\n\n  {arn}  acme\n");
+        assert_eq!(parse(&good, &config).unwrap().len(), 1);
+        let bad = format!("{arn} acme\n{arn}\nno-arn acme\n{arn}x globex\n{arn} acme\n");
+        let problems = parse(&bad, &config).unwrap_err();
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert!(problems[0].starts_with("2: give an ARN"));
+        assert!(problems[1].starts_with("3: the ARN must be of the form"));
+        assert_eq!(problems[2], "4: there is no tenant globex in the configuration");
+        assert_eq!(problems[3], "5: the ARN stands in the list twice");
+    }
+}
