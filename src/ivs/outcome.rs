@@ -118,7 +118,9 @@ where
         }
         SdkError::ServiceError(service) => {
             let (kind, executed) = answered(service.raw(), service.err().code());
-            let message = service.err().message().unwrap_or_default().to_owned();
+            let message = declared_message(service.raw())
+                .or_else(|| service.err().message().map(str::to_owned))
+                .unwrap_or_default();
             let message = match service.err().code() {
                 Some(code) if kind != FailureKind::Validation => format!("{code}: {message}"),
                 _ => message,
@@ -157,6 +159,18 @@ fn answered(response: &HttpResponse, code: Option<&str>) -> (FailureKind, Execut
         _ => FailureKind::Refused,
     };
     (kind, Executed::No)
+}
+
+/// AWS's words in an error that this service declares. They stand under another name
+/// than the one that the SDK reads for all services.
+fn declared_message(response: &HttpResponse) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Declared {
+        exception_message: String,
+    }
+    let declared: Declared = serde_json::from_slice(response.body().bytes()?).ok()?;
+    Some(declared.exception_message)
 }
 
 fn retry_after(response: &HttpResponse) -> Option<Duration> {
