@@ -178,10 +178,11 @@ impl Gateway {
 
     fn log_start(&self) -> io::Result<()> {
         let LedgerUrl::Sqlite(ledger) = &self.config.ledger.url;
+        let admin_listen = self.admin.as_ref().map(Acceptor::local_addr).transpose()?;
         tracing::info!(
             listen = %self.listener.local_addr()?,
             tls = self.tls.is_some(),
-            admin_listen = self.config.server.admin_listen.map(|address| address.to_string()),
+            admin_listen = admin_listen.map(|address| address.to_string()),
             upstream = self.sdk.endpoint(),
             region = self.sdk.region(),
             ledger = %ledger.display(),
