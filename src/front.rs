@@ -141,7 +141,8 @@ impl Stack {
         let deadline = front.deadlines.of(request.headers());
         request.extensions_mut().insert(caller);
         let answered = tokio::time::timeout(deadline, self.ingest.call(request)).await;
-        answered.map(infallible).map_err(|_| Error::DeadlineExceeded)
+        let response = answered.map(infallible).map_err(|_| Error::DeadlineExceeded)?;
+        status::refused_unseen(response.headers()).map_or(Ok(response), Err)
     }
 }
 
