@@ -18,6 +18,10 @@ pub enum Error {
     /// Fields of the request break rules: all of them.
     #[error("the request has invalid fields")]
     InvalidFields(Violations),
+    /// What was sent is no message of the method, or is larger than one may be. The
+    /// words are tonic's and about the message alone.
+    #[error("the request cannot be read: {0}")]
+    InvalidMessage(String),
     /// The `request_id` was used with other content.
     #[error(
         "request_id was used before with other content; send a new request_id for a new request"
@@ -136,6 +140,7 @@ impl Error {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::InvalidFields(_) => "INVALID_FIELDS",
+            Self::InvalidMessage(_) => "INVALID_MESSAGE",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::CredentialMissing { .. } => "CREDENTIAL_MISSING",
             Self::CredentialInvalid(_) => "CREDENTIAL_INVALID",

@@ -25,7 +25,7 @@ use crate::{
     auth::Authenticator,
     deadline::Deadlines,
     error::Error,
-    observe::{CallRecord, REQUEST_ID_HEADER},
+    observe::{CallLine, CallRecord, REQUEST_ID_HEADER},
     operations::Operations,
     proto::{
         self,
@@ -100,9 +100,10 @@ impl Stack {
         // in the log.
         let record = CallRecord::begin(request.headers());
         let rpc = request.uri().path().strip_prefix('/').unwrap_or_default().to_owned();
+        let is_ingest = rpc.strip_prefix(SERVICE_NAME).is_some_and(|rest| rest.starts_with('/'));
+        let line = CallLine::begin(record.clone(), rpc);
         request.extensions_mut().insert(record.clone());
 
-        let is_ingest = rpc.strip_prefix(SERVICE_NAME).is_some_and(|rest| rest.starts_with('/'));
         let served = if is_ingest {
             self.serve(request, &record).await
         } else {
@@ -116,7 +117,7 @@ impl Stack {
 
         response.headers_mut().insert(REQUEST_ID_HEADER, record.request_id().clone());
         let code = response.headers().get("grpc-status").map_or(&b"0"[..], HeaderValue::as_bytes);
-        record.log(&rpc, status::code_name(code));
+        line.answered(status::code_name(code));
         response
     }
 
@@ -140,9 +141,10 @@ impl Stack {
         let deadline = front.deadlines.of(request.headers());
         request.extensions_mut().insert(caller);
         let answered = tokio::time::timeout(deadline, self.ingest.call(request)).await;
-        answered
+        let response = answered
             .map(infallible)
-            .map_err(|_| Error::DeadlineExceeded { operation_id: record.operation_id() })
+            .map_err(|_| Error::DeadlineExceeded { operation_id: record.operation_id() })?;
+        status::refused_unseen(response.headers()).map_or(Ok(response), Err)
     }
 }
 

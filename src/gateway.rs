@@ -100,7 +100,7 @@ impl Gateway {
             rejected = expired.rejected,
             in_doubt = expired.in_doubt,
             is_new,
-            "the ledger is open: creates that the last stop cut off are rejected if they were never sent, and in doubt if they may have been"
+            "the ledger is open; what the last stop cut off is rejected if it was never sent, else in doubt"
         );
         let sdk = Sdk::load(&config.upstream, credentials).await?;
         let server = &config.server;
@@ -241,10 +241,11 @@ impl Gateway {
 
     fn log_start(&self) -> io::Result<()> {
         let LedgerUrl::Sqlite(ledger) = &self.config.ledger.url;
+        let admin_listen = self.admin.as_ref().map(Acceptor::local_addr).transpose()?;
         tracing::info!(
             listen = %self.listener.local_addr()?,
             tls = self.tls.is_some(),
-            admin_listen = self.config.server.admin_listen.map(|address| address.to_string()),
+            admin_listen = admin_listen.map(|address| address.to_string()),
             upstream = self.sdk.endpoint(),
             region = self.sdk.region(),
             ledger = %ledger.display(),

@@ -9,7 +9,10 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::{error::Error, ingest::OperationId, tenant::TenantId};
 
@@ -92,9 +95,9 @@ impl CallRecord {
         }
     }
 
-    /// Logs the call, once, when it is over. Refusals that a flood would repeat are
-    /// logged at `debug`: a tenant over its rate must not fill the disk.
-    pub fn log(&self, rpc: &str, code: &str) {
+    /// Logs the call. Refusals that a flood would repeat are logged at `debug`: a
+    /// tenant over its rate must not fill the disk.
+    fn log(&self, rpc: &str, code: &str) {
         let Known { started, request_id, tenant, operation_id, aws_request_id, reason } = &*self.0;
         let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let request_id = request_id.to_str().unwrap_or_default();
@@ -122,6 +125,35 @@ impl CallRecord {
         } else {
             line!(info);
         }
+    }
+}
+
+/// The line of a call: logged, once, when this goes out of scope.
+#[derive(Debug)]
+pub struct CallLine {
+    record: CallRecord,
+    rpc: String,
+    code: Option<&'static str>,
+}
+
+impl CallLine {
+    /// The line of a call of `rpc`, which is not answered yet.
+    #[must_use]
+    pub const fn begin(record: CallRecord, rpc: String) -> Self {
+        Self { record, rpc, code: None }
+    }
+
+    /// The call is answered with this code.
+    pub fn answered(mut self, code: &'static str) {
+        self.code = Some(code);
+    }
+}
+
+impl Drop for CallLine {
+    fn drop(&mut self) {
+        // A call that nobody waits for any more is dropped where it waits.
+        let unanswered = if std::thread::panicking() { "INTERNAL" } else { "CANCELLED" };
+        self.record.log(&self.rpc, self.code.unwrap_or(unanswered));
     }
 }
 
@@ -155,13 +187,19 @@ pub fn start_logging() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     };
     let terminal = io::stderr().is_terminal();
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(is_safe));
     if terminal {
         registry.with(layer.with_target(false)).try_init()?;
     } else {
         registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init()?;
     }
     Ok(())
+}
+
+/// Whatever `RUST_LOG` says, the AWS SDK is not logged at `trace`: there it writes whole
+/// answers, stream keys included, once `LOG_SENSITIVE_BODIES` is set.
+fn is_safe(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || !metadata.target().starts_with("aws_")
 }
 
 #[cfg(test)]

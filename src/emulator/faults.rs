@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::{operation::Operation, random::Draws, wire::ApiError};
 
@@ -26,6 +27,8 @@ pub(super) enum Kind {
     SlowBefore,
     /// The answer is late.
     SlowAfter,
+    /// The answer waits until all faults are removed.
+    Hold,
     /// The body is shorter than announced, and the connection closes.
     Truncate,
     /// A success that cannot be parsed.
@@ -42,6 +45,7 @@ impl Kind {
             | Self::Error500After
             | Self::SlowBefore
             | Self::SlowAfter
+            | Self::Hold
             | Self::Truncate
             | Self::Garbage => true,
             Self::DropBefore | Self::Error500Before | Self::Error503Before | Self::Error => false,
@@ -75,6 +79,8 @@ pub(super) struct Fault {
 pub(super) struct Planned {
     pub(super) kind: Kind,
     pub(super) delay: Duration,
+    /// Changes when the faults are removed.
+    pub(super) removed: watch::Receiver<()>,
     /// The answer in place of the operation's own.
     pub(super) error: Option<ApiError>,
 }
@@ -113,14 +119,15 @@ impl Fault {
         Ok(())
     }
 
-    fn planned(&self) -> Planned {
+    fn planned(&self, removed: watch::Receiver<()>) -> Planned {
         let error = match self.kind {
             Kind::Error500Before | Kind::Error500After => Some(ApiError::internal()),
             Kind::Error503Before => Some(ApiError::unavailable()),
             Kind::Error => Some(self.named_error()),
             _ => None,
         };
-        Planned { kind: self.kind, delay: Duration::from_millis(self.delay_ms), error }
+        let delay = Duration::from_millis(self.delay_ms);
+        Planned { kind: self.kind, delay, removed, error }
     }
 
     fn named_error(&self) -> ApiError {
@@ -140,11 +147,12 @@ impl Fault {
 pub(super) struct Faults {
     active: Vec<Fault>,
     draws: Draws,
+    removed: watch::Sender<()>,
 }
 
 impl Faults {
     pub(super) fn new(seed: u64) -> Self {
-        Self { active: Vec::new(), draws: Draws::new(seed) }
+        Self { active: Vec::new(), draws: Draws::new(seed), removed: watch::Sender::new(()) }
     }
 
     pub(super) fn add(&mut self, fault: Fault) {
@@ -153,6 +161,7 @@ impl Faults {
 
     pub(super) fn clear(&mut self) {
         self.active.clear();
+        self.removed.send_replace(());
     }
 
     pub(super) fn active(&self) -> &[Fault] {
@@ -176,7 +185,7 @@ impl Faults {
                 (None, None) => true,
             }
         })?;
-        let planned = fault.planned();
+        let planned = fault.planned(self.removed.subscribe());
         if let Some(left) = &mut fault.count {
             *left -= 1;
             self.active.retain(|fault| fault.count != Some(0));

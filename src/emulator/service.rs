@@ -97,7 +97,7 @@ impl Service {
 
     async fn go_wrong(
         self: Arc<Self>,
-        planned: Planned,
+        mut planned: Planned,
         operation: Operation,
         request: Result<Request>,
     ) -> std::result::Result<Response<AnswerBody>, Closed> {
@@ -114,6 +114,10 @@ impl Service {
             } else {
                 Ok(Bytes::new())
             };
+            if planned.kind == Kind::Hold {
+                // It ends also when a reset drops what would tell.
+                let _ = planned.removed.changed().await;
+            }
             if !planned.delay.is_zero() {
                 time::sleep(planned.delay).await;
             }
@@ -125,10 +129,15 @@ impl Service {
         match planned.kind {
             Kind::DropBefore | Kind::DropAfter => Err(Closed),
             Kind::Truncate => Ok(wire::truncated(wire::answer(result))),
-            Kind::Garbage => Ok(wire::response(StatusCode::OK, Bytes::from_static(b"{\"arn\": "))),
+            Kind::Garbage => Ok(wire::answer(result.map(|body| without_its_end(&body)))),
             _ => Ok(wire::answer(result)),
         }
     }
+}
+
+/// A JSON text that ends too early. What it held is in it still, its secrets too.
+fn without_its_end(body: &Bytes) -> Bytes {
+    body.slice(..body.len().saturating_sub(1))
 }
 
 fn too_large() -> ApiError {

@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -21,6 +22,23 @@ const LATER: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn of(error: &Error) -> Status {
     Status::with_error_details(code(error), error.to_string(), details(error))
+}
+
+/// What tonic refused by itself, before the service saw the message; none if the
+/// answer is the service's. tonic's own refusals carry no details.
+#[must_use]
+pub fn refused_unseen(answer: &HeaderMap) -> Option<Error> {
+    if !answer.contains_key("grpc-status") || answer.contains_key("grpc-status-details-bin") {
+        return None;
+    }
+    let status = Status::from_header_map(answer)?;
+    match (status.code(), status.message()) {
+        // Nothing to say: there is no such method.
+        (Code::Unimplemented, "") => Some(Error::Unimplemented),
+        // A compression that is not spoken. gRPC prescribes this answer as it is.
+        (Code::Ok | Code::Unimplemented, _) => None,
+        (_, message) => Some(Error::InvalidMessage(message.to_owned())),
+    }
 }
 
 /// The code's name in logs, by its number on the wire.
@@ -49,7 +67,9 @@ pub fn code_name(number: &[u8]) -> &'static str {
 
 fn code(error: &Error) -> Code {
     match error {
-        Error::InvalidFields(_) | Error::RequestIdReused => Code::InvalidArgument,
+        Error::InvalidFields(_) | Error::InvalidMessage(_) | Error::RequestIdReused => {
+            Code::InvalidArgument
+        }
         Error::CredentialMissing { .. } | Error::CredentialInvalid(_) => Code::Unauthenticated,
         Error::TenantForbidden | Error::StageForbidden | Error::ProtocolForbidden(_) => {
             Code::PermissionDenied

@@ -130,6 +130,24 @@ async fn a_slow_answer_follows_an_execution_at_once() {
 }
 
 #[tokio::test]
+async fn an_answer_is_held_back_until_the_faults_are_removed() {
+    let running = Running::start(unlimited()).await;
+    running.control("POST", "faults", &json!({"kind": "hold", "count": 1})).await;
+    let pending = tokio::spawn({
+        let client = running.client();
+        async move { create(&client).await }
+    });
+    while existing(&running).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The fault was used up by that one.
+    create(&running.client()).await.unwrap();
+    assert!(!pending.is_finished());
+    running.control("DELETE", "faults", &json!(null)).await;
+    pending.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_seed_reproduces_which_calls_fail() {
     let running = Running::start(unlimited()).await;
     let client = running.client();

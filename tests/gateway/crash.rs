@@ -1,0 +1,138 @@
+//! kill -9: no place in a quota is lost, and none is given away twice.
+
+use std::time::{Duration, SystemTime};
+
+use ivs_ingest_gateway::{
+    ingest::{Fingerprint, IngestProtocol, OperationIds},
+    ledger::{Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
+    proto::v1::CreateIngestConfigurationRequest,
+    tenant::TenantId,
+};
+use serde_json::{Value, json};
+
+use crate::support::{World, create};
+
+const LEASES: Leases = Leases { reserved: Duration::ZERO, sending: Duration::ZERO };
+
+/// The start-up line that says what the last stop left.
+async fn recovered(gateway: &crate::support::Gateway) -> [Value; 2] {
+    let message = "the ledger is open; what the last stop cut off is rejected if it was never \
+                   sent, else in doubt";
+    let line = gateway.log(message).await;
+    ["rejected", "in_doubt"].map(|key| line[key].clone())
+}
+
+/// How many of acme's rows are in each state that counts.
+async fn usage(world: &World) -> Vec<(State, u32)> {
+    let (ledger, _) = SqliteLedger::open(&world.ledger(), LEASES).unwrap();
+    let usage = ledger.usage(TenantId::parse("acme").unwrap()).await.unwrap();
+    usage.0.into_iter().collect()
+}
+
+fn request(request_id: &str) -> CreateIngestConfigurationRequest {
+    CreateIngestConfigurationRequest { request_id: request_id.into(), ..create("acme") }
+}
+
+#[tokio::test]
+async fn what_was_sent_is_in_doubt_and_still_counts() {
+    let world = World::new();
+    let limit = "tenants.acme.max_ingest_configurations = 3";
+    let gateway = world.gateway(&[limit]).await;
+    let acme = gateway.caller("acme");
+    let live = acme.create(request("live")).await.unwrap().ingest_configuration.unwrap();
+    acme.create_one().await.unwrap();
+    // It reaches AWS, and nobody learns what AWS makes of it.
+    world.emulator.next_create("slow_before", 60_000);
+    let call = tokio::spawn(async move { acme.create(request("sent")).await });
+    world.emulator.reached_by_creates(3).await;
+    gateway.kill();
+    call.await.unwrap().unwrap_err();
+
+    let gateway = world.gateway(&[limit]).await;
+    assert_eq!(recovered(&gateway).await, [0, 1]);
+    let acme = gateway.caller("acme");
+    // Its request_id creates no second one, and all three places are taken.
+    let refused = acme.create(request("sent")).await.unwrap_err();
+    assert_eq!(refused.reason(), "OUTCOME_UNKNOWN");
+    let refused = acme.create_one().await.unwrap_err();
+    assert_eq!(refused.reason(), "TENANT_COUNT_QUOTA");
+    assert!(refused.message.contains("3 of 3"), "{}", refused.message);
+    // What was there before is there still, with its key.
+    let again = acme.create(request("live")).await.unwrap();
+    let (again, replayed) = (again.ingest_configuration.unwrap(), again.replayed);
+    assert!(replayed && again.arn == live.arn && again.stream_key == live.stream_key);
+    assert_eq!(world.emulator.creates(), 3);
+
+    // Another crash changes nothing about it.
+    gateway.kill();
+    let gateway = world.gateway(&[limit]).await;
+    assert_eq!(recovered(&gateway).await, [0, 0]);
+    gateway.stop().await;
+    assert_eq!(usage(&world).await, [(State::InDoubt, 1), (State::Live, 2)]);
+}
+
+#[tokio::test]
+async fn what_was_only_reserved_gives_its_place_back() {
+    let world = World::new();
+    reserve_and_die(&world.ledger()).await;
+    let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
+    assert_eq!(recovered(&gateway).await, [1, 0]);
+    // The place is free, and the request_id too: nothing was made under it.
+    let answer = gateway.caller("acme").create(request("reserved")).await.unwrap();
+    assert!(!answer.replayed);
+    gateway.stop().await;
+    assert_eq!(usage(&world).await, [(State::Live, 1)]);
+}
+
+/// What was there before would be made twice.
+#[tokio::test]
+async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    world.emulator.show_at_once();
+    let old = gateway.caller("acme").create(request("old")).await.unwrap();
+    let old = old.ingest_configuration.unwrap();
+    gateway.stop().await;
+    std::fs::remove_file(world.ledger()).unwrap();
+
+    world.emulator.fault(&json!({"operation": "ListIngestConfigurations", "kind": "drop_before"}));
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let refused = acme.create(request("old")).await.unwrap_err();
+    assert_eq!(refused.reason(), "LEDGER_UNAVAILABLE");
+    world.emulator.release();
+    let again = loop {
+        match acme.create(request("old")).await {
+            Ok(answer) => break answer,
+            Err(refused) => assert_eq!(refused.reason(), "LEDGER_UNAVAILABLE"),
+        }
+    };
+    let (again, replayed) = (again.ingest_configuration.unwrap(), again.replayed);
+    assert!(replayed && again.arn == old.arn && again.stream_key == old.stream_key);
+    assert_eq!(world.emulator.creates(), 1);
+    gateway.stop().await;
+    assert_eq!(usage(&world).await, [(State::Live, 1)]);
+}
+
+/// Leaves the ledger as a gateway does that dies between the reservation and the
+/// sending: too short a time to be hit from outside.
+async fn reserve_and_die(path: &std::path::Path) {
+    let (ledger, _) = SqliteLedger::open(path, LEASES).unwrap();
+    let reservation = Reservation {
+        operation_id: OperationIds::default().next(SystemTime::now()),
+        tenant: TenantId::parse("acme").unwrap(),
+        request_id: "reserved".to_owned(),
+        fingerprint: Fingerprint::from([7; 16]),
+        limit: 1,
+        fields: Fields {
+            name: String::new(),
+            stage_arn: String::new(),
+            user_id: String::new(),
+            attributes: [].into(),
+            ingest_protocol: IngestProtocol::Rtmps,
+            redundant_ingest: false,
+            tags: [].into(),
+        },
+    };
+    assert_eq!(ledger.reserve(reservation).await.unwrap(), Reserved::New);
+}

@@ -1,0 +1,245 @@
+//! A create carries every field to AWS and back.
+
+use std::collections::BTreeMap;
+
+use ivs_ingest_gateway::proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{CreateIngestConfigurationRequest, CreateIngestConfigurationResponse, IngestProtocol},
+};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use serde_json::{Value, json};
+use tonic::Code;
+
+use crate::support::{World, create, python, stage_of};
+
+/// What the gateway's own API has beside AWS's input.
+const OWN_INPUT: [&str; 2] = ["requestId", "validateOnly"];
+
+/// What the gateway's own API has beside AWS's output.
+const OWN_OUTPUT: [&str; 3] = ["createTime", "ingestEndpoint", "stateObservedAt"];
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// A create in which every field says something.
+fn everything() -> CreateIngestConfigurationRequest {
+    CreateIngestConfigurationRequest {
+        name: "studio-a_1".into(),
+        stage_arn: stage_of("acme"),
+        user_id: "the präsenter 🎥".into(),
+        attributes: texts(&[("seat", "left"), ("bühne", "ja")]),
+        ingest_protocol: IngestProtocol::Rtmp.into(),
+        insecure_ingest: true,
+        redundant_ingest: true,
+        tags: texts(&[("show", "morning"), ("Größe", "a b")]),
+        request_id: "request-1".into(),
+        validate_only: false,
+    }
+}
+
+fn descriptor(name: &str) -> MessageDescriptor {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    pool.get_message_by_name(&format!("ingest.v1.{name}")).unwrap()
+}
+
+/// The JSON names of the message's fields that say something.
+fn fields_set(name: &str, message: &impl Message) -> Vec<String> {
+    let message = DynamicMessage::decode(descriptor(name), &*message.encode_to_vec()).unwrap();
+    let mut names: Vec<String> =
+        message.fields().map(|(field, _)| field.json_name().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// The names, and those that the gateway adds.
+fn with_own(members: &Value, own: &[&str]) -> Vec<String> {
+    let members = members.as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    let mut names: Vec<String> = members.chain(own.iter().copied()).map(String::from).collect();
+    names.sort();
+    names
+}
+
+async fn boto3_sees(world: &World, arn: &str) -> Value {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/boto3_sees.py");
+    let seen = world.run_client(python().arg(script).args([&world.emulator.url(), arn])).await;
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    serde_json::from_str(&seen.stdout).unwrap()
+}
+
+fn unwrapped(
+    answer: CreateIngestConfigurationResponse,
+) -> ivs_ingest_gateway::proto::v1::IngestConfiguration {
+    answer.ingest_configuration.unwrap()
+}
+
+#[tokio::test]
+async fn every_field_reaches_aws_and_comes_back() {
+    let world = World::new();
+    let gateway =
+        world.gateway(&["tenants.acme.extra_tags = { cost-center = '42', team = 'live' }"]).await;
+    let answer = gateway.caller("acme").create(everything()).await.unwrap();
+    assert!(!answer.replayed);
+    let created = unwrapped(answer);
+    let seen = boto3_sees(&world, &created.arn).await;
+
+    // The gateway takes and answers all that AWS's model has, each field by its name.
+    let validated = CreateIngestConfigurationRequest { validate_only: true, ..everything() };
+    assert_eq!(
+        fields_set("CreateIngestConfigurationRequest", &validated),
+        with_own(&seen["input_members"], &OWN_INPUT)
+    );
+    assert_eq!(
+        fields_set("IngestConfiguration", &created),
+        with_own(&seen["output_members"], &OWN_OUTPUT)
+    );
+
+    let asked = everything();
+    let credentials: Vec<Value> = created
+        .redundant_ingest_credentials
+        .iter()
+        .map(|one| json!({"participantId": one.participant_id, "streamKey": one.stream_key}))
+        .collect();
+    assert_eq!(credentials.len(), 2);
+    assert_eq!(world.secrets().known(), 3, "every key is searched for at the end");
+    let tags = seen["configuration"]["tags"].clone();
+    let expected = json!({
+        "name": asked.name,
+        "arn": created.arn,
+        "ingestProtocol": "RTMP",
+        "streamKey": created.stream_key,
+        "stageArn": asked.stage_arn,
+        "participantId": created.participant_id,
+        "state": "INACTIVE",
+        "userId": asked.user_id,
+        "redundantIngest": true,
+        "redundantIngestCredentials": credentials,
+        "attributes": asked.attributes,
+        "tags": tags,
+    });
+    assert_eq!(seen["configuration"], expected);
+    assert_eq!(created.name, asked.name);
+    assert_eq!(created.user_id, asked.user_id);
+    assert_eq!(created.attributes, asked.attributes);
+    assert_eq!(created.tags, asked.tags);
+    assert_eq!(created.ingest_protocol(), IngestProtocol::Rtmp);
+
+    // The caller's tags, the operator's and the gateway's own: these, and no others.
+    assert_eq!(seen["tags"], tags);
+    let id = tags["ingest-gateway:operation-id"].as_str().unwrap();
+    let fingerprint = tags["ingest-gateway:fingerprint"].as_str().unwrap();
+    assert_eq!((id.len(), fingerprint.len()), (26, 32));
+    let expected = json!({
+        "show": "morning",
+        "Größe": "a b",
+        "cost-center": "42",
+        "team": "live",
+        "ingest-gateway:tenant": "acme",
+        "ingest-gateway:request-id": "request-1",
+        "ingest-gateway:operation-id": id,
+        "ingest-gateway:fingerprint": fingerprint,
+    });
+    assert_eq!(tags, expected);
+
+    // What is read back for a replay is the same, without the gateway's tags again.
+    let again = gateway.caller("acme").create(everything()).await.unwrap();
+    assert!(again.replayed);
+    let again = unwrapped(again);
+    let times = (created.create_time, created.state_observed_at);
+    assert_eq!(again.create_time, times.0);
+    assert!(again.state_observed_at.unwrap().seconds >= times.1.unwrap().seconds);
+    let again =
+        ivs_ingest_gateway::proto::v1::IngestConfiguration { state_observed_at: times.1, ..again };
+    assert!(again == created, "{again:?} is not {created:?}");
+}
+
+#[tokio::test]
+async fn the_endpoint_is_that_of_the_protocol() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    let rtmp = CreateIngestConfigurationRequest {
+        ingest_protocol: IngestProtocol::Rtmp.into(),
+        insecure_ingest: true,
+        ..create("acme")
+    };
+    let nowhere = CreateIngestConfigurationRequest { stage_arn: String::new(), ..create("acme") };
+    for (request, endpoint) in [
+        (create("acme"), "rtmps://acmestudio0001.global-contribute.live-video.net:443/app/"),
+        (rtmp, "rtmp://acmestudio0001.global-contribute.live-video.net:1935/app/"),
+        (nowhere, ""),
+    ] {
+        let created = unwrapped(acme.create(request.clone()).await.unwrap());
+        assert_eq!(created.ingest_endpoint, endpoint);
+        assert_eq!(created.stage_arn, request.stage_arn);
+        assert!(!created.stream_key.is_empty() && !created.participant_id.is_empty());
+        assert!(created.redundant_ingest_credentials.is_empty() && created.user_id.is_empty());
+    }
+    // Without a request_id each is a creation of its own, and the tag is not there.
+    let rows = world.emulator.configurations();
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(|row| row["tags"].as_object().unwrap().len() == 3));
+}
+
+#[tokio::test]
+async fn to_validate_only_spends_nothing() {
+    let world = World::new();
+    let acme = world
+        .gateway(&[
+            "tenants.acme.max_ingest_configurations = 1",
+            "tenants.acme.create_rate = { per_second = 0.001, burst = 1 }",
+        ])
+        .await
+        .caller("acme");
+    let preview = CreateIngestConfigurationRequest { validate_only: true, ..everything() };
+    for _ in 0..3 {
+        let answer = acme.create(preview.clone()).await.unwrap();
+        assert!(!answer.replayed);
+        let shown = unwrapped(answer);
+        let set = fields_set("IngestConfiguration", &shown);
+        for absent in ["arn", "streamKey", "participantId", "redundantIngestCredentials"] {
+            assert!(!set.contains(&absent.to_owned()), "{absent} of what does not exist");
+        }
+        assert_eq!(shown.tags, everything().tags);
+        assert!(shown.ingest_endpoint.starts_with("rtmp://"));
+    }
+    assert_eq!(world.emulator.creates(), 0);
+
+    // Neither the place, nor the rate, nor the request_id was used up.
+    assert!(!acme.create(everything()).await.unwrap().replayed);
+    assert_eq!(world.emulator.creates(), 1);
+
+    let refused = acme.create(preview).await.unwrap_err();
+    assert_eq!(refused.reason(), "TENANT_COUNT_QUOTA");
+    let invalid = CreateIngestConfigurationRequest {
+        name: "no spaces".into(),
+        validate_only: true,
+        ..create("acme")
+    };
+    let refused = acme.create(invalid).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason()), (Code::InvalidArgument, "INVALID_FIELDS"));
+    let foreign = CreateIngestConfigurationRequest { validate_only: true, ..create("globex") };
+    assert_eq!(acme.create(foreign).await.unwrap_err().reason(), "STAGE_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn callers_cannot_forge_the_gateways_tags() {
+    let world = World::new();
+    let acme =
+        world.gateway(&["tenants.acme.extra_tags = { cost-center = '42' }"]).await.caller("acme");
+    for (key, reason) in [
+        ("ingest-gateway:tenant", "RESERVED_PREFIX"),
+        ("Ingest-GATEWAY:operation-id", "RESERVED_PREFIX"),
+        ("AWS:createdBy", "RESERVED_PREFIX"),
+        ("cost-center", "MANAGED_BY_GATEWAY"),
+    ] {
+        let tags = texts(&[(key, "globex")]);
+        let request = CreateIngestConfigurationRequest { tags, ..create("acme") };
+        let refused = acme.create(request).await.unwrap_err();
+        let violations = &refused.details.bad_request().unwrap().field_violations;
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert_eq!(violations[0].reason, reason, "{key}");
+        assert_eq!(violations[0].field, format!("tags[{key:?}]"));
+    }
+    assert_eq!(world.emulator.creates(), 0);
+}

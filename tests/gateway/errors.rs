@@ -1,0 +1,179 @@
+//! Every row of the error table: its code, its reason, and whether a caller is told to
+//! try again.
+
+mod cases;
+
+use std::collections::BTreeSet;
+
+use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use tonic::Code;
+
+use crate::support::{Refusal, World, create};
+
+/// Rows without a case, and why.
+const NOT_YET: [(&str, &str); 1] = [("ACCOUNT_BUDGET", "the pacer makes it, which is to come")];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Retry {
+    /// A `RetryInfo` says when.
+    Later,
+    /// Trying again cannot help, or not safely.
+    No,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Aws {
+    /// The request id of its answer stands beside the reason.
+    Answered,
+    /// It was not asked, or did not answer.
+    Silent,
+}
+
+/// One test a row; each is a function of [`cases`] that brings the error about.
+macro_rules! table {
+    ($($case:ident: $code:ident, $reason:literal, $retry:ident, $aws:ident;)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let world = World::new();
+                let refusal = cases::$case(&world).await;
+                assert_row(&refusal, Code::$code, $reason, Retry::$retry, Aws::$aws);
+            }
+        )*
+
+        /// The reasons of all rows.
+        const COVERED: &[&str] = &[$($reason),*];
+    };
+}
+
+table! {
+    invalid_fields:            InvalidArgument,    "INVALID_FIELDS",           No,    Silent;
+    invalid_message:           InvalidArgument,    "INVALID_MESSAGE",          No,    Silent;
+    request_id_reused:         InvalidArgument,    "REQUEST_ID_REUSED",        No,    Silent;
+    aws_validation:            InvalidArgument,    "AWS_VALIDATION",           No,    Answered;
+    credential_missing:        Unauthenticated,    "CREDENTIAL_MISSING",       No,    Silent;
+    credential_malformed:      Unauthenticated,    "CREDENTIAL_INVALID",       No,    Silent;
+    credential_twice:          Unauthenticated,    "CREDENTIAL_INVALID",       No,    Silent;
+    tenant_forbidden:          PermissionDenied,   "TENANT_FORBIDDEN",         No,    Silent;
+    stage_of_another:          PermissionDenied,   "STAGE_FORBIDDEN",          No,    Silent;
+    stage_absent:              PermissionDenied,   "STAGE_FORBIDDEN",          No,    Silent;
+    stage_in_another_account:  PermissionDenied,   "STAGE_FORBIDDEN",          No,    Silent;
+    protocol_forbidden:        PermissionDenied,   "PROTOCOL_FORBIDDEN",       No,    Silent;
+    not_found:                 NotFound,           "NOT_FOUND",                No,    Silent;
+    tenant_count_quota:        ResourceExhausted,  "TENANT_COUNT_QUOTA",       No,    Silent;
+    tenant_request_rate:       ResourceExhausted,  "TENANT_RATE_QUOTA",        Later, Silent;
+    tenant_create_rate:        ResourceExhausted,  "TENANT_RATE_QUOTA",        Later, Silent;
+    aws_throttled:             ResourceExhausted,  "AWS_THROTTLED",            Later, Answered;
+    aws_service_quota:         ResourceExhausted,  "AWS_SERVICE_QUOTA",        No,    Answered;
+    aws_pending_verification:  FailedPrecondition, "AWS_PENDING_VERIFICATION", No,    Answered;
+    aws_conflict:              FailedPrecondition, "AWS_CONFLICT",             No,    Answered;
+    aws_access_denied:         Internal,           "AWS_ACCESS_DENIED",        No,    Answered;
+    aws_bad_signature:         Internal,           "AWS_ACCESS_DENIED",        No,    Answered;
+    aws_refused:               Internal,           "AWS_REFUSED",              No,    Answered;
+    aws_unreachable:           Unavailable,        "AWS_UNREACHABLE",          Later, Silent;
+    aws_fails_on_a_read:       Unavailable,        "AWS_UNREACHABLE",          Later, Answered;
+    in_progress:               Aborted,            "IN_PROGRESS",              Later, Silent;
+    outcome_unknown:           Unavailable,        "OUTCOME_UNKNOWN",          Later, Silent;
+    outcome_unknown_for_good:  Unknown,            "OUTCOME_UNKNOWN",          No,    Silent;
+    outcome_unknown_after_500: Unavailable,        "OUTCOME_UNKNOWN",          Later, Answered;
+    outcome_unknown_garbage:   Unavailable,        "OUTCOME_UNKNOWN",          Later, Answered;
+    outcome_unknown_truncated: Unavailable,        "OUTCOME_UNKNOWN",          Later, Answered;
+    outcome_unknown_too_late:  Unavailable,        "OUTCOME_UNKNOWN",          Later, Silent;
+    deadline_exceeded:         DeadlineExceeded,   "DEADLINE_EXCEEDED",        No,    Silent;
+    ledger_unavailable:        Unavailable,        "LEDGER_UNAVAILABLE",       Later, Silent;
+    draining:                  Unavailable,        "DRAINING",                 Later, Silent;
+    overloaded:                Unavailable,        "OVERLOADED",               Later, Silent;
+    internal:                  Internal,           "INTERNAL",                 No,    Silent;
+    unimplemented:             Unimplemented,      "UNIMPLEMENTED",            No,    Silent;
+}
+
+fn assert_row(refusal: &Refusal, code: Code, reason: &str, retry: Retry, aws: Aws) {
+    assert_eq!((refusal.code, refusal.reason()), (code, reason), "{refusal:?}");
+    let told = refusal.retry_after();
+    assert_eq!(told.is_some(), retry == Retry::Later, "{refusal:?}");
+    assert!(told.is_none_or(|delay| !delay.is_zero()), "{refusal:?}");
+    let id = refusal.info("aws_request_id");
+    assert_eq!(id.is_some(), aws == Aws::Answered, "{refusal:?}");
+    assert!(id.is_none_or(|id| id.len() == 36), "{refusal:?}");
+    assert!(refusal.metadata.contains_key("x-request-id"), "{refusal:?}");
+    // AWS's own words may name roles and hosts; only about the input are they passed on.
+    let passed_on = refusal.message.contains("arn:aws:iam");
+    assert_eq!(passed_on, reason == "AWS_VALIDATION", "{refusal:?}");
+}
+
+/// The reasons that the gateway can give, as its source has them.
+fn reasons() -> BTreeSet<&'static str> {
+    let source = include_str!("../../src/error.rs");
+    let (_, body) = source.split_once("pub const fn reason(&self)").unwrap();
+    let (body, _) = body.split_once("pub fn ").unwrap();
+    body.split('"').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_reason_has_a_case() {
+    let covered: BTreeSet<&str> = COVERED.iter().copied().collect();
+    let not_yet: BTreeSet<&str> = NOT_YET.iter().map(|(reason, _)| *reason).collect();
+    let known = reasons();
+    assert!(known.len() > 20, "{known:?}");
+    assert!(covered.is_subset(&known), "gone: {:?}", covered.difference(&known));
+    assert!(covered.is_disjoint(&not_yet), "built: {:?}", covered.intersection(&not_yet));
+    let accounted_for = &covered | &not_yet;
+    assert!(known.is_subset(&accounted_for), "new: {:?}", known.difference(&accounted_for));
+}
+
+#[tokio::test]
+async fn what_may_exist_counts_against_the_quota_and_what_cannot_does_not() {
+    let world = World::new();
+    let limits = ["acme", "globex"].map(|t| format!("tenants.{t}.max_ingest_configurations = 1"));
+    let gateway = world.gateway(&[&limits[0], &limits[1]]).await;
+    let acme = gateway.caller("acme");
+    // It was not carried out, but only AWS knows that.
+    world.emulator.next_create("drop_before", 0);
+    assert_eq!(acme.create_one().await.unwrap_err().reason(), "OUTCOME_UNKNOWN");
+    assert_eq!(acme.create_one().await.unwrap_err().reason(), "TENANT_COUNT_QUOTA");
+
+    let globex = gateway.caller("globex");
+    for (status, code) in [(400, "ValidationException"), (429, "ThrottlingException")] {
+        world.emulator.next_create_error(status, code);
+        globex.create_one().await.unwrap_err();
+    }
+    globex.create_one().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_operation_id_joins_what_had_no_request_id() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    world.emulator.next_create("drop_after", 0);
+    let refused = acme.create_one().await.unwrap_err();
+    assert_eq!((refused.code, refused.reason()), (Code::Unknown, "OUTCOME_UNKNOWN"));
+    let operation_id = refused.info("operation_id").unwrap().to_owned();
+    assert_eq!(operation_id.len(), 26);
+    let rows = world.emulator.configurations();
+    assert_eq!(rows[0]["tags"]["ingest-gateway:operation-id"], operation_id.as_str());
+
+    let again = CreateIngestConfigurationRequest { request_id: operation_id, ..create("acme") };
+    // In doubt still, or found by now: never a second one.
+    match acme.create(again).await {
+        Ok(answer) => assert!(answer.replayed),
+        Err(refused) => assert_eq!(refused.reason(), "OUTCOME_UNKNOWN"),
+    }
+    assert_eq!(world.emulator.creates(), 1);
+}
+
+#[tokio::test]
+async fn violations_are_told_within_bounds() {
+    let world = World::new();
+    let acme = world.gateway(&["server.max_message_bytes = 1000000"]).await.caller("acme");
+    let tags = (0..2000).map(|n| (format!("{n}\u{10ffff}{}", "é".repeat(150)), "\u{7}".into()));
+    let request = CreateIngestConfigurationRequest {
+        attributes: [("k".repeat(2000), String::new())].into(),
+        tags: tags.collect(),
+        ..create("acme")
+    };
+    // That its details stay under 4 KiB holds for every refusal.
+    let refused = acme.create(request).await.unwrap_err();
+    let violations = &refused.details.bad_request().unwrap().field_violations;
+    assert_eq!(violations.last().unwrap().reason, "MORE_VIOLATIONS");
+    assert!(violations.len() > 3);
+}

@@ -1,0 +1,116 @@
+//! The rows that AWS brings about, or what is between it and the gateway.
+
+use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use serde_json::json;
+use tokio::net::TcpSocket;
+
+use super::{acme, refused, repeatable};
+use crate::support::{Refusal, World, create};
+
+pub(crate) async fn aws_validation(world: &World) -> Refusal {
+    aws_error(world, 400, "ValidationException").await
+}
+
+pub(crate) async fn aws_throttled(world: &World) -> Refusal {
+    let acme = acme(world, &[]).await;
+    world.emulator.fault(&json!({
+        "operation": "CreateIngestConfiguration", "kind": "error", "status": 429,
+        "code": "ThrottlingException", "retry_after": 7,
+    }));
+    let refused = refused(&acme, create("acme")).await;
+    assert_eq!(refused.retry_after().unwrap().as_secs(), 7);
+    refused
+}
+
+pub(crate) async fn aws_service_quota(world: &World) -> Refusal {
+    aws_error(world, 402, "ServiceQuotaExceededException").await
+}
+
+pub(crate) async fn aws_pending_verification(world: &World) -> Refusal {
+    aws_error(world, 403, "PendingVerification").await
+}
+
+pub(crate) async fn aws_conflict(world: &World) -> Refusal {
+    aws_error(world, 409, "ConflictException").await
+}
+
+pub(crate) async fn aws_access_denied(world: &World) -> Refusal {
+    aws_error(world, 403, "AccessDeniedException").await
+}
+
+pub(crate) async fn aws_bad_signature(world: &World) -> Refusal {
+    let wrong = [("AWS_SECRET_ACCESS_KEY", "not-the-secret")];
+    let acme = world.gateway_in(&[], &wrong).await.caller("acme");
+    refused(&acme, create("acme")).await
+}
+
+pub(crate) async fn aws_refused(world: &World) -> Refusal {
+    aws_error(world, 400, "SomethingNewException").await
+}
+
+async fn aws_error(world: &World, status: u16, code: &str) -> Refusal {
+    let acme = acme(world, &[]).await;
+    world.emulator.next_create_error(status, code);
+    refused(&acme, create("acme")).await
+}
+
+pub(crate) async fn aws_unreachable(world: &World) -> Refusal {
+    // A ledger that knows AWS: an empty one would wait until it has seen it.
+    let gateway = world.gateway(&[]).await;
+    gateway.caller("globex").create_one().await.unwrap();
+    gateway.stop().await;
+    // Taken, so that nobody else listens there, and refused, since we do not either.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = format!("upstream.endpoint_url = 'http://{}'", socket.local_addr().unwrap());
+    let one = "tenants.acme.max_ingest_configurations = 1";
+    let acme = acme(world, &[&nobody, one]).await;
+    let request = CreateIngestConfigurationRequest { stage_arn: String::new(), ..repeatable() };
+    // The second is not refused for its quota: what was never sent takes no place.
+    refused(&acme, request.clone()).await;
+    refused(&acme, request).await
+}
+
+pub(crate) async fn aws_fails_on_a_read(world: &World) -> Refusal {
+    let acme = acme(world, &[]).await;
+    world.emulator.fault(&json!({"operation": "GetStage", "kind": "error_503_before"}));
+    refused(&acme, create("acme")).await
+}
+
+pub(crate) async fn outcome_unknown(world: &World) -> Refusal {
+    unknown_after("drop_after", repeatable(), world).await
+}
+
+pub(crate) async fn outcome_unknown_for_good(world: &World) -> Refusal {
+    unknown_after("drop_after", create("acme"), world).await
+}
+
+pub(crate) async fn outcome_unknown_after_500(world: &World) -> Refusal {
+    unknown_after("error_500_after", repeatable(), world).await
+}
+
+pub(crate) async fn outcome_unknown_garbage(world: &World) -> Refusal {
+    unknown_after("garbage", repeatable(), world).await
+}
+
+pub(crate) async fn outcome_unknown_truncated(world: &World) -> Refusal {
+    unknown_after("truncate", repeatable(), world).await
+}
+
+pub(crate) async fn outcome_unknown_too_late(world: &World) -> Refusal {
+    unknown_after("hold", repeatable(), world).await
+}
+
+async fn unknown_after(
+    kind: &str,
+    request: CreateIngestConfigurationRequest,
+    world: &World,
+) -> Refusal {
+    let times = ["upstream.attempt_timeout_ms = 500", "upstream.connect_timeout_ms = 400"];
+    let acme = acme(world, &times).await;
+    world.emulator.next_create(kind, 0);
+    let refused = refused(&acme, request).await;
+    assert_eq!(refused.info("operation_id").unwrap().len(), 26);
+    assert_eq!(world.emulator.creates(), 1);
+    refused
+}

@@ -1,0 +1,168 @@
+//! At most one configuration a `request_id`, whatever the caller does.
+
+use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use crate::support::{Caller, World, create};
+
+fn request(request_id: &str) -> CreateIngestConfigurationRequest {
+    CreateIngestConfigurationRequest { request_id: request_id.into(), ..create("acme") }
+}
+
+/// ARN, stream key, and whether it was there before.
+async fn created(
+    acme: &Caller,
+    request: CreateIngestConfigurationRequest,
+) -> (String, String, bool) {
+    let answer = acme.create(request).await.unwrap();
+    let configuration = answer.ingest_configuration.unwrap();
+    (configuration.arn, configuration.stream_key, answer.replayed)
+}
+
+#[tokio::test]
+async fn the_same_request_twice_is_one_creation() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let (arn, key, replayed) = created(&acme, request("r")).await;
+    assert!(!replayed);
+    let again = created(&acme, request("r")).await;
+    assert_eq!(again, (arn.clone(), key.clone(), true));
+
+    // The ledger remembers, not the process.
+    gateway.stop().await;
+    let acme = world.gateway(&[]).await.caller("acme");
+    assert_eq!(created(&acme, request("r")).await, (arn.clone(), key, true));
+    assert_eq!(world.emulator.creates(), 1);
+    assert_ne!(created(&acme, request("s")).await.0, arn);
+}
+
+#[tokio::test]
+async fn twenty_at_once_are_one_creation() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    world.emulator.next_create("slow_after", 200);
+    let mut calls = JoinSet::new();
+    for _ in 0..20 {
+        // Connections of their own spread over the gateway's workers.
+        let acme = gateway.caller("acme");
+        calls.spawn(async move { created(&acme, request("r")).await });
+    }
+    let answers = calls.join_all().await;
+    assert!(answers.iter().all(|(arn, key, _)| (arn, key) == (&answers[0].0, &answers[0].1)));
+    assert_eq!(answers.iter().filter(|(_, _, replayed)| !replayed).count(), 1);
+    assert_eq!(world.emulator.creates(), 1);
+    assert_eq!(world.emulator.configurations().len(), 1);
+}
+
+#[tokio::test]
+async fn other_content_under_the_same_request_id_is_refused() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let other = || CreateIngestConfigurationRequest { name: "other".into(), ..request("r") };
+
+    // While the first is under way, and when it is over.
+    world.emulator.hold_next_create();
+    let first = tokio::spawn({
+        let acme = acme.clone();
+        async move { created(&acme, request("r")).await }
+    });
+    world.emulator.reached_by_creates(1).await;
+    let refused_meanwhile = acme.create(other()).await.unwrap_err();
+    world.emulator.release();
+    first.await.unwrap();
+    let refused_after = acme.create(other()).await.unwrap_err();
+
+    for refused in [refused_meanwhile, refused_after] {
+        assert_eq!((refused.code, refused.reason()), (Code::InvalidArgument, "REQUEST_ID_REUSED"));
+        let violations = &refused.details.bad_request().unwrap().field_violations;
+        assert_eq!(violations.len(), 1);
+        assert_eq!(violations[0].field, "request_id");
+        assert_eq!(refused.retry_after(), None);
+    }
+    assert_eq!(world.emulator.creates(), 1);
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_waiting_and_not_the_work() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    world.emulator.hold_next_create();
+    for _ in 0..2 {
+        // The second joins the first, and its waiting ends as well.
+        let mut call = acme.request(request("r"));
+        call.metadata_mut().insert("grpc-timeout", "500m".parse().unwrap());
+        let refused = acme.send(call).await.unwrap_err();
+        assert_eq!((refused.code, refused.reason()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    }
+    world.emulator.reached_by_creates(1).await;
+    world.emulator.release();
+    // One creation, and its key.
+    let (_, key, replayed) = created(&acme, request("r")).await;
+    assert!(replayed && !key.is_empty());
+    assert_eq!(world.emulator.creates(), 1);
+    assert_eq!(created(&acme, request("r")).await.1, key);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_ends_the_waiting_and_not_the_work() {
+    let world = World::new();
+    let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
+    world.emulator.hold_next_create();
+    let acme = gateway.caller("acme");
+    let call = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.create(request("r")).await }
+    });
+    world.emulator.reached_by_creates(1).await;
+    // Resets the stream.
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    // Closes the connection.
+    drop(acme);
+    world.emulator.release();
+
+    let acme = gateway.caller("acme");
+    let (_, key, replayed) = created(&acme, request("r")).await;
+    assert!(replayed && !key.is_empty());
+    assert_eq!(world.emulator.creates(), 1);
+    assert_eq!(acme.create_one().await.unwrap_err().reason(), "TENANT_COUNT_QUOTA");
+}
+
+#[tokio::test]
+async fn a_request_id_is_the_tenants_own() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let (arn, _, _) = created(&gateway.caller("acme"), request("r")).await;
+    let others = CreateIngestConfigurationRequest { request_id: "r".into(), ..create("globex") };
+    let (others_arn, _, replayed) = created(&gateway.caller("globex"), others).await;
+    assert!(!replayed && arn != others_arn);
+    assert_eq!(world.emulator.creates(), 2);
+}
+
+#[tokio::test]
+async fn what_was_deleted_at_aws_is_not_created_again() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    let (arn, _, _) = created(&acme, request("r")).await;
+    world.emulator.delete_all();
+    let refused = acme.create(request("r")).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason()), (Code::NotFound, "NOT_FOUND"));
+    let resource = refused.details.resource_info().unwrap();
+    assert_eq!(resource.resource_name, arn);
+    assert_eq!(resource.resource_type, "ingest.v1.IngestConfiguration");
+    assert_eq!(world.emulator.creates(), 0);
+}
+
+#[tokio::test]
+async fn a_create_that_aws_refused_may_be_sent_again() {
+    let world = World::new();
+    let acme = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await.caller("acme");
+    world.emulator.next_create_error(402, "ServiceQuotaExceededException");
+    let refused = acme.create(request("r")).await.unwrap_err();
+    assert_eq!(refused.reason(), "AWS_SERVICE_QUOTA");
+    // Neither the place in the quota nor the request_id is used up.
+    assert!(!created(&acme, request("r")).await.2);
+}

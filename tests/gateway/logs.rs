@@ -1,0 +1,108 @@
+//! What the log says of a call, and what it never says.
+
+use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use serde_json::{Value, json};
+use tonic::Request;
+
+use crate::support::{Caller, World, create};
+
+/// A call that can be found in the log by this id.
+fn named(
+    acme: &Caller,
+    request_id: &str,
+    message: CreateIngestConfigurationRequest,
+) -> Request<CreateIngestConfigurationRequest> {
+    let mut request = acme.request(message);
+    request.metadata_mut().insert("x-request-id", request_id.parse().unwrap());
+    request
+}
+
+/// The parts of a line that are known before.
+fn told(line: &Value) -> Value {
+    json!({
+        "level": line["level"], "rpc": line["rpc"], "code": line["code"],
+        "reason": line["reason"], "tenant": line["tenant"],
+    })
+}
+
+#[tokio::test]
+async fn every_call_leaves_one_line_that_says_what_came_of_it() {
+    let world = World::new();
+    let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 2"]).await;
+    let acme = gateway.caller("acme");
+    let rpc = "ingest.v1.IngestService/CreateIngestConfiguration";
+
+    acme.send(named(&acme, "good", create("acme"))).await.unwrap();
+    let line = gateway.call_log("good").await;
+    let expected =
+        json!({"level": "INFO", "rpc": rpc, "code": "OK", "reason": null, "tenant": "acme"});
+    assert_eq!(told(&line), expected);
+    let rows = world.emulator.configurations();
+    assert_eq!(line["operation_id"], rows[0]["tags"]["ingest-gateway:operation-id"]);
+    assert_eq!(line["aws_request_id"].as_str().unwrap().len(), 36);
+    assert!(line["duration_us"].as_u64().unwrap() > 0);
+
+    world.emulator.next_create("error_500_after", 0);
+    let refused = acme.send(named(&acme, "doubtful", create("acme"))).await.unwrap_err();
+    let line = gateway.call_log("doubtful").await;
+    assert_eq!((&line["code"], &line["reason"]), (&json!("UNKNOWN"), &json!("OUTCOME_UNKNOWN")));
+    assert_eq!(line["aws_request_id"], refused.info("aws_request_id").unwrap());
+    assert_eq!(line["operation_id"], refused.info("operation_id").unwrap());
+
+    acme.send(named(&acme, "full", create("acme"))).await.unwrap_err();
+    let line = gateway.call_log("full").await;
+    let code = "RESOURCE_EXHAUSTED";
+    let reason = "TENANT_COUNT_QUOTA";
+    let expected =
+        json!({"level": "INFO", "rpc": rpc, "code": code, "reason": reason, "tenant": "acme"});
+    assert_eq!(told(&line), expected);
+    assert_eq!(line["aws_request_id"], Value::Null);
+
+    // What a flood repeats is not for an operator's disk.
+    let mut nobody = Request::new(create("acme"));
+    nobody.metadata_mut().insert("x-request-id", "nobody".parse().unwrap());
+    acme.send(nobody).await.unwrap_err();
+    let line = gateway.call_log("nobody").await;
+    assert_eq!((&line["level"], &line["tenant"]), (&json!("DEBUG"), &Value::Null));
+    assert_eq!(line["reason"], "CREDENTIAL_MISSING");
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_leaves_a_line_too() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    world.emulator.hold_next_create();
+    let request = named(&acme, "gone", create("acme"));
+    let call = tokio::spawn(async move { acme.send(request).await });
+    world.emulator.reached_by_creates(1).await;
+    call.abort();
+    let line = gateway.call_log("gone").await;
+    assert_eq!((&line["code"], &line["tenant"]), (&json!("CANCELLED"), &json!("acme")));
+}
+
+/// Each level, with what makes the SDK print the bodies of answers. That no key is in
+/// the log is what every test shows at its end; these are the worst cases.
+#[tokio::test]
+async fn no_setting_makes_the_log_tell_a_key() {
+    let bodies = ("LOG_SENSITIVE_BODIES", "true");
+    let sdk = "aws_smithy_runtime::client::orchestrator=trace,[try_attempt]=trace,trace";
+    for level in ["trace", "debug", sdk] {
+        let world = World::new();
+        let variables = [bodies, ("RUST_LOG", level)];
+        let gateway = world.gateway_in(&[], &variables).await;
+        let acme = gateway.caller("acme");
+        let request = CreateIngestConfigurationRequest {
+            redundant_ingest: true,
+            request_id: "r".into(),
+            ..create("acme")
+        };
+        acme.create(request.clone()).await.unwrap();
+        assert!(acme.create(request).await.unwrap().replayed);
+        for fault in ["garbage", "truncate", "drop_after", "error_500_after"] {
+            world.emulator.next_create(fault, 0);
+            assert_eq!(acme.create_one().await.unwrap_err().reason(), "OUTCOME_UNKNOWN");
+        }
+        gateway.stop().await;
+    }
+}

@@ -1,0 +1,20 @@
+//! The whole gateway, started as users start it: the binary, on a free port, against
+//! an emulator of AWS. One file a theme.
+//!
+//! Each test has a [`support::World`] of its own. At its end no stream key may stand in
+//! anything that the gateway wrote, at any level, or answered where none belongs.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod support;
+
+mod crash;
+mod create;
+mod drain;
+mod errors;
+mod grpcurl;
+mod idempotency;
+mod logs;
+mod quota;
+mod server;
+mod startup;

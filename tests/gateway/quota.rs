@@ -1,0 +1,169 @@
+//! No tenant gets more than its configuration says, and no refusal costs it anything.
+
+use std::{fs, time::Duration};
+
+use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use crate::support::{Refusal, World, create};
+
+fn assert_count_quota(refused: &Refusal, tenant: &str, limit: u32) {
+    let code = (refused.code, refused.reason());
+    assert_eq!(code, (Code::ResourceExhausted, "TENANT_COUNT_QUOTA"));
+    // Waiting does not help.
+    assert_eq!(refused.retry_after(), None);
+    let violations = &refused.details.quota_failure().unwrap().violations;
+    assert_eq!(violations.len(), 1);
+    assert_eq!(violations[0].subject, format!("tenant:{tenant}"));
+    let used = format!("{limit} of {limit}");
+    assert!(violations[0].description.contains(&used), "{}", violations[0].description);
+}
+
+fn assert_rate_quota(refused: &Refusal, limit: &str) -> Duration {
+    let code = (refused.code, refused.reason());
+    assert_eq!(code, (Code::ResourceExhausted, "TENANT_RATE_QUOTA"));
+    assert!(refused.message.contains(limit), "{}", refused.message);
+    let violations = &refused.details.quota_failure().unwrap().violations;
+    assert_eq!(violations[0].subject, "tenant:acme");
+    refused.retry_after().unwrap()
+}
+
+#[tokio::test]
+async fn two_hundred_creates_at_once_never_exceed_a_limit_of_seven() {
+    let world = World::new();
+    let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 7"]).await;
+    let mut calls = JoinSet::new();
+    // Several connections, so that all of the gateway's workers take part.
+    for _ in 0..8 {
+        let acme = gateway.caller("acme");
+        for _ in 0..25 {
+            let acme = acme.clone();
+            calls.spawn(async move { acme.create_one().await });
+        }
+    }
+    let answers = calls.join_all().await;
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    for refused in &refused {
+        assert_count_quota(refused, "acme", 7);
+    }
+    assert_eq!((answers.len(), refused.len()), (200, 193));
+    assert_eq!(world.emulator.creates(), 7);
+    assert_eq!(world.emulator.configurations().len(), 7);
+    // One tenant's quota is no other's.
+    gateway.caller("globex").create_one().await.unwrap();
+}
+
+#[tokio::test]
+async fn calls_of_any_method_have_a_rate() {
+    let world = World::new();
+    let gateway =
+        world.gateway(&["tenants.acme.request_rate = { per_second = 0.01, burst = 2 }"]).await;
+    let acme = gateway.caller("acme");
+    acme.create_one().await.unwrap();
+    // An invalid request is a request.
+    acme.create(CreateIngestConfigurationRequest::default()).await.unwrap_err();
+    let wait = assert_rate_quota(&acme.create_one().await.unwrap_err(), "request rate");
+    assert!((60..=100).contains(&wait.as_secs()), "{wait:?}");
+    // The next is told the same: a refusal consumes nothing.
+    let again = assert_rate_quota(&acme.create_one().await.unwrap_err(), "request rate");
+    assert!(again <= wait);
+    gateway.caller("globex").create_one().await.unwrap();
+}
+
+#[tokio::test]
+async fn creates_have_a_rate_that_a_refused_one_does_not_spend() {
+    let world = World::new();
+    let gateway = world
+        .gateway(&[
+            "tenants.acme.create_rate = { per_second = 0.01, burst = 3 }",
+            "tenants.acme.max_ingest_configurations = 2",
+        ])
+        .await;
+    let acme = gateway.caller("acme");
+    let first = CreateIngestConfigurationRequest { request_id: "r".into(), ..create("acme") };
+    acme.create(first.clone()).await.unwrap();
+    for _ in 0..5 {
+        let invalid = CreateIngestConfigurationRequest { name: "a b".into(), ..create("acme") };
+        assert_eq!(acme.create(invalid).await.unwrap_err().reason(), "INVALID_FIELDS");
+        let foreign = acme.create(create("globex")).await.unwrap_err();
+        assert_eq!(foreign.reason(), "STAGE_FORBIDDEN");
+        assert!(acme.create(first.clone()).await.unwrap().replayed);
+    }
+    acme.create_one().await.unwrap();
+    for _ in 0..5 {
+        assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 2);
+    }
+
+    // One is left of the three. With a higher count quota it can be used.
+    let raised = "tenants.acme.max_ingest_configurations = 3";
+    let rate = "tenants.acme.create_rate = { per_second = 0.01, burst = 3 }";
+    let text = fs::read_to_string(world.configure(&[raised, rate])).unwrap();
+    gateway.reload(&text, RELOADED).await;
+    acme.create_one().await.unwrap();
+    let wait = assert_rate_quota(&acme.create_one().await.unwrap_err(), "create rate");
+    assert!((60..=100).contains(&wait.as_secs()), "{wait:?}");
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_have_a_limit() {
+    let world = World::new();
+    let gateway =
+        world.gateway(&["tenants.acme.max_in_flight = 1", "tenants.acme.max_queued = 0"]).await;
+    let acme = gateway.caller("acme");
+    world.emulator.hold_next_create();
+    let first = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.create_one().await }
+    });
+    world.emulator.reached_by_creates(1).await;
+    let refused = acme.create_one().await.unwrap_err();
+    assert_rate_quota(&refused, "at the same time");
+    gateway.caller("globex").create_one().await.unwrap();
+    world.emulator.release();
+    first.await.unwrap().unwrap();
+    // The place is free again.
+    acme.create_one().await.unwrap();
+}
+
+#[tokio::test]
+async fn unknown_tenants_are_refused_unless_the_default_is_open() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let nowhere =
+        || CreateIngestConfigurationRequest { stage_arn: String::new(), ..create("acme") };
+    let refused = gateway.caller("initech").create(nowhere()).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason()), (Code::PermissionDenied, "TENANT_FORBIDDEN"));
+    gateway.stop().await;
+
+    let gateway = world.gateway(&["tenants.default.max_ingest_configurations = 1"]).await;
+    let initech = gateway.caller("initech");
+    initech.create(nowhere()).await.unwrap();
+    assert_count_quota(&initech.create(nowhere()).await.unwrap_err(), "initech", 1);
+    // Each has its own.
+    gateway.caller("umbrella").create(nowhere()).await.unwrap();
+}
+
+const RELOADED: &str = "tenants, limits and certificates are as the file says now";
+
+#[tokio::test]
+async fn a_reload_raises_a_limit_and_a_bad_file_changes_nothing() {
+    let world = World::new();
+    let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
+    let acme = gateway.caller("acme");
+    acme.create_one().await.unwrap();
+    assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 1);
+
+    let bad = "tenants.acme.max_ingest_configurations = 'many'\n";
+    let said = gateway.reload(bad, "the configuration is bad; the old one stays").await;
+    assert_eq!(said["level"], "ERROR");
+    let problems = said["problems"].as_str().unwrap();
+    assert!(problems.contains("tenants.acme.max_ingest_configurations: is text"), "{problems}");
+    assert!(problems.contains("ledger.url: is missing"), "{problems}");
+    assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 1);
+
+    let raised = world.configure(&["tenants.acme.max_ingest_configurations = 2"]);
+    gateway.reload(&fs::read_to_string(raised).unwrap(), RELOADED).await;
+    acme.create_one().await.unwrap();
+    assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 2);
+}

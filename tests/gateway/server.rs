@@ -1,0 +1,190 @@
+//! What the server does before and beside the methods: identity, ids, bounds, health,
+//! reflection, TLS.
+
+mod grpc;
+
+use ivs_ingest_gateway::proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{CreateIngestConfigurationRequest, ingest_service_client::IngestServiceClient},
+};
+use prost_reflect::DescriptorPool;
+use tonic::{
+    Code, Request,
+    transport::{Certificate, Channel, ClientTlsConfig},
+};
+
+use crate::{
+    server::grpc::{call, check_health, knows_v1, knows_v1alpha},
+    support::{Caller, World, create},
+};
+
+/// The methods that are served. The others are declared and come later.
+const BUILT: [&str; 1] = ["CreateIngestConfiguration"];
+
+/// The paths of all methods.
+fn methods() -> Vec<(String, String)> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let path = |method: prost_reflect::MethodDescriptor| {
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        (method.name().to_owned(), path)
+    };
+    pool.services().flat_map(|service| service.methods().map(path).collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test]
+async fn no_method_is_served_without_a_credential() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let anybody = gateway.caller("acme");
+    assert!(methods().len() >= 6);
+    for (_, path) in methods() {
+        let refused = anybody.refused(&call(&gateway, &path, Request::new(())).await.unwrap_err());
+        let expected = (Code::Unauthenticated, "CREDENTIAL_MISSING");
+        assert_eq!((refused.code, refused.reason()), expected, "{path}");
+    }
+    // Nor does one that is not there tell so to anybody.
+    let unknown = "/ingest.v1.IngestService/NoSuchMethod";
+    let refused = call(&gateway, unknown, Request::new(())).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn what_is_not_built_says_so() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let unbuilt = methods().into_iter().filter(|(name, _)| !BUILT.contains(&name.as_str()));
+    let mut paths: Vec<String> = unbuilt.map(|(_, path)| path).collect();
+    paths.push("/ingest.v1.IngestService/NoSuchMethod".to_owned());
+    for path in paths {
+        let refused = call(&gateway, &path, acme.request(())).await.unwrap_err();
+        let refused = acme.refused(&refused);
+        let expected = (Code::Unimplemented, "UNIMPLEMENTED");
+        assert_eq!((refused.code, refused.reason()), expected, "{path}");
+    }
+    let nowhere = call(&gateway, "/ingest.v2.IngestService/GetQuota", acme.request(())).await;
+    assert_eq!(nowhere.unwrap_err().code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn a_call_has_an_id_that_the_caller_may_choose() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let with_id = |message, id: &str| {
+        let mut request = acme.request(message);
+        request.metadata_mut().insert("x-request-id", id.parse().unwrap());
+        request
+    };
+    let invalid = CreateIngestConfigurationRequest::default;
+
+    let answer = acme.send(with_id(create("acme"), "trace-7/b")).await.unwrap();
+    assert_eq!(answer.metadata().get("x-request-id").unwrap(), "trace-7/b");
+    let refused = acme.send(with_id(invalid(), "trace-8")).await.unwrap_err();
+    assert_eq!(refused.metadata.get("x-request-id").unwrap(), "trace-8");
+    // Where it could not stand in a log, and where there is none, one is made.
+    for request in [with_id(invalid(), "two words"), acme.request(invalid())] {
+        let refused = acme.send(request).await.unwrap_err();
+        let id = refused.metadata.get("x-request-id").unwrap().to_str().unwrap().to_owned();
+        assert_eq!(id.len(), 26, "{id}");
+        assert_eq!(gateway.call_log(&id).await["reason"], "INVALID_FIELDS");
+    }
+}
+
+#[tokio::test]
+async fn messages_and_metadata_have_bounds() {
+    let world = World::new();
+    let lines = ["server.max_message_bytes = 2048", "server.max_metadata_bytes = 2048"];
+    let acme = world.gateway(&lines).await.caller("acme");
+    let long = |bytes: usize| CreateIngestConfigurationRequest {
+        user_id: "x".repeat(bytes),
+        ..create("acme")
+    };
+    // Within the bound it is the field that is too long.
+    assert_eq!(acme.create(long(1900)).await.unwrap_err().reason(), "INVALID_FIELDS");
+    let refused = acme.create(long(2100)).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason()), (Code::InvalidArgument, "INVALID_MESSAGE"));
+
+    let mut request = acme.request(create("acme"));
+    request.metadata_mut().insert("x-long", "x".repeat(3000).parse().unwrap());
+    let refused = acme.client.clone().create_ingest_configuration(request).await.unwrap_err();
+    assert_ne!(refused.code(), Code::Ok);
+    assert_eq!(world.emulator.creates(), 0);
+    // The connection is none the worse for it.
+    acme.create_one().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_refused() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let path = "/ingest.v1.IngestService/CreateIngestConfiguration";
+    // Field 1 is text. As a message of another type it is a number.
+    let refused = call(&gateway, path, acme.request(7_u64)).await.unwrap_err();
+    let refused = acme.refused(&refused);
+    assert_eq!((refused.code, refused.reason()), (Code::InvalidArgument, "INVALID_MESSAGE"));
+}
+
+#[tokio::test]
+async fn health_and_reflection_need_no_credential() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    for service in ["", "ingest.v1.IngestService"] {
+        assert_eq!(check_health(&gateway, service).await.unwrap(), "SERVING");
+    }
+    let unknown = check_health(&gateway, "nobody").await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
+    assert!(unknown.metadata().contains_key("x-request-id"));
+
+    let symbols = [
+        "ingest.v1.IngestService",
+        "google.rpc.ErrorInfo",
+        "google.rpc.BadRequest",
+        "google.rpc.QuotaFailure",
+        "google.rpc.RetryInfo",
+        "google.rpc.ResourceInfo",
+        "grpc.health.v1.Health",
+    ];
+    for symbol in symbols {
+        assert!(knows_v1(&gateway, symbol).await.unwrap(), "v1 does not know {symbol}");
+        assert!(knows_v1alpha(&gateway, symbol).await.unwrap(), "v1alpha not {symbol}");
+    }
+    gateway.stop().await;
+
+    let gateway = world.gateway(&["server.reflection = false"]).await;
+    let refused = knows_v1(&gateway, symbols[0]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    assert_eq!(check_health(&gateway, "").await.unwrap(), "SERVING");
+}
+
+#[tokio::test]
+async fn tls_protects_the_way_to_the_gateway() {
+    let world = World::new();
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(world.path("server.pem"), issued.cert.pem()).unwrap();
+    std::fs::write(world.path("server.key"), issued.signing_key.serialize_pem()).unwrap();
+    let lines = ["server.tls.cert = 'server.pem'", "server.tls.key = 'server.key'"];
+    let gateway = world.gateway(&lines).await;
+    assert_eq!(gateway.log("serving").await["tls"], true);
+
+    let url = format!("https://localhost:{}", gateway.address.port());
+    let endpoint = Channel::from_shared(url).unwrap();
+    let authority = Certificate::from_pem(issued.cert.pem());
+    let trusting = ClientTlsConfig::new().ca_certificate(authority);
+    let channel = endpoint.clone().tls_config(trusting).unwrap().connect().await.unwrap();
+    let plain = gateway.caller("acme");
+    let request = plain.request(create("acme"));
+    let answer = IngestServiceClient::new(channel).create_ingest_configuration(request).await;
+    let configuration = answer.unwrap().into_inner().ingest_configuration.unwrap();
+    assert!(configuration.ingest_endpoint.starts_with("rtmps://"));
+
+    let distrusting = endpoint.tls_config(ClientTlsConfig::new()).unwrap();
+    assert!(distrusting.connect().await.is_err());
+    assert!(refuses_plain_text(&plain).await);
+}
+
+async fn refuses_plain_text(plain: &Caller) -> bool {
+    let request = plain.request(create("acme"));
+    plain.client.clone().create_ingest_configuration(request).await.is_err()
+}

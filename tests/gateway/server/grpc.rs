@@ -1,0 +1,56 @@
+//! Calls below and beside the generated client of the service.
+
+use prost::Message;
+use tonic::{Request, Status, client::Grpc};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_prost::ProstCodec;
+use tonic_reflection::pb::{v1, v1alpha};
+
+use crate::support::{Gateway, Transport, transport};
+
+fn origin(gateway: &Gateway) -> http::Uri {
+    format!("http://{}", gateway.address).parse().unwrap()
+}
+
+/// Calls the method at that path with any message. The answer's content is dropped.
+pub(super) async fn call<M: Message + 'static>(
+    gateway: &Gateway,
+    path: &str,
+    request: Request<M>,
+) -> Result<(), Status> {
+    let mut grpc: Grpc<Transport> = Grpc::with_origin(transport(), origin(gateway));
+    grpc.ready().await.unwrap();
+    let codec = ProstCodec::<M, ()>::default();
+    grpc.unary(request, path.parse().unwrap(), codec).await.map(drop)
+}
+
+/// The name of the status that the health service tells.
+pub(super) async fn check_health(gateway: &Gateway, service: &str) -> Result<String, Status> {
+    let mut client = HealthClient::with_origin(transport(), origin(gateway));
+    let answer = client.check(HealthCheckRequest { service: service.to_owned() }).await?;
+    Ok(answer.into_inner().status().as_str_name().to_owned())
+}
+
+/// One function a version of reflection: whether it knows a symbol.
+macro_rules! reflection {
+    ($name:ident, $version:ident) => {
+        pub(super) async fn $name(gateway: &Gateway, symbol: &str) -> Result<bool, Status> {
+            use $version::{
+                ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+                server_reflection_request::MessageRequest,
+                server_reflection_response::MessageResponse,
+            };
+            let mut client = ServerReflectionClient::with_origin(transport(), origin(gateway));
+            let message_request = Some(MessageRequest::FileContainingSymbol(symbol.to_owned()));
+            let request = ServerReflectionRequest { host: String::new(), message_request };
+            let answers = client.server_reflection_info(tokio_stream::once(request)).await?;
+            let answer = answers.into_inner().message().await?.unwrap();
+            let found = answer.message_response.unwrap();
+            Ok(matches!(found, MessageResponse::FileDescriptorResponse(_)))
+        }
+    };
+}
+
+reflection!(knows_v1, v1);
+// grpcurl up to 1.8.7 speaks only this one.
+reflection!(knows_v1alpha, v1alpha);

@@ -1,0 +1,183 @@
+//! The commands: what they say when they start, and when they cannot.
+
+use std::{fs, net::TcpListener};
+
+use rusqlite::Connection;
+use rustix::process::Signal;
+
+use crate::support::{Finished, World};
+
+/// A command that failed, saying all of these.
+fn assert_fails(finished: &Finished, sayings: &[&str]) {
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let errors = finished.stderr.lines().filter(|line| !line.starts_with('{'));
+    let said = errors.collect::<Vec<_>>().join("\n");
+    assert!(said.starts_with("error: "), "{said}");
+    for saying in sayings {
+        assert!(said.contains(saying), "no {saying:?} in: {said}");
+    }
+}
+
+async fn serve_fails(world: &World, lines: &[&str], sayings: &[&str]) {
+    let file = world.configure(lines);
+    let finished = world.run(&["serve", "--config", file.to_str().unwrap()], &[]).await;
+    assert_fails(&finished, sayings);
+}
+
+#[tokio::test]
+async fn the_start_up_line_says_where_and_what_with() {
+    let world = World::new();
+    let line = world.gateway(&[]).await.log("serving").await;
+    assert_eq!(line["upstream"], world.emulator.url());
+    assert_eq!(line["ledger"], world.ledger().display().to_string());
+    for port in ["listen", "admin_listen"] {
+        let address = line[port].as_str().unwrap();
+        assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
+    }
+    assert_eq!((&line["region"], &line["tls"]), (&"us-east-1".into(), &false.into()));
+    assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_with_a_file_is_said_at_once() {
+    let world = World::new();
+    let mistakes = [
+        "server.listen = 'localhost'",
+        "server.max_message_bites = 1",
+        "ledger.url = 'postgres://gateway:hunter2@db/ledger'",
+        "tenants.acme.weight = 0",
+    ];
+    let sayings = [
+        "server.listen: is not an address",
+        "server.max_message_bites: is not a known key; did you mean server.max_message_bytes?",
+        "ledger.url",
+        "tenants.acme.weight: is less than 1",
+    ];
+    serve_fails(&world, &mistakes, &sayings).await;
+    let file = world.path("gateway.toml");
+    let checked = world.run(&["check-config", "--config", file.to_str().unwrap()], &[]).await;
+    assert_fails(&checked, &sayings);
+    assert!(!checked.stderr.contains("hunter2"), "{}", checked.stderr);
+    assert_eq!(checked.stdout, "");
+
+    let absent = world.run(&["check-config", "--config", "/no/such/file"], &[]).await;
+    assert_fails(&absent, &["/no/such/file", "cannot be read"]);
+    let valid = world.configure(&[]);
+    let checked = world.run(&["check-config", "--config", valid.to_str().unwrap()], &[]).await;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.stdout.ends_with("is valid; tenants named: 2; others are refused\n"));
+}
+
+#[tokio::test]
+async fn the_environment_wins_over_the_file() {
+    let world = World::new();
+    let file = world.configure(&["tenants.acme.weight = 2"]);
+    let check = ["check-config", "--config", file.to_str().unwrap()];
+    let wrong = ("INGEST_GATEWAY__TENANTS__ACME__WEIGHT", "0");
+    assert_fails(&world.run(&check, &[wrong]).await, &[wrong.0]);
+    let default = ("INGEST_GATEWAY__TENANTS__DEFAULT__WEIGHT", "3");
+    let checked = world.run(&check, &[default]).await;
+    assert!(checked.stdout.contains("others get tenants.default"), "{checked:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let world = World::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for key in ["server.listen", "server.admin_listen"] {
+        let line = format!("{key} = '{address}'");
+        serve_fails(&world, &[&line], &[key, &address.to_string(), "free the address"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_used_is_named() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    serve_fails(&world, &[], &["ledger.url", "ledger.db", "in use by another gateway"]).await;
+    gateway.stop().await;
+
+    serve_fails(&world, &["ledger.url = 'sqlite:gateway.toml/ledger.db'"], &["ledger.url"]).await;
+    fs::write(world.path("other.db"), "no database, but long enough to be read as one").unwrap();
+    serve_fails(&world, &["ledger.url = 'sqlite:other.db'"], &["ledger.url", "other.db"]).await;
+    Connection::open(world.ledger()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    serve_fails(&world, &[], &["ledger.url", "99"]).await;
+}
+
+#[tokio::test]
+async fn without_a_region_the_way_out_is_named() {
+    let world = World::new();
+    let sayings = ["upstream.region", "AWS_REGION"];
+    serve_fails(&world, &["upstream.region", "upstream.endpoint_url"], &sayings).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_logged_is_named() {
+    let world = World::new();
+    let file = world.configure(&[]);
+    let serve = ["serve", "--config", file.to_str().unwrap()];
+    assert_fails(&world.run(&serve, &[("RUST_LOG", "ivs=loud")]).await, &["RUST_LOG=ivs=loud"]);
+}
+
+#[tokio::test]
+async fn the_region_may_come_from_the_environment() {
+    let world = World::new();
+    let lines = ["upstream.region", "upstream.endpoint_url"];
+    let url = world.emulator.url();
+    let variables = [("AWS_REGION", "us-east-1"), ("AWS_ENDPOINT_URL_IVS_REALTIME", &*url)];
+    let gateway = world.gateway_in(&lines, &variables).await;
+    assert_eq!(gateway.log("serving").await["upstream"], url);
+    gateway.caller("acme").create_one().await.unwrap();
+    assert_eq!(world.emulator.creates(), 1);
+}
+
+#[tokio::test]
+async fn a_health_check_asks_the_admin_listener() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let admin = gateway.admin.to_string();
+    let healthcheck = ["healthcheck", "--admin", &admin];
+    let healthy = world.run(&healthcheck, &[]).await;
+    assert_eq!((healthy.code, healthy.stderr.as_str()), (Some(0), ""));
+    gateway.stop().await;
+    assert_fails(&world.run(&healthcheck, &[]).await, &[&admin]);
+}
+
+#[tokio::test]
+async fn the_emulator_runs_alone() {
+    let world = World::new();
+    let emulator = world.start("emulator", &["emulator", "--listen=127.0.0.1:0"], &[]);
+    let export = |line: &str| {
+        let (_, rest) = line.split_once("AWS_ENDPOINT_URL_IVS_REALTIME=")?;
+        rest.split(' ').next().map(str::to_owned)
+    };
+    let url = emulator.stdout().line("with the endpoint", export).await;
+    let lines = [format!("upstream.endpoint_url = '{url}'")];
+    let acme = world.gateway(&[&lines[0]]).await.caller("acme");
+    let refused = acme.create_one().await.unwrap_err();
+    // It has no stages yet.
+    assert_eq!(refused.reason(), "STAGE_FORBIDDEN");
+    emulator.signal(Signal::TERM);
+    assert_eq!(emulator.finished().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn dev_stays_on_the_loopback() {
+    let world = World::new();
+    let dev = world.run(&["dev", "--listen=0.0.0.0:0"], &[]).await;
+    assert_fails(&dev, &["--listen", "loopback"]);
+}
+
+#[tokio::test]
+async fn every_command_explains_itself() {
+    let world = World::new();
+    let help = world.run(&["--help"], &[]).await;
+    assert_eq!(help.code, Some(0));
+    for command in ["serve", "dev", "emulator", "check-config", "healthcheck"] {
+        assert!(help.stdout.contains(command), "{command} is not in: {}", help.stdout);
+        let help = world.run(&[command, "--help"], &[]).await;
+        assert_eq!(help.code, Some(0));
+        assert!(help.stdout.contains("Usage: ivs-ingest-gateway"), "{}", help.stdout);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a test needs around the gateway.
+
+mod caller;
+mod configuration;
+mod emulator;
+mod gateway;
+mod process;
+mod proxy;
+mod refusal;
+mod secrets;
+mod tools;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex},
+};
+
+use tempfile::TempDir;
+
+pub(crate) use caller::{Caller, Transport, create, transport};
+pub(crate) use emulator::{Emulator, stage_of};
+pub(crate) use gateway::{Dev, Gateway};
+pub(crate) use process::{Finished, PATIENCE, Process};
+pub(crate) use proxy::deaf_to_goodbyes;
+pub(crate) use refusal::Refusal;
+pub(crate) use tools::{grpcurl, python};
+
+use configuration::Configuration;
+use secrets::Secrets;
+
+/// A test's own emulator, folder and processes, and what they said.
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    folder: TempDir,
+    secrets: Arc<Secrets>,
+    processes: Mutex<Vec<Arc<Process>>>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            emulator: Emulator::start(),
+            folder: tempfile::tempdir().unwrap(),
+            secrets: Arc::default(),
+            processes: Mutex::default(),
+        }
+    }
+
+    /// Starts `serve`, with these lines of configuration over those of every test, and
+    /// waits until it serves. All gateways of a world have the same ledger.
+    pub(crate) async fn gateway(&self, lines: &[&str]) -> Gateway {
+        self.gateway_in(lines, &[]).await
+    }
+
+    /// The same, with these variables over the usual ones.
+    pub(crate) async fn gateway_in(&self, lines: &[&str], variables: &[(&str, &str)]) -> Gateway {
+        let file = self.configure(lines);
+        let arguments = ["serve", "--config", file.to_str().unwrap()];
+        let process = self.start("serve", &arguments, variables);
+        Gateway::serving(process, file, Arc::clone(&self.secrets)).await
+    }
+
+    /// Starts `dev` on free ports.
+    pub(crate) async fn dev(&self) -> Dev {
+        let listen = "--listen=127.0.0.1:0";
+        let others = ["--admin-listen=127.0.0.1:0", "--emulator-listen=127.0.0.1:0"];
+        let process = self.start("dev", &["dev", listen, others[0], others[1]], &[]);
+        Dev::serving(process, &self.secrets).await
+    }
+
+    /// Writes the configuration file and returns its path.
+    pub(crate) fn configure(&self, lines: &[&str]) -> PathBuf {
+        let file = self.path("gateway.toml");
+        let configuration = Configuration::new(self.emulator.address).with(lines);
+        std::fs::write(&file, configuration.to_string()).unwrap();
+        file
+    }
+
+    /// Starts the binary and does not wait. The variables come over the usual ones; an
+    /// empty value removes one.
+    pub(crate) fn start(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Arc<Process> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivs-ingest-gateway"));
+        command.args(arguments).env_clear();
+        for (variable, value) in self.environment() {
+            command.env(variable, value);
+        }
+        for (variable, value) in variables {
+            if value.is_empty() {
+                command.env_remove(variable);
+            } else {
+                command.env(variable, value);
+            }
+        }
+        let process = Arc::new(Process::start(name, &mut command));
+        self.processes.lock().unwrap().push(Arc::clone(&process));
+        process
+    }
+
+    /// Runs the binary to its end.
+    pub(crate) async fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+        self.start(arguments[0], arguments, variables).finished().await
+    }
+
+    /// Runs a client to its end. What it prints is not searched for keys: it may have
+    /// been given them.
+    pub(crate) async fn run_client(&self, command: &mut Command) -> Finished {
+        Process::start("client", command).finished().await
+    }
+
+    /// A path in the folder of the configuration, the ledger and temporary files.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.path("ledger.db")
+    }
+
+    pub(crate) fn secrets(&self) -> &Arc<Secrets> {
+        &self.secrets
+    }
+
+    /// What a child inherits: nothing of the machine's own AWS settings.
+    fn environment(&self) -> [(&'static str, String); 8] {
+        let folder = self.folder.path().display().to_string();
+        let nowhere = self.path("no-such-file").display().to_string();
+        [
+            ("HOME", folder.clone()),
+            ("TMPDIR", folder),
+            ("RUST_LOG", "trace".into()),
+            ("AWS_ACCESS_KEY_ID", "emulator".into()),
+            ("AWS_SECRET_ACCESS_KEY", "emulator".into()),
+            ("AWS_EC2_METADATA_DISABLED", "true".into()),
+            ("AWS_CONFIG_FILE", nowhere.clone()),
+            ("AWS_SHARED_CREDENTIALS_FILE", nowhere),
+        ]
+    }
+}
+
+/// Kills what still runs and searches everything for stream keys.
+impl Drop for World {
+    fn drop(&mut self) {
+        // Before the processes end: `dev` takes its emulator along.
+        self.secrets.learn_from_emulators(self.emulator.address);
+        let processes = std::mem::take(&mut *self.processes.lock().unwrap());
+        for process in &processes {
+            process.kill();
+        }
+        if std::thread::panicking() {
+            for process in &processes {
+                process.print_tail();
+            }
+            return;
+        }
+        for process in &processes {
+            let name = process.name();
+            self.secrets.said(&format!("{name}, standard error"), process.stderr().text());
+            self.secrets.said(&format!("{name}, standard output"), process.stdout().text());
+        }
+        said_by_files(self.folder.path(), &self.secrets);
+        let leaks = self.secrets.leaks();
+        assert!(leaks.is_empty(), "stream keys where none belong:\n{}", leaks.join("\n"));
+    }
+}
+
+fn said_by_files(folder: &Path, secrets: &Secrets) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            said_by_files(&path, secrets);
+        } else {
+            secrets.said(&path.display().to_string(), std::fs::read(&path).unwrap());
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A client of the gateway that acts for one tenant.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use ivs_ingest_gateway::proto::v1::{
+    CreateIngestConfigurationRequest, CreateIngestConfigurationResponse, IngestProtocol,
+    ingest_service_client::IngestServiceClient,
+};
+use prost::Message;
+use tonic::{Request, Response};
+
+use super::{Refusal, secrets::Secrets, stage_of};
+
+/// HTTP/2 without tonic's own timers: the deadline that ends a call is the gateway's.
+pub(crate) type Transport = Client<HttpConnector, tonic::body::Body>;
+
+pub(crate) fn transport() -> Transport {
+    Client::builder(TokioExecutor::new()).http2_only(true).build_http()
+}
+
+/// A create in a stage of the tenant. Tests change what they are about.
+pub(crate) fn create(tenant: &str) -> CreateIngestConfigurationRequest {
+    CreateIngestConfigurationRequest {
+        stage_arn: stage_of(tenant),
+        ingest_protocol: IngestProtocol::Rtmps.into(),
+        ..Default::default()
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) client: IngestServiceClient<Transport>,
+    tenant: String,
+    secrets: Arc<Secrets>,
+}
+
+impl Caller {
+    pub(super) fn new(gateway: SocketAddr, tenant: &str, secrets: Arc<Secrets>) -> Self {
+        let origin = format!("http://{gateway}").parse().unwrap();
+        let client = IngestServiceClient::with_origin(transport(), origin);
+        Self { client, tenant: tenant.to_owned(), secrets }
+    }
+
+    /// The message as a call of this caller's, to which metadata can be added.
+    pub(crate) fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("x-tenant-id", self.tenant.parse().unwrap());
+        request
+    }
+
+    /// The default create of this caller's tenant, sent once.
+    pub(crate) async fn create_one(&self) -> Result<CreateIngestConfigurationResponse, Refusal> {
+        self.create(create(&self.tenant)).await
+    }
+
+    pub(crate) async fn create(
+        &self,
+        message: CreateIngestConfigurationRequest,
+    ) -> Result<CreateIngestConfigurationResponse, Refusal> {
+        self.send(self.request(message)).await.map(Response::into_inner)
+    }
+
+    /// Sends a create and remembers its keys: they may be nowhere else in the answer,
+    /// and nowhere at all in a refusal.
+    pub(crate) async fn send(
+        &self,
+        request: Request<CreateIngestConfigurationRequest>,
+    ) -> Result<Response<CreateIngestConfigurationResponse>, Refusal> {
+        let answer = self.client.clone().create_ingest_configuration(request).await;
+        let answer = answer.map_err(|status| self.refused(&status))?;
+        let mut rest = answer.get_ref().clone();
+        if let Some(configuration) = &mut rest.ingest_configuration {
+            self.secrets.learn(&std::mem::take(&mut configuration.stream_key));
+            for credential in &mut configuration.redundant_ingest_credentials {
+                self.secrets.learn(&std::mem::take(&mut credential.stream_key));
+            }
+        }
+        self.secrets.said("a create's answer beside its keys", rest.encode_to_vec());
+        self.secrets.said("a create's metadata", format!("{:?}", answer.metadata()));
+        Ok(answer)
+    }
+
+    /// What a status says, which is remembered.
+    pub(crate) fn refused(&self, status: &tonic::Status) -> Refusal {
+        Refusal::of(status, &self.secrets)
+    }
+}

@@ -1,0 +1,63 @@
+//! The configuration file of a test: one `key = value` a line.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
+
+/// Generous where the test says nothing: a test is about the limits it names.
+const EVERY_TEST: [&str; 10] = [
+    "server.listen = '127.0.0.1:0'",
+    "server.admin_listen = '127.0.0.1:0'",
+    "server.workers = 2",
+    "upstream.region = 'us-east-1'",
+    "upstream.account_id = '123456789012'",
+    "upstream.calls_per_second = 1000",
+    "upstream.attempt_timeout_ms = 30000",
+    "settle.first_probe_ms = 20",
+    "ledger.url = 'sqlite:ledger.db'",
+    "identity.metadata.enabled = true",
+];
+
+const EVERY_TENANT: [&str; 5] = [
+    "max_ingest_configurations = 1000",
+    "request_rate = { per_second = 1000000, burst = 1000000 }",
+    "create_rate = { per_second = 1000000, burst = 1000000 }",
+    "max_in_flight = 1000",
+    "max_queued = 1000",
+];
+
+pub(super) struct Configuration(BTreeMap<String, String>);
+
+impl Configuration {
+    pub(super) fn new(emulator: SocketAddr) -> Self {
+        let mut configuration = Self(BTreeMap::new());
+        for line in EVERY_TEST {
+            configuration.set(line);
+        }
+        for (tenant, line) in ["acme", "globex"].iter().flat_map(|t| EVERY_TENANT.map(|l| (t, l))) {
+            configuration.set(&format!("tenants.{tenant}.{line}"));
+        }
+        configuration.set(&format!("upstream.endpoint_url = 'http://{emulator}'"));
+        configuration
+    }
+
+    /// Lines of a test take the place of others with the same key. A key alone takes
+    /// its line away.
+    pub(super) fn with(mut self, lines: &[&str]) -> Self {
+        for line in lines {
+            self.set(line);
+        }
+        self
+    }
+
+    fn set(&mut self, line: &str) {
+        match line.split_once('=') {
+            Some((key, value)) => self.0.insert(key.trim().to_owned(), value.trim().to_owned()),
+            None => self.0.remove(line),
+        };
+    }
+}
+
+impl fmt::Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(key, value)| writeln!(f, "{key} = {value}"))
+    }
+}

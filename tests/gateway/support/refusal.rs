@@ -1,0 +1,54 @@
+//! A call that was not answered with success.
+
+use std::time::Duration;
+
+use tonic::{Code, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::secrets::Secrets;
+
+/// What the details may have, as they travel.
+const MAX_DETAIL_BYTES: usize = 4 * 1024;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) details: ErrorDetails,
+    pub(crate) metadata: MetadataMap,
+}
+
+impl Refusal {
+    /// Checks what holds for every refusal.
+    pub(super) fn of(status: &Status, secrets: &Secrets) -> Self {
+        secrets.said("a refusal", format!("{status:?}"));
+        secrets.said("a refusal's details", status.details());
+        let as_base64 = status.details().len().div_ceil(3) * 4;
+        assert!(as_base64 <= MAX_DETAIL_BYTES, "{as_base64} bytes of details: {status:?}");
+        Self {
+            code: status.code(),
+            message: status.message().to_owned(),
+            details: status.get_error_details(),
+            metadata: status.metadata().clone(),
+        }
+    }
+
+    /// The reason, by which programs branch.
+    pub(crate) fn reason(&self) -> &str {
+        let info = self.details.error_info();
+        let info = info.unwrap_or_else(|| panic!("an error without ErrorInfo: {self:?}"));
+        assert_eq!(info.domain, "ingest-gateway");
+        &info.reason
+    }
+
+    /// An entry of the metadata beside the reason.
+    pub(crate) fn info(&self, key: &str) -> Option<&str> {
+        let info = self.details.error_info()?;
+        info.metadata.get(key).map(String::as_str)
+    }
+
+    /// When the caller may try again, if that can help.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.details.retry_info().map(|info| info.retry_delay.unwrap())
+    }
+}
