@@ -111,6 +111,9 @@ pub enum Error {
     /// A defect of the gateway.
     #[error("an internal error; the request id names it in the gateway's log")]
     Internal,
+    /// There is no such method.
+    #[error("the service has no such method; describe ingest.v1.IngestService lists them")]
+    Unimplemented,
 }
 
 /// The limits of how often a tenant may call.
@@ -170,6 +173,7 @@ impl Error {
             Self::Draining => "DRAINING",
             Self::Overloaded => "OVERLOADED",
             Self::Internal => "INTERNAL",
+            Self::Unimplemented => "UNIMPLEMENTED",
         }
     }
 

@@ -96,6 +96,7 @@ fn code(error: &Error) -> Code {
         | Error::Draining
         | Error::Overloaded => Code::Unavailable,
         Error::Internal => Code::Internal,
+        Error::Unimplemented => Code::Unimplemented,
     }
 }
 

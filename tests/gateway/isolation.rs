@@ -70,7 +70,12 @@ impl Reaching {
         }
     }
 
-    async fn call(&self, caller: &Caller, method: &str, reach: Reach) -> Result<Vec<String>, Status> {
+    async fn call(
+        &self,
+        caller: &Caller,
+        method: &str,
+        reach: Reach,
+    ) -> Result<Vec<String>, Status> {
         let (arn, stage_arn) = (self.arn(reach), Self::stage(reach));
         let mut client = caller.client.clone();
         match method {
@@ -101,7 +106,9 @@ impl Reaching {
                 let message = DeleteIngestConfigurationRequest { arn, force: true };
                 client.delete_ingest_configuration(caller.request(message)).await.map(|_| vec![])
             }
-            "GetQuota" => client.get_quota(caller.request(GetQuotaRequest {})).await.map(|_| vec![]),
+            "GetQuota" => {
+                client.get_quota(caller.request(GetQuotaRequest {})).await.map(|_| vec![])
+            }
             other => panic!("{other} has no message here: write one"),
         }
     }
@@ -160,7 +167,8 @@ async fn nothing_of_another_tenant_can_be_reached_or_told_from_nothing() {
             let of = |wanted| {
                 let found = refusals.iter().find(|(reach, _)| *reach == wanted);
                 found.map(|(_, refusal)| {
-                    let mut said = format!("{:?} {} {:?}", refusal.code, refusal.message, refusal.details);
+                    let mut said =
+                        format!("{:?} {} {:?}", refusal.code, refusal.message, refusal.details);
                     said = said.replace(&others_arn, "ARN").replace(UNKNOWN, "ARN");
                     let mut keys: Vec<_> =
                         refusal.metadata.keys().map(|key| format!("{key:?}")).collect();

@@ -148,6 +148,7 @@ async fn lists_cost_no_call_and_are_filtered_and_paged() {
     }
 
     // The state is as the sweep last saw it.
+    world.emulator.show_at_once();
     let body = json!({"arn": made[1], "state": "ACTIVE"});
     world.emulator.control("POST", "state", &body);
     let active = ListIngestConfigurationsRequest {
@@ -192,10 +193,7 @@ async fn an_update_changes_what_its_mask_names() {
 
     world.emulator.control("POST", "state", &json!({"arn": arn, "state": "ACTIVE"}));
     let refusal = acme.update(to_stage(arn, "")).await.unwrap_err();
-    assert_eq!(
-        (refusal.code, refusal.reason()),
-        (Code::FailedPrecondition, "AWS_CONFLICT")
-    );
+    assert_eq!((refusal.code, refusal.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
 }
 
 /// What an update asked for says by itself whether it happened.
@@ -221,10 +219,7 @@ async fn a_delete_gives_its_place_back_once_aws_confirms() {
 
     world.emulator.control("POST", "state", &json!({"arn": arn, "state": "ACTIVE"}));
     let refusal = acme.delete(&arn, false).await.unwrap_err();
-    assert_eq!(
-        (refusal.code, refusal.reason()),
-        (Code::FailedPrecondition, "AWS_CONFLICT")
-    );
+    assert_eq!((refusal.code, refusal.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
     assert_eq!(acme.used().await, 1);
     acme.delete(&arn, true).await.unwrap();
     assert_eq!(acme.used().await, 0);

@@ -14,6 +14,8 @@ mod drain;
 mod errors;
 mod grpcurl;
 mod idempotency;
+mod isolation;
+mod life;
 mod logs;
 mod quota;
 mod server;

@@ -130,7 +130,7 @@ fn a_list_costs_what_the_tenant_has_and_no_more() {
     drop(open(&path));
     let connection = Connection::open(&path).unwrap();
     let mut statement =
-        connection.prepare(&format!("EXPLAIN QUERY PLAN {}", super::reading::LIST)).unwrap();
+        connection.prepare(&format!("EXPLAIN QUERY PLAN {}", reading::LIST)).unwrap();
     let rows = statement.raw_query().mapped(|row| row.get(3));
     let plan: Vec<String> = rows.map(Result::unwrap).collect();
     assert_eq!(plan.len(), 1, "{plan:?}");

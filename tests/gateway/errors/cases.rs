@@ -2,9 +2,7 @@
 
 mod aws;
 
-use ivs_ingest_gateway::proto::v1::{
-    CreateIngestConfigurationRequest, GetQuotaRequest, IngestProtocol,
-};
+use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, IngestProtocol};
 use rusqlite::Connection;
 use rustix::process::Signal;
 use tonic::Request;
@@ -191,9 +189,11 @@ pub(crate) async fn internal(world: &World) -> Refusal {
 }
 
 pub(crate) async fn unimplemented(world: &World) -> Refusal {
-    let acme = acme(world, &[]).await;
-    let request = acme.request(GetQuotaRequest {});
-    acme.refused(&acme.client.clone().get_quota(request).await.unwrap_err())
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let path = "/ingest.v1.IngestService/NoSuchMethod";
+    let status = crate::server::grpc::call(&gateway, path, acme.request(())).await.unwrap_err();
+    acme.refused(&status)
 }
 
 /// Changes the ledger behind the gateway's back.

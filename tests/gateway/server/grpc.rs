@@ -13,7 +13,7 @@ fn origin(gateway: &Gateway) -> http::Uri {
 }
 
 /// Calls the method at that path with any message. The answer's content is dropped.
-pub(super) async fn call<M: Message + 'static>(
+pub(crate) async fn call<M: Message + 'static>(
     gateway: &Gateway,
     path: &str,
     request: Request<M>,

@@ -85,12 +85,16 @@ impl Emulator {
         assert!(added["faults"].is_array(), "{added}");
     }
 
+    /// The next call of the operation goes wrong.
+    pub(crate) fn next(&self, operation: &str, kind: &str, delay_ms: u64) {
+        self.fault(&json!({
+            "operation": operation, "kind": kind, "count": 1, "delay_ms": delay_ms,
+        }));
+    }
+
     /// The next create goes wrong.
     pub(crate) fn next_create(&self, kind: &str, delay_ms: u64) {
-        self.fault(&json!({
-            "operation": "CreateIngestConfiguration", "kind": kind, "count": 1,
-            "delay_ms": delay_ms,
-        }));
+        self.next("CreateIngestConfiguration", kind, delay_ms);
     }
 
     /// The next create is carried out, and its answer held back until
