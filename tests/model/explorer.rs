@@ -1,0 +1,192 @@
+//! Visits every state that can be reached, the nearest first.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use crate::{
+    steps::{Step, Steps},
+    world::{Scene, World},
+};
+
+/// What an exploration found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) states: usize,
+    pub(crate) steps: usize,
+    /// The most steps that the nearest way to a state takes.
+    pub(crate) depth: usize,
+    /// The shortest way to something that must not be.
+    pub(crate) violation: Option<Trace>,
+    /// The shortest way to a state from which nothing leads to a settled one, without
+    /// faults and clients.
+    pub(crate) never_settles: Option<Trace>,
+}
+
+/// How a state is reached, and what is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    pub(crate) wrong: &'static str,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) world: World,
+}
+
+/// Whether a violation ends the exploration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnViolation {
+    Stop,
+    GoOn,
+}
+
+/// A hash of 64 bits that is quick without optimisation, where the standard library's
+/// would take most of the time.
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number.cast_unsigned() as u64);
+    }
+
+    /// Multiplies, and folds the high half of the product onto the low one.
+    fn write_u64(&mut self, number: u64) {
+        let mixed = self.0 ^ number ^ 0xa076_1d64_78bd_642f;
+        let (low, high) = mixed.carrying_mul(0x9e37_79b9_7f4a_7c15, 0);
+        self.0 = low ^ high;
+    }
+}
+
+/// The states seen. A state is known by its 64-bit fingerprint: that two of a million
+/// share one, and one of them is overlooked, has a chance of 1 in 10^7.
+struct Seen {
+    indices: HashMap<u64, u32>,
+    /// From which state each was reached first, and by which of its steps.
+    reached: Vec<(u32, u16)>,
+}
+
+impl Seen {
+    /// The state's index, and whether it is new.
+    fn visit(&mut self, world: &World, from: u32, by: usize) -> (u32, bool) {
+        let next = u32::try_from(self.reached.len()).unwrap();
+        let mut hasher = Mixer(0);
+        world.hash(&mut hasher);
+        let index = *self.indices.entry(hasher.finish()).or_insert(next);
+        if index == next {
+            self.reached.push((from, u16::try_from(by).unwrap()));
+        }
+        (index, index == next)
+    }
+
+    /// The steps to a state, taken once more from the start.
+    fn trace(&self, scene: &Scene, to: u32, wrong: &'static str) -> Trace {
+        let mut choices = Vec::new();
+        let mut index = to;
+        while index != 0 {
+            let (from, by) = self.reached[index as usize];
+            choices.push(by);
+            index = from;
+        }
+        let mut world = World::new(scene);
+        let steps = choices.iter().rev().map(|by| {
+            let (step, next) = Steps::from(scene, &world)[usize::from(*by)];
+            world = next;
+            step
+        });
+        Trace { wrong, steps: steps.collect(), world }
+    }
+}
+
+/// Visits every state of the scene.
+pub(crate) fn explore(scene: &Scene, on_violation: OnViolation) -> Report {
+    let mut seen = Seen { indices: HashMap::new(), reached: Vec::new() };
+    let mut report = Report::default();
+    // Of each state: whether it is settled, and where it leads without faults.
+    let mut settles = Vec::new();
+    let mut leads_to: Vec<(u32, u32)> = Vec::new();
+    let mut frontier = vec![(0, World::new(scene))];
+    seen.visit(&frontier[0].1, 0, 0);
+    while !frontier.is_empty() {
+        let mut next_frontier = Vec::new();
+        for (index, world) in frontier {
+            if let Some(wrong) = world.violation(scene)
+                && report.violation.is_none()
+            {
+                report.violation = Some(seen.trace(scene, index, wrong));
+                if on_violation == OnViolation::Stop {
+                    report.states = seen.reached.len();
+                    return report;
+                }
+            }
+            settles.push(world.is_settled(scene));
+            for (by, (step, next)) in Steps::from(scene, &world).into_iter().enumerate() {
+                report.steps += 1;
+                let (next_index, is_new) = seen.visit(&next, index, by);
+                if is_new {
+                    next_frontier.push((next_index, next));
+                }
+                if !step.is_fault_or_client() {
+                    leads_to.push((index, next_index));
+                }
+            }
+        }
+        report.depth += usize::from(!next_frontier.is_empty());
+        frontier = next_frontier;
+    }
+    report.states = seen.reached.len();
+    report.never_settles = stuck(settles, &leads_to)
+        .map(|index| seen.trace(scene, index, "nothing leads to a settled state from here"));
+    report
+}
+
+/// The first state from which no settled one can be reached. The settled states are
+/// given, and what leads to them is found from behind.
+fn stuck(mut settles: Vec<bool>, leads_to: &[(u32, u32)]) -> Option<u32> {
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (from, to) in leads_to.iter().rev() {
+            if settles[*to as usize] && !settles[*from as usize] {
+                settles[*from as usize] = true;
+                changed = true;
+            }
+        }
+    }
+    let index = settles.iter().position(|settles| !settles)?;
+    u32::try_from(index).ok()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { states, steps, depth, violation, never_settles } = self;
+        write!(f, "{states} states, {steps} steps, depth {depth}")?;
+        for trace in [violation, never_settles].into_iter().flatten() {
+            write!(f, "\n{}, after {} steps:", trace.wrong, trace.steps.len())?;
+            for step in &trace.steps {
+                write!(f, "\n  {step:?}")?;
+            }
+            for (create, state) in trace.world.minted() {
+                write!(f, "\n  in the end, create {create}: {state:?}")?;
+            }
+        }
+        Ok(())
+    }
+}

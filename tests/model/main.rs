@@ -1,0 +1,171 @@
+//! Model checking of exactly-once create: every state that a few clients, gateways
+//! and faults can reach, in a model of everything around the ledger's transition
+//! function, which is the gateway's own.
+//!
+//! | module | what it models | after |
+//! | --- | --- | --- |
+//! | `world` | what is durable, what a crash loses, what AWS has | |
+//! | `ledger` | each of the ledger's transactions, in one step | `ledger::sqlite` |
+//! | `calls` | clients that call again or stop, and the create that serves them | `operations::create` |
+//! | `settling` | reading the doubts, a look at AWS, its conclusion: each a step | `settle` |
+//! | `sweeping` | lists, adoption, orphans, rows that AWS no longer has | `sweep` |
+//! | `upstream` | AWS, time, leases, crashes, the loss of the ledger | |
+//! | `properties` | what must always hold, and what is called settled | |
+//! | `explorer` | visits every state, the nearest first | |
+//!
+//! Between any two steps of one part every other part can take its own. Calls come,
+//! time out and are killed at any moment and any number of times; what bounds a scene
+//! is how many operation ids are minted and how often each is sent.
+//!
+//! # What is assumed
+//!
+//! Time goes in ticks, of which the window until a create may be sent again has two
+//! and the one until it is given up three. In all but the last scenes:
+//!
+//! - AWS executes a create no later than one tick after its row became `SENDING`, and
+//!   the gateway waits for its answer no longer than that.
+//! - From one tick later on, every list shows the configuration. So the last moment to
+//!   be shown is no later than the first at which absence proves something: that this
+//!   is needed, too, is shown.
+//! - A read of one configuration tells the truth at any time.
+//! - A ledger is lost while no create is under way. What happens otherwise is shown.
+//!
+//! # What is left out
+//!
+//! Callers' deletes, the pruning of rows that ended, pages (a list is one step), and
+//! clocks that jump.
+
+#![allow(clippy::unwrap_used, reason = "the model fails a test as a test does")]
+
+mod calls;
+mod explorer;
+mod ledger;
+mod properties;
+mod settling;
+mod steps;
+mod sweeping;
+mod upstream;
+mod world;
+
+use std::io::{Write, stdout};
+
+use crate::{
+    explorer::{OnViolation, Report, explore},
+    world::{Loss, Rule, Scene, Times},
+};
+
+const TIMES: Times =
+    Times { attempt_timeout: 1, executed_by: 1, shown_after: 1, retry_after: 2, give_up_after: 3 };
+
+/// One gateway, whose clients want one request carried out; settling alone.
+const ONE: Scene = Scene {
+    gateways: 1,
+    requests: 1,
+    live_at_start: 0,
+    creates: 2,
+    sends: 2,
+    quota: 2,
+    sweep: false,
+    operator: false,
+    loss: Loss::Never,
+    times: TIMES,
+    broken: None,
+};
+
+/// The same with the sweep.
+const SWEPT: Scene = Scene { sweep: true, ..ONE };
+
+/// Explores the scene, and tells how much there was to see: past the capture of a
+/// test's output, because how far it looked is part of the result.
+fn explored(name: &str, scene: &Scene, on_violation: OnViolation) -> Report {
+    let report = explore(scene, on_violation);
+    let Report { states, steps, depth, .. } = &report;
+    let mut out = stdout().lock();
+    writeln!(out, "model: {name}: {states} states, {steps} steps, depth {depth}").unwrap();
+    report
+}
+
+/// Nothing is ever violated, and everything can settle from everywhere.
+fn holds(name: &str, scene: &Scene) {
+    let report = explored(name, scene, OnViolation::Stop);
+    assert!(report.violation.is_none() && report.never_settles.is_none(), "{report}");
+}
+
+/// The explorer finds that `wrong` happens without the rule.
+fn is_needed(rule: Rule, scene: &Scene, wrong: &str) {
+    let scene = Scene { broken: Some(rule), ..scene.clone() };
+    let report = explored(&format!("without {rule:?}"), &scene, OnViolation::Stop);
+    let found = report.violation.as_ref().map(|trace| trace.wrong);
+    assert_eq!(found, Some(wrong), "{report}");
+}
+
+/// Beyond what is assumed two can be made; but from everywhere it can be settled again,
+/// with one configuration a live row.
+fn heals(name: &str, scene: &Scene) {
+    let report = explored(name, scene, OnViolation::GoOn);
+    assert!(report.violation.is_some(), "the assumption is not needed: {report}");
+    assert!(report.never_settles.is_none(), "{report}");
+}
+
+#[test]
+fn one_request_makes_one_configuration() {
+    holds("one request", &Scene { creates: 3, sends: 3, ..SWEPT });
+}
+
+#[test]
+fn two_requests_share_a_quota_of_one() {
+    holds("two requests, a quota of one", &Scene { requests: 2, quota: 1, ..SWEPT });
+}
+
+#[test]
+fn two_gateways_share_a_ledger() {
+    let two = Scene { gateways: 2, ..ONE };
+    holds("two gateways, one create", &Scene { creates: 1, ..two.clone() });
+    holds("two gateways, each create sent once", &Scene { sends: 1, ..two.clone() });
+    let swept = Scene { sweep: true, creates: 1, sends: 1, ..two };
+    holds("two gateways, one create, swept", &swept);
+}
+
+#[test]
+fn what_is_deleted_behind_the_gateway_is_noticed() {
+    holds("deleted by others", &Scene { operator: true, ..SWEPT });
+}
+
+#[test]
+fn a_lost_ledger_is_rebuilt_before_anything_is_created() {
+    let lost = Scene { loss: Loss::WhenQuiet, ..SWEPT };
+    holds("ledger lost", &lost);
+    let second = Scene { live_at_start: 1, requests: 2, creates: 3, sends: 1, ..lost.clone() };
+    holds("ledger lost, two requests", &second);
+
+    let uncounted = "what exists, or may come to, is not counted";
+    is_needed(Rule::CreatesWaitForTheRebuild, &lost, uncounted);
+    let two = Scene { live_at_start: 2, requests: 2, creates: 3, ..lost };
+    is_needed(Rule::RebuildIsWhole, &two, uncounted);
+}
+
+#[test]
+fn every_rule_is_needed() {
+    let uncounted = "what exists, or may come to, is not counted";
+    is_needed(Rule::SendIsDurable, &ONE, uncounted);
+    is_needed(Rule::ResendWaits, &ONE, uncounted);
+    is_needed(Rule::AbsenceTakesTime, &ONE, uncounted);
+    is_needed(Rule::AbsenceIsOfOneSending, &Scene { sends: 3, ..ONE }, uncounted);
+    let two = Scene { gateways: 2, creates: 1, ..ONE };
+    is_needed(Rule::EffectPermits, &two, "one permission was used twice");
+}
+
+#[test]
+fn what_comes_later_than_it_ever_should_heals() {
+    let late = Times { shown_after: 2, ..TIMES };
+    heals("lists lag beyond the window", &Scene { times: late, ..SWEPT });
+    let late = Times { executed_by: 2, ..TIMES };
+    heals("AWS executes at the end of the window", &Scene { times: late, ..SWEPT });
+    let slow = Times { attempt_timeout: 3, ..TIMES };
+    heals("attempts outlast the window", &Scene { times: slow, creates: 1, ..SWEPT });
+}
+
+#[test]
+fn a_ledger_lost_with_creates_under_way_heals() {
+    heals("ledger lost at any moment", &Scene { loss: Loss::Anytime, ..SWEPT });
+}

@@ -1,0 +1,84 @@
+//! What must always hold, and what is called settled.
+
+use ivs_ingest_gateway::ledger::State;
+
+use crate::world::{Attempt, Call, Create, Scene, World};
+
+impl World {
+    /// What is broken in this state, if anything.
+    pub(crate) fn violation(&self, scene: &Scene) -> Option<&'static str> {
+        if self.sent_twice {
+            return Some("one permission was used twice");
+        }
+        if self.used() > scene.quota {
+            return Some("more rows count than the quota allows");
+        }
+        // Until a lost ledger is rebuilt it cannot know, and nothing is created.
+        let is_rebuilding =
+            self.gateways.iter().take(scene.gateways).any(|gateway| !gateway.complete);
+        if !is_rebuilding && self.minted().any(|(_, create)| create.is_uncounted()) {
+            return Some("what exists, or may come to, is not counted");
+        }
+        for request in 0..scene.requests {
+            if self.configurations_of(request) > 1 {
+                return Some("two configurations of one request");
+            }
+        }
+        if self.is_quiet(scene) && !scene.operator && !self.is_one_to_one() {
+            return Some("all is quiet, and rows and configurations are not one to one");
+        }
+        None
+    }
+
+    /// The best that can be reached: nothing is under way, and every live row has its
+    /// configuration, and every configuration its live row.
+    pub(crate) fn is_settled(&self, scene: &Scene) -> bool {
+        self.is_quiet(scene) && self.is_one_to_one()
+    }
+
+    fn configurations_of(&self, request: usize) -> usize {
+        let creates = self.minted().filter(|(_, create)| usize::from(create.request) == request);
+        creates.map(|(_, create)| create.made().count()).sum()
+    }
+
+    /// No call is under way, AWS has nothing left to do, lists show all, and no row
+    /// waits for anything.
+    pub(crate) fn is_quiet(&self, scene: &Scene) -> bool {
+        let gateways = &self.gateways[..scene.gateways];
+        gateways
+            .iter()
+            .all(|gateway| gateway.complete && gateway.calls.iter().all(|call| *call == Call::None))
+            && self.creates.iter().all(|create| create.is_quiet(scene))
+    }
+
+    fn is_one_to_one(&self) -> bool {
+        (0..self.creates.len()).all(|index| {
+            let create = &self.creates[index];
+            let is_live = create.state() == Some(State::Live);
+            let owned = create.made().filter(|attempt| self.owns(index, *attempt)).count();
+            create.made().count() == owned && owned == usize::from(is_live)
+        })
+    }
+}
+
+impl Create {
+    fn is_quiet(&self, scene: &Scene) -> bool {
+        let row_waits = self.state().is_some_and(|state| {
+            matches!(state, State::Reserved | State::Sending | State::InDoubt)
+        });
+        !row_waits
+            && self.attempts.iter().all(|attempt| match attempt {
+                Attempt::Nothing => true,
+                Attempt::Made { age } => *age == scene.times.shown_after,
+                _ => false,
+            })
+    }
+
+    fn is_uncounted(&self) -> bool {
+        let may_exist = self
+            .attempts
+            .iter()
+            .any(|stage| matches!(stage, Attempt::Sent { .. } | Attempt::Made { .. }));
+        may_exist && !self.state().is_some_and(State::counts_against_quota)
+    }
+}
