@@ -34,7 +34,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// How many first probes a call of unknown outcome waits for.
 const PATIENCE_PROBES: u32 = 3;
 
-/// How long a start waits for an empty ledger to be rebuilt before it serves without
+/// How long a start waits for a new ledger to be rebuilt before it serves without
 /// creates. With nothing at AWS, one list of a few milliseconds is all.
 const REBUILD_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -46,7 +46,7 @@ pub struct Gateway {
     tls: Option<Arc<ServerTls>>,
     tenants: Arc<Tenants>,
     ledger: Arc<dyn Ledger>,
-    is_new: bool,
+    is_complete: bool,
     sdk: Sdk,
     config: Config,
 }
@@ -95,11 +95,11 @@ impl Gateway {
             sending: config.upstream.attempt_timeout + LEASE_MARGIN,
         };
         let (ledger, expired) = SqliteLedger::open(path, leases)?;
-        let is_new = ledger.is_empty().await?;
+        let is_complete = ledger.is_complete().await?;
         tracing::info!(
             rejected = expired.rejected,
             in_doubt = expired.in_doubt,
-            is_new,
+            is_complete,
             "the ledger is open; what the last stop cut off is rejected if it was never sent, else in doubt"
         );
         let sdk = Sdk::load(&config.upstream, credentials).await?;
@@ -122,7 +122,7 @@ impl Gateway {
             tls,
             tenants: Arc::new(Tenants::new(config.tenants.clone())),
             ledger: Arc::new(ledger),
-            is_new,
+            is_complete,
             sdk,
             config,
         };
@@ -211,7 +211,7 @@ impl Gateway {
         stopped: &CancellationToken,
     ) -> (watch::Receiver<bool>, [JoinHandle<()>; 2]) {
         let Config { upstream, settle, sweep, ledger, .. } = &self.config;
-        let (complete, is_complete) = watch::channel(!self.is_new);
+        let (complete, is_complete) = watch::channel(self.is_complete);
         let settler = Settler::new(
             Arc::clone(&self.ledger),
             self.sdk.client(),

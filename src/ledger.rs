@@ -89,8 +89,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Answers how many.
     fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize>;
 
-    /// Whether there is no row at all: a new ledger, or a lost one.
-    fn is_empty(&self) -> LedgerFuture<'_, bool>;
+    /// Whether a walk has ever shown the ledger all that AWS has. Until then it may be
+    /// one in place of a lost one, and what it does not know would be made twice.
+    fn is_complete(&self) -> LedgerFuture<'_, bool>;
+
+    /// A walk has shown the ledger all that AWS has.
+    fn complete(&self) -> LedgerFuture<'_, ()>;
 }
 
 /// How long a row may stay in a state that somebody must be carrying on.

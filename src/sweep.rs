@@ -2,8 +2,10 @@
 //! last knew, adopts what carries our tags and has no row, and notices what is gone.
 //!
 //! Run by `gateway`. It spends at most a tenth of AWS's rate, and never deletes what
-//! it cannot prove is ours. A ledger that is empty at the start is rebuilt by the
-//! first walk, before anything may be created: what was there would be made twice.
+//! it cannot prove is ours. A new ledger, which may stand in place of a lost one, is
+//! rebuilt by a first whole walk before anything may be created: what was there would be
+//! made twice. A create that was under way when the ledger was lost can still escape that
+//! walk; a later one finds it, and deletes the second.
 
 use std::{
     collections::HashSet,
@@ -97,17 +99,17 @@ impl Sweep {
         }
     }
 
-    /// Rebuilds an empty ledger, says so in `complete`, and then walks until
+    /// Rebuilds a new ledger, says so in `complete`, and then walks until
     /// `shutdown` fires.
     pub async fn run(mut self, complete: watch::Sender<bool>, shutdown: CancellationToken) {
         let walks = async {
             while !*complete.borrow() {
-                match self.walk().await {
+                match self.rebuild().await {
                     Ok(()) => {
                         complete.send_replace(true);
                     }
                     Err(error) => {
-                        tracing::error!(%error, "the empty ledger is not rebuilt from AWS yet; creates are refused until it is");
+                        tracing::error!(%error, "the new ledger is not rebuilt from AWS yet; creates are refused until it is");
                         tokio::time::sleep(REBUILD_RETRY).await;
                     }
                 }
@@ -128,6 +130,13 @@ impl Sweep {
             () = shutdown.cancelled() => {}
             () = walks => {}
         }
+    }
+
+    /// What the ledger knows is all there is only once a whole walk says so, however
+    /// often a start is cut off in the middle of one.
+    async fn rebuild(&mut self) -> Result<(), Cut> {
+        self.walk().await?;
+        Ok(self.ledger.complete().await?)
     }
 
     async fn walk(&mut self) -> Result<(), Cut> {

@@ -176,8 +176,12 @@ impl Ledger for SqliteLedger {
         })
     }
 
-    fn is_empty(&self) -> LedgerFuture<'_, bool> {
-        self.ask(Patience::Wait, |connection| Ok(sweeping::is_empty(connection)?))
+    fn is_complete(&self) -> LedgerFuture<'_, bool> {
+        self.ask(Patience::Wait, |connection| Ok(sweeping::is_complete(connection)?))
+    }
+
+    fn complete(&self) -> LedgerFuture<'_, ()> {
+        self.ask(Patience::Wait, |connection| Ok(sweeping::complete(connection)?))
     }
 }
 

@@ -107,7 +107,7 @@ impl Settler {
         let operation_id = match self.ivs.list_tags(arn).await {
             Ok(tags) => TenancyTags::read(&tags).map(|tags| tags.operation_id),
             // Deleted since it was listed.
-            Err(error) if error.failure().kind == FailureKind::NotFound => None,
+            Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         if self.read.len() >= MAX_READ {

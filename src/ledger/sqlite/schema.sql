@@ -23,6 +23,10 @@ CREATE TABLE ingest_configurations (
   updated_at_ms     INTEGER NOT NULL              -- of the last change of state
 ) STRICT, WITHOUT ROWID;
 
+-- One row once a walk has shown the ledger all that AWS has. A rebuild that is cut off
+-- leaves rows and not this.
+CREATE TABLE completed (at_ms INTEGER NOT NULL) STRICT;
+
 -- A rejected create never was: its request_id may be used again.
 CREATE UNIQUE INDEX request_ids ON ingest_configurations (tenant, request_id) WHERE state <> 7;
 

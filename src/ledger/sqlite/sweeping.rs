@@ -185,9 +185,14 @@ pub(super) fn prune(connection: &Connection, before_ms: i64) -> rusqlite::Result
         .execute(params![before_ms, MAX_PRUNED])
 }
 
-pub(super) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn is_complete(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM completed)", [], |row| row.get(0))
+}
+
+pub(super) fn complete(connection: &Connection) -> rusqlite::Result<()> {
     connection
-        .query_row("SELECT NOT EXISTS (SELECT 1 FROM ingest_configurations)", [], |row| row.get(0))
+        .execute("INSERT INTO completed (at_ms) VALUES (?1)", [unix_ms(SystemTime::now())])
+        .map(drop)
 }
 
 /// A column that only the gateway writes, and so can be read back.
