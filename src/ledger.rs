@@ -41,6 +41,16 @@ pub trait Ledger: Send + Sync + 'static {
     /// must be done about it. [`Effect::SendCreate`] is answered to one caller alone.
     fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, Transition>;
 
+    /// Applies an event that was concluded from what became of one sending of the create,
+    /// that of `sent_at`. If it was sent again since, the event says nothing about the row
+    /// as it is now: nothing changes, and none is answered.
+    fn apply_to_sending(
+        &self,
+        operation_id: OperationId,
+        sent_at: SystemTime,
+        event: Event,
+    ) -> LedgerFuture<'_, Option<Transition>>;
+
     /// How many of the tenant's rows are in each state that counts against its
     /// quota. States without rows are left out.
     fn usage(&self, tenant: TenantId) -> LedgerFuture<'_, Usage>;
@@ -163,6 +173,8 @@ pub enum Reserved {
     InDoubt {
         /// The row of the first time.
         operation_id: OperationId,
+        /// When it was last sent.
+        sent_at: SystemTime,
     },
     /// The `request_id` was used for another request.
     FingerprintMismatch,

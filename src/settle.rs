@@ -10,7 +10,7 @@ mod probe;
 mod schedule;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -28,7 +28,7 @@ use crate::{
     config::Settle,
     ingest::OperationId,
     ivs::{FailureKind, Ivs},
-    ledger::{Doubt, Event, Ledger, LedgerError, Missed, Resource},
+    ledger::{Doubt, Effect, Event, Ledger, LedgerError, Missed, Resource},
     metrics::Metrics,
 };
 
@@ -63,7 +63,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     verdicts: HashMap<OperationId, Vec<oneshot::Sender<Verdict>>>,
-    absent: HashSet<OperationId>,
+    /// Rows that are absent for so long that they may be sent again, each with the
+    /// sending that this is about: of a later one nothing is known.
+    absent: HashMap<OperationId, SystemTime>,
 }
 
 impl Settling {
@@ -84,10 +86,11 @@ impl Settling {
         verdict.ok()?.ok()
     }
 
-    /// Whether the row has been absent for so long that its create may be sent again.
+    /// Whether the row, last sent at `sent_at`, has been absent since for so long that its
+    /// create may be sent again.
     #[must_use]
-    pub fn may_resend(&self, row: OperationId) -> bool {
-        self.with(|waiting| waiting.absent.contains(&row))
+    pub fn may_resend(&self, row: OperationId, sent_at: SystemTime) -> bool {
+        self.with(|waiting| waiting.absent.get(&row) == Some(&sent_at))
     }
 
     /// Tells the verdict to all who wait for it.
@@ -102,14 +105,12 @@ impl Settling {
         }
     }
 
-    fn set_absent(&self, row: OperationId, absent: bool) {
-        self.with(|waiting| {
-            if absent {
-                waiting.absent.insert(row);
-            } else {
-                waiting.absent.remove(&row);
-            }
-        });
+    fn set_absent(&self, row: OperationId, sent_at: SystemTime) {
+        self.with(|waiting| waiting.absent.insert(row, sent_at));
+    }
+
+    fn unset_absent(&self, row: OperationId) {
+        self.with(|waiting| waiting.absent.remove(&row));
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Waiting) -> T) -> T {
@@ -247,13 +248,13 @@ impl Settler {
             let kept = self.schedules.remove(&doubt.operation_id);
             let schedule = kept.filter(|schedule| schedule.sent_at == doubt.sent_at);
             let schedule = schedule.unwrap_or_else(|| {
-                self.settling.set_absent(doubt.operation_id, false);
+                self.settling.unset_absent(doubt.operation_id);
                 Schedule::new(doubt.sent_at, &self.times)
             });
             schedules.insert(doubt.operation_id, schedule);
         }
         for settled in self.schedules.keys() {
-            self.settling.set_absent(*settled, false);
+            self.settling.unset_absent(*settled);
         }
         self.schedules = schedules;
         Ok(doubts)
@@ -264,7 +265,7 @@ impl Settler {
         let Some(schedule) = self.schedules.get_mut(&doubt.operation_id) else { return Ok(()) };
         match schedule.not_found(began, &self.times) {
             Absence::Unproved => {}
-            Absence::MayResend => self.settling.set_absent(doubt.operation_id, true),
+            Absence::MayResend => self.settling.set_absent(doubt.operation_id, doubt.sent_at),
             Absence::Proved => {
                 if self.settled(doubt, Event::Absent).await? {
                     tracing::info!(operation_id = %doubt.operation_id, tenant = %doubt.tenant,
@@ -277,13 +278,19 @@ impl Settler {
     }
 
     /// Applies the end of a doubt. A row that somebody else has moved on since is no
-    /// failure: whoever did so knew more.
+    /// failure: whoever did so knew more. One that was sent again while AWS was asked is in
+    /// doubt anew.
     async fn settled(&mut self, doubt: &Doubt, event: Event) -> Result<bool, LedgerError> {
-        match self.ledger.apply(doubt.operation_id, event).await {
-            Ok(_) => {
-                self.metrics.settled.inc();
-                self.schedules.remove(&doubt.operation_id);
-                Ok(true)
+        let Doubt { operation_id, sent_at, .. } = *doubt;
+        match self.ledger.apply_to_sending(operation_id, sent_at, event).await {
+            Ok(transition) => {
+                self.schedules.remove(&operation_id);
+                // What changed nothing was known already, perhaps with another ARN.
+                let ended = transition.is_some_and(|it| it.effect != Effect::None);
+                if ended {
+                    self.metrics.settled.inc();
+                }
+                Ok(ended)
             }
             Err(error @ (LedgerError::Illegal(_) | LedgerError::NoSuchRow(_))) => {
                 tracing::info!(operation_id = %doubt.operation_id, %error, "settled by another");

@@ -66,6 +66,7 @@ pub(super) fn answer(
     body: &[u8],
 ) -> Response<AnswerBody> {
     let result = match (method.as_str(), path) {
+        ("GET", "faults") => Ok(faults(&service.world())),
         ("POST", "faults") => add_fault(service, body),
         ("DELETE", "faults") => {
             service.world().faults.clear();
@@ -101,7 +102,11 @@ fn add_fault(service: &Service, body: &[u8]) -> Result<Value, Refusal> {
     fault.check().map_err(invalid)?;
     let mut world = service.world();
     world.faults.add(fault);
-    Ok(json!({ "faults": world.faults.active() }))
+    Ok(faults(&world))
+}
+
+fn faults(world: &World) -> Value {
+    json!({ "faults": world.faults.active(), "injected": world.faults.injected() })
 }
 
 fn change_settings(service: &Service, body: &[u8]) -> Result<Value, Refusal> {

@@ -1,6 +1,6 @@
 //! Faults to order: what goes wrong with which calls, and how often.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::{operation::Operation, random::Draws, wire::ApiError};
 
 /// What a fault does. "Before" means that the operation is not executed, "after"
 /// that it is, and that its answer is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     /// The connection closes; nothing is executed.
@@ -143,16 +143,25 @@ impl Fault {
     }
 }
 
-/// The active faults, in the order they were added.
+/// How many calls of each operation went wrong, and how.
+pub(super) type Injected = BTreeMap<Operation, BTreeMap<Kind, u64>>;
+
+/// The active faults, in the order they were added, and what they did so far.
 pub(super) struct Faults {
     active: Vec<Fault>,
+    injected: Injected,
     draws: Draws,
     removed: watch::Sender<()>,
 }
 
 impl Faults {
     pub(super) fn new(seed: u64) -> Self {
-        Self { active: Vec::new(), draws: Draws::new(seed), removed: watch::Sender::new(()) }
+        Self {
+            active: Vec::new(),
+            injected: Injected::new(),
+            draws: Draws::new(seed),
+            removed: watch::Sender::new(()),
+        }
     }
 
     pub(super) fn add(&mut self, fault: Fault) {
@@ -166,6 +175,11 @@ impl Faults {
 
     pub(super) fn active(&self) -> &[Fault] {
         &self.active
+    }
+
+    /// What all faults did since the start or the last reset, the cleared ones as well.
+    pub(super) fn injected(&self) -> &Injected {
+        &self.injected
     }
 
     pub(super) fn reseed(&mut self, seed: u64) {
@@ -186,6 +200,7 @@ impl Faults {
             }
         })?;
         let planned = fault.planned(self.removed.subscribe());
+        *self.injected.entry(operation).or_default().entry(planned.kind).or_default() += 1;
         if let Some(left) = &mut fault.count {
             *left -= 1;
             self.active.retain(|fault| fault.count != Some(0));
@@ -218,6 +233,11 @@ mod tests {
         assert_eq!(kind(Operation::GetStage), Some(Kind::Garbage));
         assert_eq!(kind(Operation::GetStage), None);
         assert!(faults.active().is_empty());
+        let injected = json!({
+            "CreateStage": {"garbage": 1},
+            "GetStage": {"drop_before": 2, "garbage": 1},
+        });
+        assert_eq!(json!(faults.injected()), injected);
     }
 
     #[test]

@@ -25,6 +25,7 @@ where
     quota_is_the_count_of_rows_that_may_exist(&make().await).await;
     one_row_a_request_id(&make().await).await;
     a_rejected_request_id_can_be_used_again(&make().await).await;
+    what_became_of_one_sending_says_nothing_about_the_next(&make().await).await;
     tenants_do_not_meet(&make().await).await;
     events_move_rows_and_illegal_ones_change_nothing(&make().await).await;
     concurrent_reservations_never_exceed_the_limit(Arc::new(make().await)).await;
@@ -116,7 +117,9 @@ async fn one_row_a_request_id(ledger: &impl Ledger) {
     ledger.apply(operation_id, Event::Send).await.unwrap();
     assert_eq!(ledger.reserve(again()).await.unwrap(), in_progress);
     ledger.apply(operation_id, Event::Ambiguous).await.unwrap();
-    assert_eq!(ledger.reserve(again()).await.unwrap(), Reserved::InDoubt { operation_id });
+    let sent_at = ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
+    let in_doubt = Reserved::InDoubt { operation_id, sent_at };
+    assert_eq!(ledger.reserve(again()).await.unwrap(), in_doubt);
 
     let resource = resource(operation_id);
     let replay = Reserved::Replay { operation_id, arn: resource.arn.clone() };
@@ -130,6 +133,31 @@ async fn one_row_a_request_id(ledger: &impl Ledger) {
     ledger.apply(operation_id, Event::Delete).await.unwrap();
     ledger.apply(operation_id, Event::DeleteConfirmed).await.unwrap();
     assert_eq!(ledger.reserve(again()).await.unwrap(), replay);
+}
+
+async fn what_became_of_one_sending_says_nothing_about_the_next(ledger: &impl Ledger) {
+    let reservation = Reservations::default().make("acme", Some("r"), 1);
+    let row = reservation.operation_id;
+    let last_sent_at = async || ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
+    ledger.reserve(reservation).await.unwrap();
+    ledger.apply(row, Event::Send).await.unwrap();
+    ledger.apply(row, Event::Ambiguous).await.unwrap();
+    let first = last_sent_at().await;
+    // Times are kept to the millisecond.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+
+    let resent = ledger.apply_to_sending(row, first, Event::Resend).await.unwrap();
+    assert_eq!(resent.unwrap().effect, Effect::SendCreate);
+    assert_eq!(ledger.apply_to_sending(row, first, Event::Resend).await.unwrap(), None);
+    ledger.apply(row, Event::Ambiguous).await.unwrap();
+    let second = last_sent_at().await;
+    assert!(second > first);
+    for late in [Event::Resend, Event::Absent] {
+        assert_eq!(ledger.apply_to_sending(row, first, late).await.unwrap(), None);
+    }
+    assert_eq!(last_sent_at().await, second);
+    let absent = ledger.apply_to_sending(row, second, Event::Absent).await.unwrap();
+    assert_eq!(absent.unwrap().state, State::Rejected);
 }
 
 async fn a_rejected_request_id_can_be_used_again(ledger: &impl Ledger) {

@@ -113,6 +113,19 @@ impl Ledger for SqliteLedger {
         })
     }
 
+    fn apply_to_sending(
+        &self,
+        operation_id: OperationId,
+        sent_at: SystemTime,
+        event: Event,
+    ) -> LedgerFuture<'_, Option<Transition>> {
+        let lease = self.leases.sending;
+        self.ask(Patience::Wait, move |connection| {
+            let lease_until = SystemTime::now() + lease;
+            statements::apply_to_sending(connection, operation_id, sent_at, &event, lease_until)
+        })
+    }
+
     fn usage(&self, tenant: TenantId) -> LedgerFuture<'_, Usage> {
         self.ask(Patience::Read, move |connection| statements::usage(connection, &tenant))
     }

@@ -158,7 +158,8 @@ impl Create {
                     return Err(Error::DeadlineExceeded { operation_id: None });
                 }
                 permit.spend();
-                self.send(Event::Send).await
+                let effect = self.apply(Event::Send).await?;
+                self.send(effect).await
             }
             Reserved::Replay { operation_id, arn } => {
                 self.is_about(operation_id);
@@ -168,11 +169,12 @@ impl Create {
                 self.is_about(operation_id);
                 Err(Error::InProgress { operation_id })
             }
-            Reserved::InDoubt { operation_id } => {
+            Reserved::InDoubt { operation_id, sent_at } => {
                 self.is_about(operation_id);
-                if self.operations.shared.settling.may_resend(operation_id) {
+                if self.operations.shared.settling.may_resend(operation_id, sent_at) {
                     permit.spend();
-                    return self.send(Event::Resend).await;
+                    let effect = self.resend(sent_at).await?;
+                    return self.send(effect).await;
                 }
                 self.settle(None).await
             }
@@ -204,11 +206,11 @@ impl Create {
         reserved.map_err(|error| ledger_failed(&error, "reserve"))
     }
 
-    /// Sends the create, once, and records what became of it. `event` is durable
-    /// before any byte goes to AWS, so that after a crash it counts as sent; and the
-    /// ledger's answer to it is the only permission to send.
-    async fn send(&self, event: Event) -> Outcome {
-        if self.apply(event).await? != Effect::SendCreate {
+    /// Sends the create, once, and records what became of it. The row is durably sent
+    /// before any byte goes to AWS, so that after a crash it counts as sent; and `effect`,
+    /// the ledger's answer to that, is the only permission to send.
+    async fn send(&self, effect: Effect) -> Outcome {
+        if effect != Effect::SendCreate {
             return Err(Error::InProgress { operation_id: self.operation_id });
         }
         let tags = TenancyTags {
@@ -302,6 +304,15 @@ impl Create {
             operation_id: Some(self.operation_id),
             aws_request_id,
         }
+    }
+
+    /// Takes back the doubt about the sending of `sent_at`, which was absent for long, to
+    /// send once more. Whoever comes second gets no permission.
+    async fn resend(&self, sent_at: SystemTime) -> Result<Effect, Error> {
+        let ledger = &self.operations.shared.ledger;
+        let applied = ledger.apply_to_sending(self.operation_id, sent_at, Event::Resend).await;
+        let transition = applied.map_err(|error| ledger_failed(&error, "resend"))?;
+        Ok(transition.map_or(Effect::None, |transition| transition.effect))
     }
 
     async fn apply(&self, event: Event) -> Result<Effect, Error> {

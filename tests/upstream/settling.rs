@@ -84,12 +84,28 @@ async fn absence_takes_several_probes_beyond_the_window() {
     let (aws, rows) = (Aws::start().await, Rows::new());
     let row = rows.in_doubt("acme", &request("studio", &aws.stage_arn)).await;
     let (settling, _, _stop) = settle(&rows, aws.ivs().await, times(100, 300));
-    assert!(!settling.may_resend(row.operation_id));
     let started = std::time::Instant::now();
     assert_eq!(settling.verdict(row.operation_id, PATIENCE).await, Some(Verdict::Gone));
     assert!(started.elapsed() >= Duration::from_millis(280), "{:?}", started.elapsed());
     assert!(aws.calls("ListIngestConfigurations").await >= 3);
     assert_eq!(rows.used("acme").await, 0);
+}
+
+/// The proof of a long absence is about one sending: it permits one more, and no third.
+#[tokio::test]
+async fn a_long_absence_permits_one_more_sending() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let row = rows.in_doubt("acme", &request("studio", &aws.stage_arn)).await.operation_id;
+    let last_sent_at = async || rows.ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
+    let first = last_sent_at().await;
+    let (settling, _, _stop) = settle(&rows, aws.ivs().await, times(50, 900_000));
+    assert!(!settling.may_resend(row, first));
+    while !settling.may_resend(row, first) {
+        tokio::task::yield_now().await;
+    }
+    rows.ledger.apply_to_sending(row, first, Event::Resend).await.unwrap().unwrap();
+    rows.ledger.apply(row, Event::Ambiguous).await.unwrap();
+    assert!(!settling.may_resend(row, last_sent_at().await));
 }
 
 #[tokio::test]

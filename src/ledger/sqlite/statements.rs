@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use ulid::Ulid;
 
 use super::super::{
-    Event, Expired, LedgerError, Reservation, Reserved, State, Transition, Usage, unix_ms,
+    Event, Expired, LedgerError, Reservation, Reserved, State, Transition, Usage, from_unix_ms,
+    unix_ms,
 };
 use crate::{
     ingest::{Fingerprint, OperationId},
@@ -58,7 +59,8 @@ fn earlier(
     reservation: &Reservation,
 ) -> rusqlite::Result<Option<Reserved>> {
     let mut statement = connection.prepare_cached(
-        "SELECT operation_id, fingerprint, state, arn FROM ingest_configurations
+        "SELECT operation_id, fingerprint, state, arn, coalesce(sent_at_ms, updated_at_ms)
+         FROM ingest_configurations
          WHERE tenant = ?1 AND request_id = ?2 AND state <> 7",
     )?;
     let keys = params![reservation.tenant.as_str(), reservation.request_id];
@@ -74,7 +76,9 @@ fn earlier(
                 (State::Live | State::Deleting | State::Deleted, Some(arn)) => {
                     Reserved::Replay { operation_id, arn }
                 }
-                (State::InDoubt, _) => Reserved::InDoubt { operation_id },
+                (State::InDoubt, _) => {
+                    Reserved::InDoubt { operation_id, sent_at: from_unix_ms(row.get(4)?) }
+                }
                 _ => Reserved::InProgress { operation_id },
             })
         })
@@ -124,6 +128,27 @@ pub(super) fn apply(
             unix_ms(lease_until),
         ])?;
     Ok(transition)
+}
+
+pub(super) fn apply_to_sending(
+    connection: &Connection,
+    id: OperationId,
+    sent_at: SystemTime,
+    event: &Event,
+    lease_until: SystemTime,
+) -> Result<Option<Transition>, LedgerError> {
+    let last_sent_ms: i64 = connection
+        .prepare_cached(
+            "SELECT coalesce(sent_at_ms, updated_at_ms) FROM ingest_configurations
+             WHERE operation_id = ?1",
+        )?
+        .query_row([id.ulid().to_bytes()], |row| row.get(0))
+        .optional()?
+        .ok_or(LedgerError::NoSuchRow(id))?;
+    if last_sent_ms != unix_ms(sent_at) {
+        return Ok(None);
+    }
+    apply(connection, id, event, lease_until).map(Some)
 }
 
 pub(super) fn usage(connection: &Connection, tenant: &TenantId) -> Result<Usage, LedgerError> {
