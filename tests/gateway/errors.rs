@@ -152,12 +152,11 @@ async fn an_operation_id_joins_what_had_no_request_id() {
     let rows = world.emulator.configurations();
     assert_eq!(rows[0]["tags"]["ingest-gateway:operation-id"], operation_id.as_str());
 
-    let again = CreateIngestConfigurationRequest { request_id: operation_id, ..create("acme") };
-    // In doubt still, or found by now: never a second one.
-    match acme.create(again).await {
-        Ok(answer) => assert!(answer.replayed),
-        Err(refused) => assert_eq!(refused.reason(), "OUTCOME_UNKNOWN"),
-    }
+    let request_id = operation_id.clone();
+    let again = CreateIngestConfigurationRequest { request_id, ..create("acme") };
+    let refused = acme.create(again).await.unwrap_err();
+    assert_eq!(refused.reason(), "OUTCOME_UNKNOWN");
+    assert_eq!(refused.info("operation_id").unwrap(), operation_id);
     assert_eq!(world.emulator.creates(), 1);
 }
 

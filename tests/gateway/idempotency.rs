@@ -1,10 +1,10 @@
 //! At most one configuration a `request_id`, whatever the caller does.
 
 use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
-use crate::support::{Caller, World, create};
+use crate::support::{Caller, PATIENCE, World, create};
 
 fn request(request_id: &str) -> CreateIngestConfigurationRequest {
     CreateIngestConfigurationRequest { request_id: request_id.into(), ..create("acme") }
@@ -154,6 +154,31 @@ async fn what_was_deleted_at_aws_is_not_created_again() {
     assert_eq!(resource.resource_name, arn);
     assert_eq!(resource.resource_type, "ingest.v1.IngestConfiguration");
     assert_eq!(world.emulator.creates(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_found() {
+    let world = World::new();
+    world.emulator.show_at_once();
+    let acme = world.gateway(&[]).await.caller("acme");
+    for fault in ["drop_after", "error_500_after", "truncate", "garbage"] {
+        world.emulator.next_create(fault, 0);
+        // The first call waits for it a little; whoever asks again finds it.
+        let asking = async {
+            loop {
+                match acme.create(request(fault)).await {
+                    Ok(answer) => break answer.ingest_configuration.unwrap(),
+                    Err(refused) => assert_eq!(refused.reason(), "OUTCOME_UNKNOWN"),
+                }
+            }
+        };
+        let found = timeout(PATIENCE, asking).await.unwrap();
+        let rows = world.emulator.configurations();
+        let last = rows.last().unwrap();
+        assert_eq!(last["arn"], found.arn, "{fault}");
+        assert_eq!(last["streamKeys"][0], found.stream_key, "{fault}");
+    }
+    assert_eq!(world.emulator.creates(), 4);
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ pub(crate) async fn aws_access_denied(world: &World) -> Refusal {
 }
 
 pub(crate) async fn aws_bad_signature(world: &World) -> Refusal {
+    with_a_ledger_that_knows_aws(world).await;
     let wrong = [("AWS_SECRET_ACCESS_KEY", "not-the-secret")];
     let acme = world.gateway_in(&[], &wrong).await.caller("acme");
     refused(&acme, create("acme")).await
@@ -55,10 +56,7 @@ async fn aws_error(world: &World, status: u16, code: &str) -> Refusal {
 }
 
 pub(crate) async fn aws_unreachable(world: &World) -> Refusal {
-    // A ledger that knows AWS: an empty one would wait until it has seen it.
-    let gateway = world.gateway(&[]).await;
-    gateway.caller("globex").create_one().await.unwrap();
-    gateway.stop().await;
+    with_a_ledger_that_knows_aws(world).await;
     // Taken, so that nobody else listens there, and refused, since we do not either.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -69,6 +67,13 @@ pub(crate) async fn aws_unreachable(world: &World) -> Refusal {
     // The second is not refused for its quota: what was never sent takes no place.
     refused(&acme, request.clone()).await;
     refused(&acme, request).await
+}
+
+/// An empty one would wait until it has seen what AWS has.
+async fn with_a_ledger_that_knows_aws(world: &World) {
+    let gateway = world.gateway(&[]).await;
+    gateway.caller("globex").create_one().await.unwrap();
+    gateway.stop().await;
 }
 
 pub(crate) async fn aws_fails_on_a_read(world: &World) -> Refusal {
