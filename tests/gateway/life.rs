@@ -24,7 +24,7 @@ impl Caller {
         Ok(answer.into_inner().ingest_configuration.unwrap())
     }
 
-    async fn list(
+    pub(crate) async fn list(
         &self,
         message: ListIngestConfigurationsRequest,
     ) -> Result<(Vec<IngestConfiguration>, String), Refusal> {

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod adopt;
 mod crash;
 mod create;
 mod drain;

@@ -103,7 +103,7 @@ impl Emulator {
         self.next_create("hold", 0);
     }
 
-    /// From now on lists show what there is.
+    /// Lists show at once what is created from now on.
     pub(crate) fn show_at_once(&self) {
         self.control("POST", "settings", &json!({"visibility_delay_ms": 0}));
     }

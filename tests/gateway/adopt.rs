@@ -1,0 +1,74 @@
+//! Configurations that were made before the gateway are given to tenants.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use ivs_ingest_gateway::{
+    config::Upstream,
+    ingest::CreateIngestConfiguration,
+    ivs::{NewConfiguration, Sdk},
+    proto::v1::{
+        CreateIngestConfigurationRequest, IngestProtocol, ListIngestConfigurationsRequest,
+    },
+};
+
+use crate::support::World;
+
+/// Creates one as somebody did who called AWS directly.
+async fn made_before(world: &World) -> String {
+    // A second call is refused: it is installed already, which is what is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let upstream = Upstream {
+        region: Some("us-east-1".into()),
+        endpoint_url: Some(world.emulator.url()),
+        calls_per_second: 5.0,
+        attempt_timeout: Duration::from_secs(30),
+        connect_timeout: Duration::from_secs(5),
+        stage_cache: Duration::ZERO,
+        account_id: None,
+    };
+    let credentials = Credentials::new("emulator", "emulator", None, None, "test");
+    let credentials = SharedCredentialsProvider::new(credentials);
+    let ivs = Sdk::load(&upstream, Some(credentials)).await.unwrap().client();
+    let message = CreateIngestConfigurationRequest {
+        name: "old".into(),
+        ingest_protocol: IngestProtocol::Rtmps.into(),
+        ..Default::default()
+    };
+    let request = &CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap();
+    let tags = [("team".to_owned(), "video".to_owned())].into();
+    let made = ivs.create_ingest_configuration(NewConfiguration { request, tags }).await.unwrap();
+    made.value.arn
+}
+
+#[tokio::test]
+async fn what_was_made_before_becomes_a_tenants() {
+    let world = World::new();
+    world.emulator.show_at_once();
+    let arn = made_before(&world).await;
+    let config = world.configure(&[]);
+    let list = world.path("old.txt");
+    std::fs::write(&list, format!("# by hand\n{arn} acme\n")).unwrap();
+    let (config, list) = (config.to_str().unwrap(), list.to_str().unwrap());
+    let adopt = ["adopt", "--config", config, "--list", list, "--apply"];
+
+    let told = world.run(&adopt[..5], &[]).await;
+    assert!(told.stdout.contains(&format!("{arn} acme: would be adopted")), "{told:?}");
+    assert_eq!(world.emulator.configurations()[0]["tags"].as_object().unwrap().len(), 1);
+    for said in ["adopted\n", "is adopted already\n"] {
+        let done = world.run(&adopt, &[]).await;
+        assert_eq!((done.code, done.stdout.ends_with(said)), (Some(0), true), "{done:?}");
+    }
+    std::fs::write(list, format!("{arn} globex\n")).unwrap();
+    let refused = world.run(&adopt, &[]).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stdout.contains("it belongs to the tenant acme"), "{refused:?}");
+
+    let gateway = world.gateway(&[]).await;
+    let all = ListIngestConfigurationsRequest::default;
+    let (listed, _) = gateway.caller("acme").list(all()).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].arn.as_str(), listed[0].name.as_str()), (arn.as_str(), "old"));
+    assert_eq!(listed[0].tags, [("team".to_owned(), "video".to_owned())].into());
+    assert!(gateway.caller("globex").list(all()).await.unwrap().0.is_empty());
+}
