@@ -103,7 +103,9 @@ async fn a_thousand_reads_at_once_cost_a_few_calls() {
     // At trace so many calls would write for seconds.
     let gateway = world.gateway_in(&[], &[("RUST_LOG", "info")]).await;
     let arn = gateway.caller("acme").live().await.arn;
-    world.emulator.next("GetIngestConfiguration", "slow_before", 300);
+    let slow =
+        json!({"operation": "GetIngestConfiguration", "kind": "slow_before", "delay_ms": 500});
+    world.emulator.fault(&slow);
     let before = world.emulator.calls("GetIngestConfiguration");
     let callers: Vec<_> = (0..10).map(|_| gateway.caller("acme")).collect();
     let mut reads = JoinSet::new();
