@@ -174,7 +174,7 @@ pub(super) fn expire(
         connection
             .prepare_cached(
                 "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3
-                 WHERE state = ?1 AND lease_until_ms < ?4",
+                 WHERE state = ?1 AND state <= 5 AND state <> 4 AND lease_until_ms < ?4",
             )?
             .execute(params![from as u8, to as u8, now_ms, lease_before_ms])
     };

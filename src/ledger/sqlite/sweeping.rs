@@ -32,7 +32,8 @@ pub(super) fn in_doubt(
             "SELECT operation_id, tenant, coalesce(sent_at_ms, updated_at_ms), name, stage_arn,
                user_id, ingest_protocol
              FROM ingest_configurations
-             WHERE state = 3 AND operation_id > ?1 ORDER BY operation_id LIMIT ?2",
+             WHERE state = 3 AND state <= 5 AND state <> 4 AND operation_id > ?1
+             ORDER BY operation_id LIMIT ?2",
         )?
         .query_map(params![after, limit], |row| {
             Ok(Doubt {
@@ -112,7 +113,8 @@ pub(super) fn abandoned_deletes(
     connection
         .prepare_cached(
             "SELECT operation_id, arn FROM ingest_configurations
-             WHERE state = 5 AND arn IS NOT NULL AND lease_until_ms < ?1",
+             WHERE state = 5 AND state <= 5 AND state <> 4 AND arn IS NOT NULL
+               AND lease_until_ms < ?1",
         )?
         .query_map([now_ms], |row| {
             Ok(Missed { operation_id: operation_id(row, 0)?, arn: row.get(1)? })

@@ -1,0 +1,269 @@
+//! Calls a subject, and measures it while it is called.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    ops::Range,
+    path::PathBuf,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use ivs_ingest_gateway::{
+    config::Config,
+    ingest::CreateIngestConfiguration,
+    ivs::{NewConfiguration, Sdk},
+    proto::v1::ingest_service_client::IngestServiceClient,
+};
+use serde::{Deserialize, Serialize};
+use tokio::runtime;
+use tonic::{
+    Code, Request,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    Failure,
+    counter::Counter,
+    message::{self, CREATES_A_TENANT, LIMITED_TENANT},
+    run::configuration,
+    subjects::{self, Subject},
+};
+
+const CONNECTIONS: usize = 8;
+
+/// A window that takes longer ends here, with the calls that it has.
+const LONGEST_WINDOW: Duration = Duration::from_secs(40);
+
+/// One measurement of one subject.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Load {
+    /// What is measured.
+    pub(crate) subject: Subject,
+    /// Where to call: the subject, or the upstream if the subject is a caller.
+    pub(crate) address: SocketAddr,
+    /// The process that is measured; this one if there is none.
+    #[arg(long)]
+    pub(crate) pid: Option<u32>,
+    /// Calls before those that are measured.
+    #[arg(long)]
+    pub(crate) warm_up: usize,
+    /// Measured calls.
+    #[arg(long)]
+    pub(crate) requests: usize,
+    /// Calls under way at once.
+    #[arg(long)]
+    pub(crate) concurrency: usize,
+    /// What counts user instructions, if anything.
+    #[arg(long)]
+    pub(crate) counter: Option<Counter>,
+    /// A file name that the counter may use.
+    #[arg(long)]
+    pub(crate) scratch: PathBuf,
+}
+
+/// What one measurement showed.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    /// CPU time of the subject's process, user and system, in microseconds a call.
+    pub(crate) cpu_us: f64,
+    pub(crate) calls_per_second: f64,
+    pub(crate) p50_us: u64,
+    pub(crate) p99_us: u64,
+    /// User instructions a call, if something counted them.
+    pub(crate) instructions: Option<f64>,
+}
+
+impl Load {
+    /// Measures, and prints the [`Sample`] as JSON.
+    #[expect(clippy::print_stdout, reason = "the parent process reads it")]
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let runtime = if self.subject == Subject::B {
+            runtime::Builder::new_multi_thread().enable_all().build()?
+        } else {
+            runtime::Builder::new_current_thread().enable_all().build()?
+        };
+        let sample = runtime.block_on(async {
+            match self.subject {
+                Subject::B => self.sdk().await,
+                Subject::E => self.gateways_sdk().await,
+                _ => self.grpc().await,
+            }
+        })?;
+        println!("{}", serde_json::to_string(&sample)?);
+        Ok(())
+    }
+
+    async fn sdk(&self) -> Result<Sample, Failure> {
+        let sdk = subjects::default_client(self.address).await;
+        let call = move |number| {
+            let sdk = sdk.clone();
+            async move {
+                let request = message::create(&message::tenant(0), number);
+                subjects::forward(&sdk, request).await.map(drop)
+            }
+        };
+        self.measure(call).await
+    }
+
+    async fn gateways_sdk(&self) -> Result<Sample, Failure> {
+        let text = configuration(self.address, self.address, &self.scratch);
+        let upstream = Config::parse(&text, "the benchmark's configuration", [])?.upstream;
+        let ivs = Sdk::load(&upstream, Some(subjects::credentials())).await?.client();
+        let call = move |number| {
+            let ivs = ivs.clone();
+            async move {
+                let request = message::create(&message::tenant(0), number);
+                let request = CreateIngestConfiguration::parse(request, &BTreeMap::new())
+                    .map_err(|violations| format!("{violations:?}"))?;
+                let tags = request.tags.as_map().clone().into_iter().collect();
+                let new = NewConfiguration { request: &request, tags };
+                let created = ivs.create_ingest_configuration(new).await;
+                created.map(drop).map_err(|error| format!("{error:?}").into())
+            }
+        };
+        self.measure(call).await
+    }
+
+    async fn grpc(&self) -> Result<Sample, Failure> {
+        let mut clients = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
+            clients.push(IngestServiceClient::new(endpoint.connect().await?));
+        }
+        let tenants = (self.warm_up + self.requests).div_ceil(CREATES_A_TENANT);
+        if matches!(self.subject, Subject::G | Subject::H) {
+            // Every tenant's stage is looked up before: what is measured finds it.
+            let clients = clients.clone();
+            let look_up = move |tenant| {
+                let mut request = message::create(&message::tenant(tenant), tenant);
+                request.validate_only = true;
+                let request = addressed(request, Some(&message::tenant(tenant)));
+                send(clients[tenant % CONNECTIONS].clone(), request, Code::Ok)
+            };
+            drive(look_up, 0..tenants, self.concurrency).await?;
+        }
+        let subject = self.subject;
+        let call = move |number: usize| {
+            let tenant = message::tenant(number % tenants);
+            let request = message::create(&tenant, number);
+            let (sender, expected) = match subject {
+                Subject::Rate => (Some(LIMITED_TENANT), Code::ResourceExhausted),
+                Subject::Auth => (None, Code::Unauthenticated),
+                _ => (Some(tenant.as_str()), Code::Ok),
+            };
+            send(clients[number % CONNECTIONS].clone(), addressed(request, sender), expected)
+        };
+        if subject == Subject::Rate {
+            // The one call that its rate lets through; its stage is another's.
+            call(0).await.err().ok_or("the limited tenant was not limited")?;
+        }
+        self.measure(call).await
+    }
+
+    async fn measure<F>(
+        &self,
+        call: impl Fn(usize) -> F + Clone + Send + 'static,
+    ) -> Result<Sample, Failure>
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        drive(call.clone(), 0..self.warm_up, self.concurrency).await?;
+        let pid = self.pid.unwrap_or_else(process::id);
+        let counting = self.counter.map(|counter| counter.start(pid, &self.scratch)).transpose()?;
+        let cpu_before = cpu_ns(pid)?;
+        let started = Instant::now();
+        let window = self.warm_up..self.warm_up + self.requests;
+        let mut latencies = drive(call, window, self.concurrency).await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let cpu = cpu_ns(pid)? - cpu_before;
+        let instructions = counting.map(crate::counter::Counting::stop).transpose()?;
+
+        latencies.sort_unstable();
+        let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied();
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+        let each = |total: u64| total as f64 / latencies.len() as f64;
+        Ok(Sample {
+            cpu_us: each(cpu) / 1e3,
+            calls_per_second: 1.0 / (seconds * each(1)),
+            p50_us: at(50).ok_or("nothing was measured")?,
+            p99_us: at(99).ok_or("nothing was measured")?,
+            instructions: instructions.map(each),
+        })
+    }
+}
+
+/// Makes the calls of these numbers, so many at once, and answers how long each
+/// took, in microseconds. The first call that fails ends it all.
+async fn drive<F>(
+    call: impl Fn(usize) -> F + Clone + Send + 'static,
+    numbers: Range<usize>,
+    concurrency: usize,
+) -> Result<Vec<u64>, Failure>
+where
+    F: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    let next = Arc::new(AtomicUsize::new(numbers.start));
+    let until = Instant::now() + LONGEST_WINDOW;
+    let callers: Vec<_> = (0..concurrency)
+        .map(|_| {
+            let (next, call) = (Arc::clone(&next), call.clone());
+            tokio::spawn(async move {
+                let mut latencies = Vec::new();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let started = Instant::now();
+                    if number >= numbers.end || started > until {
+                        return Ok::<_, Failure>(latencies);
+                    }
+                    call(number).await?;
+                    latencies.push(u64::try_from(started.elapsed().as_micros())?);
+                }
+            })
+        })
+        .collect();
+    let mut latencies = Vec::with_capacity(numbers.len());
+    for caller in callers {
+        latencies.append(&mut caller.await??);
+    }
+    Ok(latencies)
+}
+
+fn addressed<T>(message: T, tenant: Option<&str>) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Some(tenant) = tenant.and_then(|tenant| tenant.parse().ok()) {
+        request.metadata_mut().insert("x-tenant-id", tenant);
+    }
+    request
+}
+
+async fn send(
+    mut client: IngestServiceClient<Channel>,
+    request: Request<ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest>,
+    expected: Code,
+) -> Result<(), Failure> {
+    match client.create_ingest_configuration(request).await {
+        Ok(_) if expected == Code::Ok => Ok(()),
+        Err(status) if status.code() == expected => Ok(()),
+        Ok(_) => Err("a call that should be refused was answered".into()),
+        Err(status) => Err(format!("unexpected answer: {status}").into()),
+    }
+}
+
+/// The CPU time that the threads of a process have had so far, user and system, in
+/// nanoseconds: /proc/PID/stat counts in ticks of 10 ms. A thread that has ended is
+/// missing, but those of the subjects do not end.
+fn cpu_ns(pid: u32) -> Result<u64, Failure> {
+    let mut total = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let on_cpu = text.split_whitespace().next().ok_or("an empty schedstat")?;
+        total += on_cpu.parse::<u64>()?;
+    }
+    Ok(total)
+}

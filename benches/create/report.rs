@@ -1,0 +1,106 @@
+//! The table.
+
+use std::{collections::HashMap, fs, thread, time::Duration};
+
+use crate::{
+    counter::Counter,
+    load::Sample,
+    subjects::Subject::{self, A, Auth, B, C, D, E, G, H, Rate},
+};
+
+/// What each subject showed in one round.
+pub(crate) type Round = HashMap<Subject, Sample>;
+
+/// Prints the medians of all rounds and the ratios within them.
+#[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
+pub(crate) fn print(rounds: &[Round], counter: Option<Counter>, took: Duration) {
+    let command: Vec<_> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    println!("cargo bench --bench create -- {}", command.join(" "));
+    println!("{}", machine());
+    println!(
+        "medians of {} rounds, {} s; load average at the end {}\n",
+        rounds.len(),
+        took.as_secs(),
+        first_words("/proc/loadavg", 1)
+    );
+    let heads = ["CPU µs/call", "least", "most", "calls/s", "p50 µs", "p99 µs", "k instr/call"];
+    println!("{:28}{}", "", heads.map(|head| format!("{head:>13}")).concat());
+    for subject in [A, B, C, D, E, G, H, Rate, Auth] {
+        let of = |value: fn(&Sample) -> f64| -> Vec<f64> {
+            rounds.iter().filter_map(|round| round.get(&subject)).map(value).collect()
+        };
+        let cpu = of(|sample| sample.cpu_us);
+        let Some(middle) = median(&cpu) else { continue };
+        let numbers = [
+            middle,
+            cpu.iter().copied().fold(f64::INFINITY, f64::min),
+            cpu.iter().copied().fold(0.0, f64::max),
+            median(&of(|sample| sample.calls_per_second)).unwrap_or_default(),
+            median(&of(|sample| as_f64(sample.p50_us))).unwrap_or_default(),
+            median(&of(|sample| as_f64(sample.p99_us))).unwrap_or_default(),
+        ];
+        let cells = numbers.into_iter().zip([1, 1, 1, 0, 0, 0]);
+        let cells: Vec<_> = cells.map(|(number, digits)| format!("{number:13.digits$}")).collect();
+        let instructions = median(&of(|sample| sample.instructions.unwrap_or(f64::NAN)))
+            .filter(|count| !count.is_nan())
+            .map_or_else(|| "-".to_owned(), |count| format!("{:.0}", count / 1e3));
+        println!("{:28}{}{instructions:>13}", subject.title(), cells.concat());
+    }
+    println!();
+    print_ratios(rounds, "CPU", |sample| Some(sample.cpu_us));
+    match counter {
+        Some(_) => print_ratios(rounds, "instructions", |sample| sample.instructions),
+        None => println!("User instructions: perf cannot count them here; --callgrind can."),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
+fn print_ratios(rounds: &[Round], what: &str, value: fn(&Sample) -> Option<f64>) {
+    let ratios: [(&str, Subject, &[Subject]); 8] = [
+        ("C / (A + B)", C, &[A, B]),
+        ("D / (A + B)", D, &[A, B]),
+        ("E / B", E, &[B]),
+        ("G / (A + B)   target 0.75", G, &[A, B]),
+        ("G / C", G, &[C]),
+        ("H / G", H, &[G]),
+        ("refusal, rate / A   target 1.0", Rate, &[A]),
+        ("refusal, credential / A   target 1.0", Auth, &[A]),
+    ];
+    for (name, subject, parts) in ratios {
+        let ratio = |round: &Round| {
+            let of = |subject| round.get(subject).and_then(value);
+            let parts: Option<f64> = parts.iter().map(of).sum();
+            Some(of(&subject)? / parts?)
+        };
+        if let Some(ratio) = median(&rounds.iter().filter_map(ratio).collect::<Vec<_>>()) {
+            println!("{ratio:5.2}  {what}: {name}");
+        }
+    }
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds far below 2^52")]
+const fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+fn machine() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let cores = thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!(
+        "{cores} cores, {}, {}",
+        model.trim_matches([':', '\t', ' ']),
+        first_words("/proc/version", 3)
+    )
+}
+
+fn first_words(path: &str, count: usize) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().take(count).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,75 @@
+//! What stands in for AWS: it answers creates and `GetStage` as AWS would, checks
+//! nothing and keeps nothing, and so lists nothing.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Collected, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::{Failure, message::REGION};
+
+/// Every ARN is another: the ledger holds each once.
+static CREATED: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn serve(listen: SocketAddr) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(listen).await?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let answered = service_fn(answer);
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answered));
+        }
+    })
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let body = request.into_body().collect().await;
+    let body = body.map(Collected::to_bytes).unwrap_or_default();
+    let body = std::str::from_utf8(&body).unwrap_or_default();
+    let answer = match path.as_str() {
+        "/CreateIngestConfiguration" => created(body),
+        "/GetStage" => stage(body),
+        // A list: to a ledger that is new, nothing is there yet.
+        _ => r#"{"ingestConfigurations":[]}"#.to_owned(),
+    };
+    let response = Response::builder()
+        .header("content-type", "application/json")
+        .header("x-amzn-requestid", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
+        .body(Full::from(answer));
+    Ok(response.unwrap_or_default())
+}
+
+/// Echoes what the answer owes to the request: its stage and its tags.
+fn created(body: &str) -> String {
+    let number = CREATED.fetch_add(1, Ordering::Relaxed);
+    let stage_arn = between(body, r#""stageArn":""#, '"');
+    let tags = between(body, r#""tags":{"#, '}');
+    format!(
+        r#"{{"ingestConfiguration":{{"name":"studio-a","arn":"arn:aws:ivs:{REGION}:123456789012:ingest-configuration/C{number:011}","ingestProtocol":"RTMPS","streamKey":"rt_123456789012_{REGION}_Abcdefghijkl_0123456789abcdef0123456789abcdef","stageArn":"{stage_arn}","participantId":"Abcdefghijkl","state":"INACTIVE","userId":"camera-1","redundantIngest":false,"attributes":{{"room":"studio-a"}},"tags":{{{tags}}}}}}}"#
+    )
+}
+
+/// A stage is its own name's.
+fn stage(body: &str) -> String {
+    let arn = between(body, r#""arn":""#, '"');
+    let owner = arn.rsplit('/').next().unwrap_or_default();
+    format!(
+        r#"{{"stage":{{"arn":"{arn}","name":"studio","tags":{{"tenant":"{owner}"}},"endpoints":{{"rtmp":"rtmp://{owner}.example/app/","rtmps":"rtmps://{owner}.example:443/app/"}}}}}}"#
+    )
+}
+
+fn between<'a>(text: &'a str, start: &str, end: char) -> &'a str {
+    let after = text.split_once(start).map_or("", |(_, after)| after);
+    after.split(end).next().unwrap_or_default()
+}
