@@ -1,0 +1,200 @@
+//! Callers of the gateway: impatient, unreliable, and never giving up on a request
+//! but for good.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use ivs_ingest_gateway::proto::v1::{
+    CreateIngestConfigurationRequest, IngestProtocol, ingest_service_client::IngestServiceClient,
+};
+use tonic::{Request, Status, transport::Channel};
+use tonic_types::StatusExt;
+
+use crate::draws::Draws;
+
+/// Whoever has no answer after this long is stuck.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// What one caller wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) tenant: String,
+    pub(crate) request: CreateIngestConfigurationRequest,
+}
+
+/// What it comes to, as the caller knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The gateway answered with a configuration.
+    Acknowledged { arn: String, stream_key: String },
+    /// The gateway answered that the tenant's quota is used up.
+    Refused,
+    /// The caller cancelled a call, and never asked again.
+    Abandoned,
+    /// Anything else is wrong.
+    Wrong(String),
+}
+
+/// What all callers did.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) calls: AtomicUsize,
+    pub(crate) cancelled: AtomicUsize,
+    pub(crate) replayed: AtomicUsize,
+}
+
+/// How one call is cut short.
+enum Cut {
+    Never,
+    /// The caller names a deadline.
+    Deadline(Duration),
+    /// The caller goes away.
+    Drop(Duration),
+}
+
+impl Wish {
+    /// A create of the tenant. Few differ from others: only the tags tell them apart.
+    pub(crate) fn draw(draws: &mut Draws, tenant: &str, stages: &[String], id: String) -> Self {
+        let text = |draws: &mut Draws, all: &[&str]| (*draws.one_of(all)).to_owned();
+        let stage_arn =
+            if draws.percent(1) { String::new() } else { draws.one_of(stages).to_owned() };
+        let insecure_ingest = draws.percent(30);
+        let protocol = if insecure_ingest { IngestProtocol::Rtmp } else { IngestProtocol::Rtmps };
+        let request = CreateIngestConfigurationRequest {
+            name: text(draws, &["", "studio", "camera-1"]),
+            stage_arn,
+            user_id: text(draws, &["", "producer"]),
+            attributes: BTreeMap::from([("room".into(), text(draws, &["a", "b"]))]),
+            ingest_protocol: protocol.into(),
+            insecure_ingest,
+            redundant_ingest: draws.percent(10),
+            tags: BTreeMap::from([("show".into(), text(draws, &["morning", "evening"]))]),
+            request_id: id,
+            validate_only: false,
+        };
+        Self { tenant: tenant.to_owned(), request }
+    }
+
+    /// Asks for it once, and waits for the answer.
+    pub(crate) async fn ask(&self, client: &IngestServiceClient<Channel>) -> Option<End> {
+        self.call(client, &Cut::Never, &Tally::default()).await
+    }
+
+    /// Asks for it until there is an answer, with the same `request_id`.
+    pub(crate) async fn carry_out(
+        &self,
+        client: &IngestServiceClient<Channel>,
+        draws: &mut Draws,
+        tally: &Tally,
+    ) -> End {
+        let began = Instant::now();
+        let gives_up = draws.percent(15);
+        loop {
+            let cut = Cut::draw(draws);
+            // Some send twice at the same time, as a proxy that hedges does.
+            let end = if draws.percent(5) {
+                let (one, other) =
+                    tokio::join!(self.call(client, &cut, tally), self.call(client, &cut, tally));
+                agreed(one, other)
+            } else {
+                self.call(client, &cut, tally).await
+            };
+            match end {
+                Some(End::Abandoned) if !gives_up => {}
+                Some(end) => return end,
+                None => {}
+            }
+            if began.elapsed() > PATIENCE {
+                return End::Wrong("no answer".into());
+            }
+            // Sooner than the gateway asks for.
+            tokio::time::sleep(draws.ms(100, 1000)).await;
+        }
+    }
+
+    /// One call. None is a failure after which the caller is to ask again.
+    async fn call(
+        &self,
+        client: &IngestServiceClient<Channel>,
+        cut: &Cut,
+        tally: &Tally,
+    ) -> Option<End> {
+        tally.calls.fetch_add(1, Ordering::Relaxed);
+        let mut request = Request::new(self.request.clone());
+        request.metadata_mut().insert("x-tenant-id", self.tenant.parse().unwrap());
+        if let Cut::Deadline(deadline) = cut {
+            request.set_timeout(*deadline);
+        }
+        let mut client = client.clone();
+        let call = client.create_ingest_configuration(request);
+        let answer = match cut {
+            Cut::Drop(after) => tokio::time::timeout(*after, call).await.ok(),
+            _ => Some(call.await),
+        };
+        let Some(answer) = answer else {
+            tally.cancelled.fetch_add(1, Ordering::Relaxed);
+            return Some(End::Abandoned);
+        };
+        match answer {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                tally.replayed.fetch_add(usize::from(answer.replayed), Ordering::Relaxed);
+                let made = answer.ingest_configuration.unwrap();
+                Some(End::Acknowledged { arn: made.arn, stream_key: made.stream_key })
+            }
+            Err(status) if matches!(cut, Cut::Deadline(_)) && is_deadline(&status) => {
+                tally.cancelled.fetch_add(1, Ordering::Relaxed);
+                Some(End::Abandoned)
+            }
+            Err(status) => judge(&status),
+        }
+    }
+}
+
+impl Cut {
+    fn draw(draws: &mut Draws) -> Self {
+        if !draws.percent(20) {
+            return Self::Never;
+        }
+        // Most creates take few milliseconds: as many cuts must fall into those.
+        let longest = *draws.one_of(&[4, 10, 30, 100, 500]);
+        let after = draws.ms(0, longest);
+        if draws.percent(50) { Self::Deadline(after) } else { Self::Drop(after) }
+    }
+}
+
+/// Two calls with one `request_id` must not be told two things.
+fn agreed(one: Option<End>, other: Option<End>) -> Option<End> {
+    match (one, other) {
+        (
+            Some(End::Acknowledged { arn, stream_key }),
+            Some(End::Acknowledged { arn: second, .. }),
+        ) if arn != second => Some(End::Wrong(format!(
+            "one request, two answers: {arn} ({}), {second}",
+            stream_key.len()
+        ))),
+        (Some(acknowledged @ End::Acknowledged { .. }), _)
+        | (_, Some(acknowledged @ End::Acknowledged { .. })) => Some(acknowledged),
+        (Some(wrong @ End::Wrong(_)), _) | (_, Some(wrong @ End::Wrong(_))) => Some(wrong),
+        (Some(End::Refused), Some(End::Refused)) => Some(End::Refused),
+        (Some(End::Abandoned), _) | (_, Some(End::Abandoned)) => Some(End::Abandoned),
+        _ => None,
+    }
+}
+
+fn is_deadline(status: &Status) -> bool {
+    matches!(status.code(), tonic::Code::DeadlineExceeded | tonic::Code::Cancelled)
+}
+
+fn judge(status: &Status) -> Option<End> {
+    // The transport's own failures have no details: the gateway is dead, or not up yet.
+    let reason = status.get_details_error_info()?.reason;
+    if reason == "TENANT_COUNT_QUOTA" {
+        return Some(End::Refused);
+    }
+    let again = status.get_details_retry_info().is_some() || reason == "DEADLINE_EXCEEDED";
+    (!again).then(|| End::Wrong(format!("{reason}: {status}")))
+}

@@ -1,0 +1,43 @@
+//! Chance that a seed reproduces.
+
+use std::time::Duration;
+
+/// `SplitMix64` (Steele, Lea, Flood 2014): the same seed, the same draws.
+pub(crate) struct Draws(u64);
+
+impl Draws {
+    /// The draws of one of many who share a seed.
+    pub(crate) fn of(seed: u64, who: u64) -> Self {
+        let mut draws = Self(seed ^ who.wrapping_mul(0xd134_2543_de82_ef95));
+        draws.next();
+        draws
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`, which is above 0.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap()
+    }
+
+    /// One of them.
+    pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+
+    /// True so many times in a hundred.
+    pub(crate) fn percent(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// From `from` up to `to` milliseconds.
+    pub(crate) fn ms(&mut self, from: usize, to: usize) -> Duration {
+        Duration::from_micros((from * 1000 + self.below((to - from) * 1000)) as u64)
+    }
+}

@@ -1,0 +1,198 @@
+//! A crash that leaves a thousand creates in doubt, half of which AWS carried out: how
+//! long until the gateway serves again, and until each of them is settled.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use aws_sdk_ivsrealtime::{Client, config::retry::RetryConfig, types};
+use ivs_ingest_gateway::{
+    ingest::{CreateIngestConfiguration, IngestProtocol, OperationIds},
+    ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
+    tags::TenancyTags,
+    tenant::TenantId,
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    aws::Aws,
+    callers::Wish,
+    draws::Draws,
+    gateway::{Gateway, Times, until},
+    number_from_environment, say,
+};
+
+const ROWS: usize = 1000;
+const TENANTS: usize = 10;
+
+/// Of each operation, for the gateway and for the emulator, which throttles beyond it.
+const CALLS_PER_SECOND: f64 = 100.0;
+
+/// AWS's own, and what settling may spend of it: half the lists, half the reads of tags
+/// (of which AWS allows twice as many).
+const AWS_LISTS_PER_SECOND: f64 = 2.5;
+const AWS_TAG_READS_PER_SECOND: f64 = 5.0;
+
+/// So many lists and reads of tags.
+struct Looks {
+    lists: u64,
+    tag_reads: u64,
+}
+
+pub(crate) async fn recovery() {
+    let seed = number_from_environment("CAMPAIGN_SEED", 1);
+    let mut draws = Draws::of(seed, 0);
+    let tenants: Vec<_> = (0..TENANTS).map(|tenant| (format!("tenant-{tenant}"), ROWS)).collect();
+    let of_tenant = |(tenant, _): &(String, usize)| {
+        (0..2).map(|stage| (format!("{tenant}-{stage}"), tenant.clone())).collect::<Vec<_>>()
+    };
+    let (aws, stages) = Aws::start(0.0, seed, tenants.iter().flat_map(of_tenant)).await;
+    let times = Times {
+        calls_per_second: CALLS_PER_SECOND,
+        attempt_timeout_ms: 4000,
+        first_probe_ms: 1000,
+        retry_after_ms: 5000,
+        sweep_interval_ms: 3_600_000,
+        ..Times::default()
+    };
+    let mut gateway = Gateway::new(&aws, &times, &tenants, &mut draws);
+    let wishes = (0..ROWS).map(|index| {
+        let tenant = index % TENANTS;
+        let id = format!("{seed}-{index}");
+        Wish::draw(&mut draws, &tenants[tenant].0, &stages[2 * tenant..][..2], id)
+    });
+    crash(&gateway, &aws, wishes.collect()).await;
+    let sent = Instant::now();
+    aws.set_rate(CALLS_PER_SECOND).await;
+    aws.clear_calls().await;
+
+    let began = Instant::now();
+    gateway.start();
+    gateway.ready().await;
+    let ready = began.elapsed();
+    until("all that exists is found", async || gateway.count(&[State::Live]) == ROWS / 2).await;
+    let (found, to_find) = (began.elapsed(), Looks::of(&aws).await);
+    gateway.settled().await;
+    let (settled, to_settle) = (began.elapsed(), Looks::of(&aws).await);
+    let window_left = Duration::from_millis(times.give_up_after_ms).saturating_sub(began - sent);
+    gateway.stop().await;
+    say(&format!(
+        "\nrecovery: {ROWS} creates in doubt at the start, {} of them at AWS; \
+         calls_per_second = {CALLS_PER_SECOND}\n\
+         {:<30}{:>8.2} s\n{:<30}{:>8.2} s  {}\n{:<30}{:>8.2} s  {}\n\
+         (the absent ones are in doubt for give_up_after_ms after their sending: {:.1} s of it \
+         were left)",
+        ROWS / 2,
+        "start to ready",
+        ready.as_secs_f64(),
+        "to the last that exists",
+        found.as_secs_f64(),
+        to_find.told(),
+        "to the last that does not",
+        settled.as_secs_f64(),
+        to_settle.told(),
+        window_left.as_secs_f64(),
+    ));
+    let rows = gateway.rows();
+    for held in aws.held().await {
+        let live = rows.iter().find(|row| row.arn.as_deref() == Some(&held.arn)).unwrap();
+        assert_eq!(live.request_id, held.tag("request-id"));
+        assert_eq!((live.tenant.as_str(), live.state), (held.tag("tenant"), State::Live as u8));
+    }
+    assert_eq!(gateway.count(&[State::Rejected]), ROWS / 2);
+    assert!(ready < Duration::from_secs(5), "{ready:?}");
+}
+
+impl Looks {
+    async fn of(aws: &Aws) -> Self {
+        let lists = aws.calls("ListIngestConfigurations").await;
+        let tag_reads = aws.calls("ListTagsForResource").await;
+        assert_eq!(lists.throttled + tag_reads.throttled, 0, "the rate was not kept to");
+        Self { lists: lists.all, tag_reads: tag_reads.all }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "they are few")]
+    fn told(&self) -> String {
+        let Self { lists, tag_reads } = self;
+        let at_aws =
+            *lists as f64 / AWS_LISTS_PER_SECOND + *tag_reads as f64 / AWS_TAG_READS_PER_SECOND;
+        format!("{lists} lists and {tag_reads} reads of tags: {at_aws:.0} s at AWS's 5 a second")
+    }
+}
+
+/// Leaves the ledger as a crash does after every create was sent. Every other one is at
+/// AWS.
+async fn crash(gateway: &Gateway, aws: &Aws, wishes: Vec<Wish>) {
+    let lease = Duration::from_mins(1);
+    let leases = Leases { reserved: lease, sending: lease };
+    let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases).unwrap();
+    // It is not one in place of a lost one.
+    ledger.complete().await.unwrap();
+    let ledger = Arc::new(ledger);
+    let ids = Arc::new(OperationIds::default());
+    let client = aws.client(Some(RetryConfig::disabled()), Duration::from_secs(30));
+    let mut sending = JoinSet::new();
+    for (index, wish) in wishes.into_iter().enumerate() {
+        let (ledger, ids, client) = (Arc::clone(&ledger), Arc::clone(&ids), client.clone());
+        sending.spawn(async move {
+            let tenant = TenantId::parse(&wish.tenant).unwrap();
+            let message = wish.request;
+            let request = CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap();
+            let tags = TenancyTags {
+                tenant,
+                operation_id: ids.next(SystemTime::now()),
+                request_id: request.request_id.clone(),
+                fingerprint: request.fingerprint(),
+            };
+            send(&ledger, &request, &tags).await;
+            if index % 2 == 0 {
+                create(&client, &request, &tags).await;
+            }
+        });
+    }
+    sending.join_all().await;
+}
+
+async fn send(ledger: &SqliteLedger, request: &CreateIngestConfiguration, tags: &TenancyTags) {
+    let reservation = Reservation {
+        operation_id: tags.operation_id,
+        tenant: tags.tenant.clone(),
+        request_id: tags.request_id.as_ref().unwrap().to_string(),
+        fingerprint: tags.fingerprint,
+        limit: u32::MAX,
+        fields: Fields {
+            name: request.name.as_str().to_owned(),
+            stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).to_owned(),
+            user_id: request.user_id.as_str().to_owned(),
+            attributes: request.attributes.as_map().clone(),
+            ingest_protocol: request.ingest_protocol,
+            redundant_ingest: request.redundant_ingest,
+            tags: request.tags.as_map().clone(),
+        },
+    };
+    assert_eq!(ledger.reserve(reservation).await.unwrap(), Reserved::New);
+    ledger.apply(tags.operation_id, Event::Send).await.unwrap();
+}
+
+async fn create(client: &Client, request: &CreateIngestConfiguration, tags: &TenancyTags) {
+    let protocol = match request.ingest_protocol {
+        IngestProtocol::Rtmp => types::IngestProtocol::Rtmp,
+        IngestProtocol::Rtmps => types::IngestProtocol::Rtmps,
+    };
+    let attributes = request.attributes.as_map().clone();
+    client
+        .create_ingest_configuration()
+        .name(request.name.as_str())
+        .stage_arn(request.stage_arn.as_ref().map_or("", |arn| arn.as_str()))
+        .user_id(request.user_id.as_str())
+        .set_attributes(Some(attributes.into_iter().collect()))
+        .ingest_protocol(protocol)
+        .insecure_ingest(request.insecure_ingest)
+        .redundant_ingest(request.redundant_ingest)
+        .set_tags(Some(tags.write(&request.tags, &BTreeMap::new())))
+        .send()
+        .await
+        .unwrap();
+}
