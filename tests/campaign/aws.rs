@@ -178,7 +178,19 @@ impl Aws {
         serde_json::from_value(calls[operation].clone()).unwrap()
     }
 
-    /// Every ingest configuration there is.
+    /// How many ingest configurations AWS shows in its lists.
+    pub(crate) async fn listed(&self) -> usize {
+        let client = self.client(None, Duration::from_secs(30));
+        let mut pages =
+            client.list_ingest_configurations().max_results(100).into_paginator().send();
+        let mut listed = 0;
+        while let Some(page) = pages.next().await {
+            listed += page.unwrap().ingest_configurations.len();
+        }
+        listed
+    }
+
+    /// Every ingest configuration there is, whether lists show it or not.
     pub(crate) async fn held(&self) -> Vec<Held> {
         let state = self.control("GET", "state", &json!(null)).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();

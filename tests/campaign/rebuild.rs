@@ -65,6 +65,9 @@ pub(crate) async fn rebuild() {
     let before = Before { wishes, ends, rows: gateway.rows() };
     assert_eq!(before.rows.len(), CREATES);
 
+    // A list may not show yet what was created last, and a walk can find only what lists
+    // show.
+    until("AWS lists all of them", async || aws.listed().await == CREATES).await;
     gateway.lose_ledger();
     let lost = Instant::now();
     gateway.start();
