@@ -311,6 +311,9 @@ pub enum Adopted {
     Live,
     /// Its own call is under way, and will record it.
     UnderWay,
+    /// It has no row, and its `request_id` belongs to another create: the ledger was
+    /// lost since, and its caller may hold its key.
+    Displaced,
     /// Its create has another configuration already, or its `request_id` belongs to
     /// another create: it is one too many.
     Orphan {

@@ -5,7 +5,7 @@
 //! it cannot prove is ours. A new ledger, which may stand in place of a lost one, is
 //! rebuilt by a first whole walk before anything may be created: what was there would be
 //! made twice. A create that was under way when the ledger was lost can still escape that
-//! walk; a later one finds it, and deletes the second.
+//! walk; a later one finds it and reports it.
 
 use std::{
     collections::HashSet,
@@ -200,6 +200,11 @@ impl Sweep {
                 self.settling.tell(operation_id, &Verdict::Live(resource));
             }
             Adopted::Orphan { kept } => self.orphan(operation_id, &arn, kept.as_deref()).await,
+            Adopted::Displaced => {
+                // Somebody may have been told of it: it is not ours to delete.
+                self.metrics.orphans.inc();
+                tracing::error!(%operation_id, arn, "a configuration without a row, whose request_id made another; delete it if nobody uses it");
+            }
             Adopted::UnderWay => {}
         }
         Ok(())

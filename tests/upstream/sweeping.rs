@@ -1,13 +1,18 @@
 //! The sweep keeps the ledger true to AWS, and rebuilds a lost one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use ivs_ingest_gateway::{
+    ingest::{OperationIds, RequestId},
     ivs::Ivs,
     ledger::{Event, Ledger, Resource},
     metrics::Metrics,
     settle::Settling,
     sweep::{Rhythm, Sweep},
+    tags::TenancyTags,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -156,6 +161,28 @@ async fn a_second_configuration_of_one_create_is_deleted() {
     sweeping.walks(2).await;
     assert_eq!(aws.arns().await, [made.arn]);
     assert_eq!((rows.used("acme").await, sweeping.metrics.orphans.get()), (1, 1));
+}
+
+/// A ledger that was lost before lists showed the first: its caller holds its key.
+#[tokio::test]
+async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
+    let (aws, rows) = (Aws::start().await, Rows::new());
+    let ivs = aws.ivs().await;
+    let request = request("studio", &aws.stage_arn);
+    let tags = rows.sending("acme", &request).await;
+    let first = TenancyTags {
+        operation_id: OperationIds::default().next(SystemTime::now()),
+        request_id: Some(RequestId::parse(tags.operation_id.to_string()).unwrap()),
+        ..tags.clone()
+    };
+    create(&ivs, &request, &first).await.unwrap();
+    let made = create(&ivs, &request, &tags).await.unwrap();
+    let resource = Resource { arn: made.arn, participant_id: made.participant_id };
+    rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
+    let sweeping = sweep(&rows, ivs, true);
+    sweeping.walks(2).await;
+    assert_eq!(aws.arns().await.len(), 2);
+    assert!(sweeping.metrics.orphans.get() >= 1);
 }
 
 #[tokio::test]

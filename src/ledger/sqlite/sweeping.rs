@@ -129,7 +129,10 @@ pub(super) fn adopt(connection: &Connection, found: &Adoption) -> Result<Adopted
         .query_row([key], |row| Ok((state(row, 0)?, row.get(1)?)))
         .optional()?;
     let adopted = match row {
-        None => insert_live(connection, found),
+        None => match insert_live(connection, found) {
+            Err(LedgerError::Conflict) => return Ok(Adopted::Displaced),
+            inserted => inserted,
+        },
         Some((_, Some(kept))) if kept != found.resource.arn => {
             return Ok(Adopted::Orphan { kept: Some(kept) });
         }
