@@ -199,7 +199,8 @@ impl Settler {
         let now = Instant::now();
         let mut due: HashMap<String, Vec<Doubt>> = HashMap::new();
         for doubt in doubts {
-            if self.schedules[&doubt.operation_id].due <= now {
+            let schedule = self.schedules.get(&doubt.operation_id);
+            if schedule.is_some_and(|schedule| schedule.due <= now) {
                 due.entry(doubt.stage_arn.clone()).or_default().push(doubt);
             }
         }
