@@ -170,6 +170,7 @@ mod tests {
             allowed_protocols = ["RTMPS"]
             extra_tags = { cost-center = "42" }
             stage_owner_tag = "owner"
+            stage_arns = ["arn:aws:ivs:us-east-1:123456789012:stage/a"]
         "#;
         let config = parse(text).unwrap();
         assert_eq!(config.upstream.region.as_deref(), Some("us-east-1"));
@@ -183,6 +184,8 @@ mod tests {
             ..TenantSettings::default()
         };
         assert_eq!(**acme, expected);
+        let owners: Vec<_> = config.tenants.stage_owners.values().map(TenantId::as_str).collect();
+        assert_eq!(owners, ["acme"]);
         let other = config.tenants.settings(&TenantId::parse("other").unwrap()).unwrap();
         assert_eq!(**other, TenantSettings { max_queued: 5, ..TenantSettings::default() });
     }
@@ -233,6 +236,11 @@ allowed_protocols = []
 stage_owner_tag = ""
 [tenants.initech]
 allowed_protocols = ["RTMP", "RTMP"]
+stage_arns = ["arn:aws:ivs:us-east-1:1:stage/a", "stage/a"]
+[tenants.umbrella]
+stage_arns = ["arn:aws:ivs:us-east-1:1:stage/a"]
+[tenants.default]
+stage_arns = []
 "#;
         let expected = r#"
 gateway.toml: ledger.url: is missing; give sqlite:///absolute/path or sqlite:relative/path
@@ -264,7 +272,10 @@ gateway.toml:32: tenants.acme.extra_tags."k€y": is not a tag's key; give 1 to 
 gateway.toml:33: tenants.acme.extra_tags.fine: is not a tag's value; give up to 256 letters, digits, spaces and _ . : / = + - @
 gateway.toml:35: tenants.globex.allowed_protocols: names no protocol; give RTMPS, RTMP or both
 gateway.toml:36: tenants.globex.stage_owner_tag: is not a tag's key; give 1 to 128 letters, digits, spaces and _ . : / = + - @
-gateway.toml:38: tenants.initech.allowed_protocols: names a protocol twice; name it once"#;
+gateway.toml:38: tenants.initech.allowed_protocols: names a protocol twice; name it once
+gateway.toml:39: tenants.initech.stage_arns[1]: is not the ARN of a stage; give one as arn:aws:ivs:REGION:ACCOUNT:stage/ID
+gateway.toml:41: tenants.umbrella.stage_arns: names a stage that initech lists too; list it once
+gateway.toml:43: tenants.default.stage_arns: a stage has one owner; list it under that tenant"#;
         assert_eq!(problems(text), expected.trim_start());
     }
 
@@ -328,6 +339,7 @@ gateway.toml:6: is not TOML: duplicate key"
         assert!(config.upstream.region.take().is_some());
         assert!(config.upstream.endpoint_url.take().is_some());
         assert!(config.upstream.account_id.take().is_some());
+        assert_eq!(config.tenants.stage_owners.drain().count(), 1);
         assert_eq!(config.tenants.default.take().as_deref(), Some(&TenantSettings::default()));
         let mut defaults = parse(EXAMPLE).unwrap();
         defaults.server.workers = config.server.workers;

@@ -172,7 +172,7 @@ impl Gateway {
         let shared = Arc::new(Shared::new(
             Arc::clone(&self.ledger),
             Arc::clone(&self.tenants),
-            Stages::new(&upstream, self.sdk.region()),
+            Stages::new(&upstream, self.sdk.region(), Arc::clone(&self.tenants)),
             settling,
             settle.first_probe * PATIENCE_PROBES,
             complete,

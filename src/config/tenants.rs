@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::section::Section;
-use crate::{proto::v1::IngestProtocol, tenant::TenantId};
+use crate::{ingest::StageArn, proto::v1::IngestProtocol, tenant::TenantId};
 
 /// AWS allows 50 tags on a resource; callers and the gateway itself share the rest.
 const MAX_EXTRA_TAGS: usize = 16;
@@ -21,6 +21,8 @@ pub struct Tenants {
     pub default: Option<Arc<TenantSettings>>,
     /// The listed tenants.
     pub named: HashMap<TenantId, Arc<TenantSettings>>,
+    /// Whose the stages of every tenant's `stage_arns` are, whatever their tags say.
+    pub stage_owners: HashMap<StageArn, TenantId>,
 }
 
 /// What one tenant may do. A key that is not set is inherited from
@@ -67,21 +69,25 @@ impl Tenants {
 
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let built_in = TenantSettings::default();
-        let default = section
-            .has("default")
-            .then(|| Arc::new(TenantSettings::read(section.section("default"), &built_in)));
+        let default = section.has("default").then(|| {
+            let mut keys = section.section("default");
+            keys.refuse("stage_arns", "a stage has one owner; list it under that tenant");
+            Arc::new(TenantSettings::read(keys, &built_in))
+        });
         let inherited = default.as_deref().unwrap_or(&built_in);
-        let mut named = HashMap::new();
+        let (mut named, mut stage_owners) = (HashMap::new(), HashMap::new());
         for name in section.names() {
             match TenantId::parse(&name) {
                 Ok(tenant) => {
-                    let settings = TenantSettings::read(section.section(&name), inherited);
+                    let mut keys = section.section(&name);
+                    stages(&mut keys, &tenant, &mut stage_owners);
+                    let settings = TenantSettings::read(keys, inherited);
                     named.insert(tenant, Arc::new(settings));
                 }
                 Err(rule) => section.refuse(&name, format!("{rule}; rename the tenant")),
             }
         }
-        Self { default, named }
+        Self { default, named, stage_owners }
     }
 }
 
@@ -130,6 +136,21 @@ impl Rate {
         let per_second = section.positive("per_second", inherited.per_second, 1e6);
         let burst = section.integer("burst", inherited.burst.get(), 1..=1_000_000);
         Self { per_second, burst: NonZeroU32::new(burst).unwrap_or(inherited.burst) }
+    }
+}
+
+/// Reads `stage_arns`. A stage that two tenants list would be whose the order says.
+fn stages(section: &mut Section<'_>, tenant: &TenantId, owners: &mut HashMap<StageArn, TenantId>) {
+    let listed = section.texts("stage_arns", |text| {
+        StageArn::parse(text).map_err(|_| {
+            "is not the ARN of a stage; give one as arn:aws:ivs:REGION:ACCOUNT:stage/ID".to_owned()
+        })
+    });
+    for arn in listed.unwrap_or_default() {
+        if let Some(other) = owners.insert(arn, tenant.clone()) {
+            let words = format!("names a stage that {other} lists too; list it once");
+            section.problem("stage_arns", words);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Gcra, TooSoon};
 use crate::{
     config::{self, Rate, TenantSettings},
     error::{Error, RateLimit},
+    ingest::StageArn,
     tenant::TenantId,
 };
 
@@ -132,6 +133,13 @@ impl Tenants {
             }
         }
         self.remember(id)
+    }
+
+    /// The tenant that lists the stage among its own, if one does.
+    #[must_use]
+    pub fn stage_owner(&self, arn: &StageArn) -> Option<TenantId> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.configured.stage_owners.get(arn).cloned()
     }
 
     fn remember(&self, id: &TenantId) -> Result<Arc<Tenant>, Error> {

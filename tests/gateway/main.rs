@@ -20,4 +20,5 @@ mod life;
 mod logs;
 mod quota;
 mod server;
+mod stages;
 mod startup;
