@@ -144,6 +144,8 @@ impl State {
             (Live, Event::Vanished) => (Deleted, Effect::TellGone),
             (Deleting, Event::DeleteRefused) => (Live, Effect::TellLive),
             (Deleting, Event::DeleteConfirmed) => (Deleted, Effect::TellGone),
+            // Another delete beside it was refused, and took the row back too early.
+            (Live, Event::DeleteConfirmed) => (Deleted, Effect::TellGone),
             // Once more what is known already.
             (Sending, Event::Send | Event::Resend)
             | (Rejected, Event::Cancel | Event::NotExecuted | Event::Absent)
@@ -151,6 +153,8 @@ impl State {
             | (Live, Event::Created(_) | Event::Found(_) | Event::DeleteRefused)
             | (Deleting, Event::Delete)
             | (Deleted, Event::DeleteConfirmed | Event::Vanished) => (self, Effect::None),
+            // Another delete beside it was confirmed first: gone is gone.
+            (Deleted, Event::Delete | Event::DeleteRefused) => (self, Effect::None),
             (from, event) => return Err(IllegalTransition { from, event: event.name() }),
         };
         Ok(Transition { state, effect })

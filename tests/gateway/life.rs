@@ -7,10 +7,10 @@ use ivs_ingest_gateway::proto::v1::{
 };
 use prost_types::FieldMask;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
-use crate::support::{Caller, Refusal, World, create, stage_of};
+use crate::support::{Caller, PATIENCE, Refusal, World, create, stage_of};
 
 impl Caller {
     async fn get(
@@ -253,4 +253,36 @@ async fn a_delete_whose_answer_is_lost_is_looked_up() {
     assert_eq!(acme.used().await, 1);
     acme.delete(&arn, false).await.unwrap();
     assert_eq!(acme.used().await, 0);
+}
+
+/// One is refused while the other is under way: what AWS did last is what the row says.
+#[tokio::test]
+async fn deletes_at_the_same_time_do_not_undo_each_other() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    let delete = |arn: &str, force: bool| {
+        let (acme, arn) = (acme.clone(), arn.to_owned());
+        tokio::spawn(async move { acme.delete(&arn, force).await })
+    };
+    // The forced delete comes to AWS after the refusal, or its answer before that.
+    for (held, force) in [("slow_before", true), ("slow_after", false)] {
+        let arn = acme.live().await.arn;
+        world.emulator.control("POST", "state", &json!({"arn": arn, "state": "ACTIVE"}));
+        let before = world.emulator.calls("DeleteIngestConfiguration");
+        world.emulator.next("DeleteIngestConfiguration", held, 500);
+        let first = delete(&arn, force);
+        let reached = async {
+            while world.emulator.calls("DeleteIngestConfiguration") == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, reached).await.unwrap();
+        let second = delete(&arn, !force).await.unwrap();
+        let (forced, refused) =
+            if force { (first.await.unwrap(), second) } else { (second, first.await.unwrap()) };
+        forced.unwrap();
+        assert_eq!(refused.unwrap_err().reason(), "AWS_CONFLICT");
+        assert_eq!(acme.used().await, 0, "{held}");
+        acme.delete(&arn, false).await.unwrap();
+    }
 }
