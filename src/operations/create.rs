@@ -230,7 +230,7 @@ impl Create {
                 // If this fails the row stays as sent, and settles by its tag. The
                 // configuration exists, so its key is answered all the same.
                 let _ = self.apply(Event::Created(resource)).await;
-                Ok(self.created(value, false, aws_request_id))
+                Ok(self.created(value, false, aws_request_id).await)
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(operation_id = %self.operation_id, %failure, "AWS did not create it");
@@ -267,7 +267,7 @@ impl Create {
     async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         match self.operations.ivs.get_ingest_configuration(&arn).await {
             Ok(Answer { value, aws_request_id }) => {
-                Ok(self.created(value, replayed, aws_request_id))
+                Ok(self.created(value, replayed, aws_request_id).await)
             }
             Err(error) => {
                 let failure = error.failure();
@@ -280,7 +280,7 @@ impl Create {
         }
     }
 
-    fn created(
+    async fn created(
         &self,
         mut configuration: Configuration,
         replayed: bool,
@@ -290,12 +290,17 @@ impl Create {
         configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
             .into_iter()
             .collect();
-        // An update may have moved it to a stage that was not looked up.
         let asked_for = self.request.stage_arn.as_ref().map_or("", StageArn::as_str);
-        let stage = self.stage.as_deref().filter(|_| configuration.stage_arn == asked_for);
+        let ingest_endpoint = if configuration.stage_arn == asked_for {
+            endpoint(self.stage.as_deref(), configuration.ingest_protocol)
+        } else {
+            // An update has moved it since.
+            let moved = self.operations.endpoint(&self.tenant, &configuration).await;
+            moved.unwrap_or_default()
+        };
         Created {
             configuration: CallersConfiguration {
-                ingest_endpoint: endpoint(stage, configuration.ingest_protocol),
+                ingest_endpoint,
                 configuration,
                 create_time: self.operation_id.minted_at(),
                 state_observed_at: SystemTime::now(),

@@ -125,7 +125,11 @@ impl Operations {
 impl Operations {
     /// Where the configuration's stage takes ingest; none if there is no stage, or if
     /// AWS does not tell now.
-    async fn endpoint(&self, tenant: &Tenant, configuration: &Configuration) -> Option<String> {
+    pub(super) async fn endpoint(
+        &self,
+        tenant: &Tenant,
+        configuration: &Configuration,
+    ) -> Option<String> {
         let Configuration { stage_arn, ingest_protocol, .. } = configuration;
         let stages = &self.shared.stages;
         if let Some(known) = stages.known_endpoint(stage_arn, *ingest_protocol).await {

@@ -4,7 +4,10 @@ use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
 use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
-use crate::support::{Caller, PATIENCE, World, create};
+use crate::{
+    life::to_stage,
+    support::{Caller, PATIENCE, World, create, stage_of},
+};
 
 fn request(request_id: &str) -> CreateIngestConfigurationRequest {
     CreateIngestConfigurationRequest { request_id: request_id.into(), ..create("acme") }
@@ -179,6 +182,18 @@ async fn an_answer_that_was_lost_is_found() {
         assert_eq!(last["streamKeys"][0], found.stream_key, "{fault}");
     }
     assert_eq!(world.emulator.creates(), 4);
+}
+
+#[tokio::test]
+async fn a_replay_names_the_endpoint_that_the_configuration_has_now() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    let nowhere = CreateIngestConfigurationRequest { stage_arn: String::new(), ..request("r") };
+    let (arn, _, _) = created(&acme, nowhere.clone()).await;
+    let moved = acme.update(to_stage(&arn, &stage_of("acme"))).await.unwrap();
+    let replay = acme.create(nowhere).await.unwrap().ingest_configuration.unwrap();
+    assert!(!moved.ingest_endpoint.is_empty());
+    assert_eq!(replay.ingest_endpoint, moved.ingest_endpoint);
 }
 
 #[tokio::test]

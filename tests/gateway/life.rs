@@ -38,7 +38,7 @@ impl Caller {
         listed.into_iter().map(|one| one.arn).collect()
     }
 
-    async fn update(
+    pub(crate) async fn update(
         &self,
         message: UpdateIngestConfigurationRequest,
     ) -> Result<IngestConfiguration, Refusal> {
@@ -63,7 +63,7 @@ impl Caller {
     }
 }
 
-fn to_stage(arn: &str, stage_arn: &str) -> UpdateIngestConfigurationRequest {
+pub(crate) fn to_stage(arn: &str, stage_arn: &str) -> UpdateIngestConfigurationRequest {
     UpdateIngestConfigurationRequest {
         arn: arn.into(),
         stage_arn: stage_arn.into(),
