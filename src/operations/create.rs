@@ -176,7 +176,8 @@ impl Create {
                     let effect = self.resend(sent_at).await?;
                     return self.send(effect).await;
                 }
-                self.settle(None).await
+                let settled = self.settle(None).await;
+                settled.map(|created| Created { replayed: true, ..created })
             }
             Reserved::FingerprintMismatch => Err(Error::RequestIdReused),
             Reserved::OverQuota { used } => Err(over_quota(&self.tenant, used)),

@@ -185,6 +185,29 @@ async fn an_answer_that_was_lost_is_found() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_call_created_is_a_replay_once_it_is_found() {
+    let world = World::new();
+    world.emulator.show_at_once();
+    let acme = world.gateway(&["settle.first_probe_ms = 100"]).await.caller("acme");
+    world.emulator.next_create("drop_after", 0);
+    // The first two looks fail, and the third is while a later call waits for it.
+    for _ in 0..2 {
+        world.emulator.next("ListIngestConfigurations", "error_500_before", 0);
+    }
+    assert_eq!(acme.create(request("r")).await.unwrap_err().reason(), "OUTCOME_UNKNOWN");
+    let asking = async {
+        loop {
+            match acme.create(request("r")).await {
+                Ok(answer) => break answer.replayed,
+                Err(refused) => assert_eq!(refused.reason(), "OUTCOME_UNKNOWN"),
+            }
+        }
+    };
+    assert!(timeout(PATIENCE, asking).await.unwrap());
+    assert_eq!(world.emulator.creates(), 1);
+}
+
+#[tokio::test]
 async fn a_replay_names_the_endpoint_that_the_configuration_has_now() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
