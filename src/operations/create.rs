@@ -251,15 +251,21 @@ impl Create {
     /// nobody waits any more.
     async fn settle(&self, aws_request_id: Option<String>) -> Outcome {
         let operation_id = self.operation_id;
+        let unknown = |aws_request_id| Error::OutcomeUnknown {
+            operation_id,
+            repeatable: self.request.request_id.is_some(),
+            aws_request_id,
+        };
         let Shared { settling, settle_patience, .. } = &*self.operations.shared;
         match settling.verdict(operation_id, *settle_patience).await {
-            Some(Verdict::Live(resource)) => self.read_back(resource.arn, false).await,
+            // It exists, so the failure of the read must not be told as the create's: who
+            // gave no `request_id` would take it for leave to create another.
+            Some(Verdict::Live(resource)) => match self.read_back(resource.arn, false).await {
+                Err(Error::Aws(failure)) => Err(unknown(failure.aws_request_id)),
+                outcome => outcome,
+            },
             // Either proved absent, which takes longer than this, or not known.
-            Some(Verdict::Gone) | None => Err(Error::OutcomeUnknown {
-                operation_id,
-                repeatable: self.request.request_id.is_some(),
-                aws_request_id,
-            }),
+            Some(Verdict::Gone) | None => Err(unknown(aws_request_id)),
         }
     }
 

@@ -207,6 +207,24 @@ async fn what_an_earlier_call_created_is_a_replay_once_it_is_found() {
     assert_eq!(world.emulator.creates(), 1);
 }
 
+/// Without a `request_id` the caller does not send again what may exist, unless it is told
+/// that nothing was created.
+#[tokio::test]
+async fn what_was_found_and_cannot_be_read_is_not_told_as_not_created() {
+    let world = World::new();
+    world.emulator.show_at_once();
+    let acme = world.gateway(&["settle.first_probe_ms = 1000"]).await.caller("acme");
+    world.emulator.next_create("drop_after", 0);
+    world.emulator.next("GetIngestConfiguration", "drop_before", 0);
+    let refused = acme.create_one().await.unwrap_err();
+    assert_eq!((refused.code, refused.reason()), (Code::Unknown, "OUTCOME_UNKNOWN"));
+    assert_eq!(world.emulator.calls("GetIngestConfiguration"), 1);
+    let operation_id = refused.info("operation_id").unwrap();
+    let (_, key, replayed) = created(&acme, request(operation_id)).await;
+    assert!(replayed && !key.is_empty());
+    assert_eq!(world.emulator.creates(), 1);
+}
+
 #[tokio::test]
 async fn a_replay_names_the_endpoint_that_the_configuration_has_now() {
     let world = World::new();
