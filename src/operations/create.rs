@@ -16,7 +16,7 @@ use crate::{
         OperationId, RequestId, StageArn,
     },
     ivs::{Answer, CallError, Configuration, FailureKind, NewConfiguration, Stage},
-    ledger::{Effect, Event, Fields, Reservation, Reserved, Resource},
+    ledger::{Effect, Event, Fields, LedgerError, Reservation, Reserved, Resource},
     observe::CallRecord,
     quota::{CreatePermit, Tenant},
     settle::Verdict,
@@ -322,9 +322,12 @@ impl Create {
     /// send once more. Whoever comes second gets no permission.
     async fn resend(&self, sent_at: SystemTime) -> Result<Effect, Error> {
         let ledger = &self.operations.shared.ledger;
-        let applied = ledger.apply_to_sending(self.operation_id, sent_at, Event::Resend).await;
-        let transition = applied.map_err(|error| ledger_failed(&error, "resend"))?;
-        Ok(transition.map_or(Effect::None, |transition| transition.effect))
+        match ledger.apply_to_sending(self.operation_id, sent_at, Event::Resend).await {
+            Ok(transition) => Ok(transition.map_or(Effect::None, |transition| transition.effect)),
+            // It was settled since it was read, either way: who asks again learns how.
+            Err(LedgerError::Illegal(_)) => Ok(Effect::None),
+            Err(error) => Err(ledger_failed(&error, "resend")),
+        }
     }
 
     async fn apply(&self, event: Event) -> Result<Effect, Error> {
