@@ -13,7 +13,7 @@ use tonic::Code;
 use crate::support::{Caller, PATIENCE, Refusal, World, create, stage_of};
 
 impl Caller {
-    async fn get(
+    pub(crate) async fn get(
         &self,
         arn: &str,
         view: IngestConfigurationView,
@@ -47,7 +47,7 @@ impl Caller {
         Ok(answer.into_inner().ingest_configuration.unwrap())
     }
 
-    async fn delete(&self, arn: &str, force: bool) -> Result<(), Refusal> {
+    pub(crate) async fn delete(&self, arn: &str, force: bool) -> Result<(), Refusal> {
         let message = DeleteIngestConfigurationRequest { arn: arn.into(), force };
         let answer = self.client.clone().delete_ingest_configuration(self.request(message)).await;
         answer.map(drop).map_err(|status| self.refused(&status))

@@ -11,6 +11,7 @@ mod support;
 mod adopt;
 mod crash;
 mod create;
+mod differential;
 mod drain;
 mod errors;
 mod grpcurl;

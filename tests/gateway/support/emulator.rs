@@ -9,6 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_sdk_ivsrealtime::{
+    Client, Config,
+    config::{BehaviorVersion, Credentials, Region},
+};
 use ivs_ingest_gateway::emulator::{self, Settings};
 use serde_json::{Value, json};
 use tokio::{runtime, time};
@@ -73,6 +77,18 @@ impl Emulator {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Creates a stage of the tenant, as its operator would, and returns its ARN.
+    pub(crate) async fn create_stage(&self, tenant: &str) -> String {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .endpoint_url(self.url())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("emulator", "emulator", None, None, "test"))
+            .build();
+        let create = Client::from_conf(config).create_stage().tags("tenant", tenant);
+        create.send().await.unwrap().stage.unwrap().arn
     }
 
     pub(crate) fn control(&self, method: &str, path: &str, body: &Value) -> Value {

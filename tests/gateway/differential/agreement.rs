@@ -1,0 +1,124 @@
+//! All that the model, the gateway and AWS know, compared.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
+
+use ivs_ingest_gateway::proto::v1::{GetQuotaRequest, ListIngestConfigurationsRequest};
+use serde_json::{Value, json};
+
+use super::{
+    EXTRA_TAG,
+    calls::Request,
+    case::Case,
+    model::{Configuration, QUOTA, Tenant},
+};
+use crate::support::{Caller, World};
+
+/// What differs, in words.
+pub(super) type Agreement = Result<(), String>;
+
+impl Case<'_> {
+    pub(super) async fn compare_all(&self) -> Agreement {
+        for (tenant, caller) in self.model.tenants.iter().zip(&self.callers) {
+            // A small page, so that there are several.
+            let all = ListIngestConfigurationsRequest { page_size: 2, ..Default::default() };
+            let found = caller.ask(&Request::List(all.clone())).await;
+            let found = found.map_err(|refusal| format!("a list fails: {refusal:?}"))?;
+            same(&format!("the list of {}", tenant.id), &tenant.list(&all), &found.answer)?;
+            compare_quota(tenant, caller).await?;
+        }
+        self.compare_aws()
+    }
+
+    /// AWS has what the model has, and nothing else.
+    fn compare_aws(&self) -> Agreement {
+        let mut rows = at_aws(self.world);
+        rows.retain(|arn, _| !self.others.contains(arn));
+        let mut operation_ids = BTreeSet::new();
+        for tenant in &self.model.tenants {
+            let mut last = String::new();
+            for one in tenant.live() {
+                let Some(mut row) = rows.remove(&one.shown.arn) else {
+                    return Err(format!("AWS does not have {:?}", one.shown));
+                };
+                row["streamKeys"] = json!(row["streamKeys"].as_array().unwrap().len());
+                row["createdAt"] = Value::Null;
+                let (tags, operation_id) = take_own_tags(&mut row, one)?;
+                same("at AWS", &row_of(tenant, one), &row)?;
+                // The ids are in the order of creation, and so the list is.
+                if operation_id <= last || !operation_ids.insert(operation_id.clone()) {
+                    return Err(format!("the operation's id is not its own: {tags}"));
+                }
+                last = operation_id;
+            }
+        }
+        if rows.is_empty() { Ok(()) } else { Err(format!("AWS has more: {:?}", rows.keys())) }
+    }
+}
+
+async fn compare_quota(tenant: &Tenant, caller: &Caller) -> Agreement {
+    let asked = caller.client.clone().get_quota(caller.request(GetQuotaRequest {})).await;
+    let answer = asked.map_err(|status| format!("GetQuota fails: {status:?}"))?.into_inner();
+    let quota = answer.ingest_configurations.unwrap();
+    let live = tenant.live().count() as u64;
+    // Nothing may be left in a state on the way: the last answer was final.
+    let by_state: Vec<_> = quota.used_by_state.iter().map(|it| (&*it.state, it.count)).collect();
+    let expected = (live, QUOTA as u64, if live == 0 { vec![] } else { vec![("live", live)] });
+    same(&format!("the quota of {}", tenant.id), &expected, &(quota.used, quota.limit, by_state))
+}
+
+/// What AWS has, by ARN.
+pub(super) fn at_aws(world: &World) -> BTreeMap<String, Value> {
+    let rows = world.emulator.configurations().into_iter();
+    rows.map(|row| (row["arn"].as_str().unwrap().to_owned(), row)).collect()
+}
+
+/// What the emulator shows of the configuration, without the tags that the gateway makes up.
+fn row_of(tenant: &Tenant, one: &Configuration) -> Value {
+    let shown = &one.shown;
+    let mut tags = shown.tags.clone();
+    let (key, value) = EXTRA_TAG;
+    tags.insert(key.to_owned(), value.to_owned());
+    tags.insert("ingest-gateway:tenant".to_owned(), tenant.id.clone());
+    json!({
+        "arn": shown.arn,
+        "name": shown.name,
+        "stageArn": shown.stage_arn,
+        "userId": shown.user_id,
+        "ingestProtocol": shown.protocol.as_str_name().trim_start_matches("INGEST_PROTOCOL_"),
+        "state": shown.state.as_str_name().trim_start_matches("INGEST_CONFIGURATION_STATE_"),
+        "tags": tags,
+        "createdAt": null,
+        "streamKeys": shown.keys,
+    })
+}
+
+/// Takes away the tags that no model can foresee, and answers all tags, for people, and the
+/// operation's id.
+fn take_own_tags(row: &mut Value, one: &Configuration) -> Result<(String, String), String> {
+    let all = row["tags"].to_string();
+    let tags = row["tags"].as_object_mut().unwrap();
+    let mut take = |key: &str| tags.remove(&format!("ingest-gateway:{key}"));
+    let text = |tag: Option<Value>| tag.and_then(|tag| tag.as_str().map(str::to_owned));
+    let operation_id = text(take("operation-id"));
+    let request_id = text(take("request-id"));
+    let fingerprint = text(take("fingerprint"));
+    let is_right = match request_id.as_deref() {
+        None => one.asked.request_id.is_empty(),
+        // Without one, the id of the operation that was in doubt took its place.
+        Some(given) => one.asked.request_id.is_empty() || one.asked.request_id == given,
+    };
+    match operation_id.filter(|_| is_right && fingerprint.is_some()) {
+        Some(operation_id) => Ok((all, operation_id)),
+        None => Err(format!("the gateway's tags are not right: {all} for {:?}", one.asked)),
+    }
+}
+
+pub(super) fn same<T: Debug + PartialEq>(what: &str, expected: &T, found: &T) -> Agreement {
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!("{what} differs\n  model:   {expected:?}\n  gateway: {found:?}"))
+}
