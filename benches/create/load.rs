@@ -30,8 +30,9 @@ use tonic::{
 use crate::{
     Failure,
     counter::Counter,
-    message::{self, CREATES_A_TENANT, LIMITED_TENANT},
-    run::configuration,
+    figures::percentile,
+    gateway::{self, CONFIGURATIONS_A_TENANT, LIMITED_TENANT, configuration},
+    message,
     subjects::{self, Subject},
 };
 
@@ -104,7 +105,7 @@ impl Load {
         let call = move |number| {
             let sdk = sdk.clone();
             async move {
-                let request = message::create(&message::tenant(0), number);
+                let request = message::create(&gateway::tenant(0), number);
                 subjects::forward(&sdk, request).await.map(drop)
             }
         };
@@ -118,7 +119,7 @@ impl Load {
         let call = move |number| {
             let ivs = ivs.clone();
             async move {
-                let request = message::create(&message::tenant(0), number);
+                let request = message::create(&gateway::tenant(0), number);
                 let request = CreateIngestConfiguration::parse(request, &BTreeMap::new())
                     .map_err(|violations| format!("{violations:?}"))?;
                 let tags = request.tags.as_map().clone().into_iter().collect();
@@ -136,21 +137,21 @@ impl Load {
             let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
             clients.push(IngestServiceClient::new(endpoint.connect().await?));
         }
-        let tenants = (self.warm_up + self.requests).div_ceil(CREATES_A_TENANT);
+        let tenants = (self.warm_up + self.requests).div_ceil(CONFIGURATIONS_A_TENANT);
         if matches!(self.subject, Subject::G | Subject::H) {
             // Every tenant's stage is looked up before: what is measured finds it.
             let clients = clients.clone();
             let look_up = move |tenant| {
-                let mut request = message::create(&message::tenant(tenant), tenant);
+                let mut request = message::create(&gateway::tenant(tenant), tenant);
                 request.validate_only = true;
-                let request = addressed(request, Some(&message::tenant(tenant)));
+                let request = addressed(request, Some(&gateway::tenant(tenant)));
                 send(clients[tenant % CONNECTIONS].clone(), request, Code::Ok)
             };
             drive(look_up, 0..tenants, self.concurrency).await?;
         }
         let subject = self.subject;
         let call = move |number: usize| {
-            let tenant = message::tenant(number % tenants);
+            let tenant = gateway::tenant(number % tenants);
             let request = message::create(&tenant, number);
             let (sender, expected) = match subject {
                 Subject::Rate => (Some(LIMITED_TENANT), Code::ResourceExhausted),
@@ -185,14 +186,14 @@ impl Load {
         let instructions = counting.map(crate::counter::Counting::stop).transpose()?;
 
         latencies.sort_unstable();
-        let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied();
+        let at = |percent| percentile(&latencies, percent).ok_or("nothing was measured");
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
         let each = |total: u64| total as f64 / latencies.len() as f64;
         Ok(Sample {
             cpu_us: each(cpu) / 1e3,
             calls_per_second: 1.0 / (seconds * each(1)),
-            p50_us: at(50).ok_or("nothing was measured")?,
-            p99_us: at(99).ok_or("nothing was measured")?,
+            p50_us: at(50)?,
+            p99_us: at(99)?,
             instructions: instructions.map(each),
         })
     }

@@ -11,11 +11,18 @@
 //! are measured. The gateway is the binary itself, as `serve` starts it.
 
 mod counter;
+#[path = "../support/figures.rs"]
+mod figures;
+#[path = "../support/gateway.rs"]
+mod gateway;
 mod load;
 mod message;
+#[path = "../support/process.rs"]
+mod process;
 mod report;
 mod run;
 mod subjects;
+#[path = "../support/upstream.rs"]
 mod upstream;
 
 use std::{error::Error, net::SocketAddr, path::PathBuf};

@@ -1,22 +1,10 @@
-//! The one request that every subject is sent, and its tenants.
+//! The one request that every subject is sent.
 
 use std::collections::BTreeMap;
 
 use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, IngestProtocol};
 
-pub(crate) const REGION: &str = "us-east-1";
-
-/// The creates that each tenant makes, warm-up included: the gateway counts a
-/// tenant's rows to decide, and 20 is its default quota.
-pub(crate) const CREATES_A_TENANT: usize = 20;
-
-/// The tenant that the gateway's configuration leaves no request rate.
-pub(crate) const LIMITED_TENANT: &str = "limited";
-
-/// The tenant of that number.
-pub(crate) fn tenant(number: usize) -> String {
-    format!("tenant-{number}")
-}
+use crate::gateway::stage_arn;
 
 /// A create as a studio would send it, on the tenant's own stage: all strings set,
 /// two tags, and a `request_id`.
@@ -26,8 +14,7 @@ pub(crate) fn create(tenant: &str, request_id: usize) -> CreateIngestConfigurati
     };
     CreateIngestConfigurationRequest {
         name: "studio-a".to_owned(),
-        // The upstream tells the owner of a stage from its ARN.
-        stage_arn: format!("arn:aws:ivs:{REGION}:123456789012:stage/{tenant}"),
+        stage_arn: stage_arn(tenant),
         user_id: "camera-1".to_owned(),
         attributes: map(&[("room", "studio-a")]),
         ingest_protocol: IngestProtocol::Rtmps.into(),

@@ -1,9 +1,10 @@
 //! The table.
 
-use std::{collections::HashMap, fs, thread, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use crate::{
     counter::Counter,
+    figures::{as_f64, median, print_heading},
     load::Sample,
     subjects::Subject::{self, A, Auth, B, C, D, E, G, H, Rate},
 };
@@ -14,15 +15,7 @@ pub(crate) type Round = HashMap<Subject, Sample>;
 /// Prints the medians of all rounds and the ratios within them.
 #[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
 pub(crate) fn print(rounds: &[Round], counter: Option<Counter>, took: Duration) {
-    let command: Vec<_> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    println!("cargo bench --bench create -- {}", command.join(" "));
-    println!("{}", machine());
-    println!(
-        "medians of {} rounds, {} s; load average at the end {}\n",
-        rounds.len(),
-        took.as_secs(),
-        first_words("/proc/loadavg", 1)
-    );
+    print_heading("create", rounds.len(), took);
     let heads = ["CPU µs/call", "least", "most", "calls/s", "p50 µs", "p99 µs", "k instr/call"];
     println!("{:28}{}", "", heads.map(|head| format!("{head:>13}")).concat());
     for subject in [A, B, C, D, E, G, H, Rate, Auth] {
@@ -76,31 +69,4 @@ fn print_ratios(rounds: &[Round], what: &str, value: fn(&Sample) -> Option<f64>)
             println!("{ratio:5.2}  {what}: {name}");
         }
     }
-}
-
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "microseconds far below 2^52")]
-const fn as_f64(count: u64) -> f64 {
-    count as f64
-}
-
-fn machine() -> String {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let cores = thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    format!(
-        "{cores} cores, {}, {}",
-        model.trim_matches([':', '\t', ' ']),
-        first_words("/proc/version", 3)
-    )
-}
-
-fn first_words(path: &str, count: usize) -> String {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().take(count).collect::<Vec<_>>().join(" ")
 }

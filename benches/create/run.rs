@@ -1,28 +1,24 @@
 //! The run: starts the processes of each measurement, round after round.
 
 use std::{
-    fs::File,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::{
     Failure, Options,
     counter::Counter,
+    gateway,
     load::Sample,
-    message::{CREATES_A_TENANT, LIMITED_TENANT, REGION},
+    process::{Running, free_address, listens, start, this},
     report::{self, Round},
     subjects::Subject,
 };
 
 /// No round begins that could end after this.
 const LONGEST_RUN: Duration = Duration::from_secs(220);
-
-/// How long a process may take until it listens; valgrind takes some seconds.
-const LONGEST_START: Duration = Duration::from_secs(30);
 
 /// The sizes of a run.
 struct Plan {
@@ -54,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     let folder = tempfile::Builder::new().tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let upstream = free_address()?;
-    let _upstream = start(this(&["upstream", &upstream.to_string()])?, upstream)?;
+    let _upstream = start(this(&["upstream", &upstream.to_string()])?, listens(upstream))?;
 
     let started = Instant::now();
     let mut rounds: Vec<Round> = Vec::new();
@@ -96,7 +92,8 @@ impl Measurement<'_> {
             (None, self.upstream)
         } else {
             let address = free_address()?;
-            let server = start(self.counted(self.server(subject, address)?, &scratch), address)?;
+            let server =
+                start(self.counted(self.server(subject, address)?, &scratch), listens(address))?;
             (Some(server), address)
         };
         let Plan { warm_up, requests, concurrency, .. } = self.plan;
@@ -143,89 +140,8 @@ impl Measurement<'_> {
                 return this(&["serve", &subject, &address.to_string(), &upstream]);
             }
         };
-        let file = self.place.join("gateway.toml");
-        std::fs::write(
-            &file,
-            configuration(address, self.upstream, &self.place.join("ledger.db")),
-        )?;
-        let mut gateway = clean(binary);
-        gateway.args(["serve", "--config"]).arg(file);
-        gateway.env("AWS_ACCESS_KEY_ID", "benchmark").env("AWS_SECRET_ACCESS_KEY", "benchmark");
-        Ok(gateway)
+        let ledger = self.place.join("ledger.db");
+        let configuration = gateway::configuration(address, self.upstream, &ledger);
+        gateway::command(binary, self.place, &configuration)
     }
-}
-
-/// The gateway's configuration: everything on, and limits out of the way of all
-/// but one tenant.
-pub(crate) fn configuration(listen: SocketAddr, upstream: SocketAddr, ledger: &Path) -> String {
-    let ledger = ledger.display();
-    format!(
-        r#"
-        [server]
-        listen = "{listen}"
-        admin_listen = "off"
-        [upstream]
-        region = "{REGION}"
-        endpoint_url = "http://{upstream}"
-        calls_per_second = 1000
-        stage_cache_ms = 3600000
-        [ledger]
-        url = 'sqlite://{ledger}'
-        [sweep]
-        interval_ms = 3600000
-        [identity.metadata]
-        enabled = true
-        [tenants.default]
-        max_ingest_configurations = {CREATES_A_TENANT}
-        request_rate = {{ per_second = 1e6, burst = 1000000 }}
-        create_rate = {{ per_second = 1e6, burst = 1000000 }}
-        max_in_flight = 1000
-        [tenants.{LIMITED_TENANT}]
-        request_rate = {{ per_second = 1e-6, burst = 1 }}
-        "#
-    )
-}
-
-/// A process that ends with the run, whatever ends that.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts a server and waits until it takes connections. Its log goes to a file, as
-/// in production it would go to a pipe or a file.
-fn start(mut command: Command, address: SocketAddr) -> Result<Running, Failure> {
-    let log = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR"))?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(log.path())?);
-    let mut running = Running(command.spawn()?);
-    let until = Instant::now() + LONGEST_START;
-    while TcpStream::connect(address).is_err() {
-        if Instant::now() > until || running.0.try_wait()?.is_some() {
-            return Err(format!("did not start: {}", std::fs::read_to_string(log.path())?).into());
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(running)
-}
-
-fn this(arguments: &[&str]) -> Result<Command, Failure> {
-    let mut command = clean(std::env::current_exe()?);
-    command.args(arguments);
-    Ok(command)
-}
-
-/// Nothing of the environment may change what is measured.
-fn clean(program: PathBuf) -> Command {
-    let mut command = Command::new(program);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
-}
-
-fn free_address() -> Result<SocketAddr, Failure> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -14,7 +14,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::{Failure, message::REGION};
+use crate::{Failure, gateway::REGION};
 
 /// Every ARN is another: the ledger holds each once.
 static CREATED: AtomicU64 = AtomicU64::new(0);
