@@ -1,0 +1,104 @@
+//! Fills a ledger with live rows, through the ledger's own interface.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use ivs_ingest_gateway::ledger::{Adopted, Leases, Ledger, SqliteLedger};
+
+use crate::{
+    Failure,
+    rows::{self, CONFIGURATIONS},
+};
+
+/// Rows that are handed in at once: they share the commits.
+const AT_ONCE: usize = 2048;
+
+/// Nothing is left under way, so how long it might take does not matter.
+pub(crate) const LEASES: Leases =
+    Leases { reserved: Duration::from_mins(1), sending: Duration::from_mins(1) };
+
+/// Where files are in memory: every commit is a flush, and thousands of them on a disk
+/// would be most of the run.
+const IN_MEMORY: &str = "/dev/shm";
+
+/// A ledger to be measured.
+pub(crate) struct Filled {
+    pub(crate) path: PathBuf,
+    pub(crate) tenants: usize,
+    pub(crate) bytes: u64,
+    /// None if it was there already.
+    pub(crate) took: Option<Duration>,
+}
+
+impl Filled {
+    /// Brings all of the file into the page cache.
+    pub(crate) fn read_through(&self) -> Result<(), Failure> {
+        io::copy(&mut File::open(&self.path)?, &mut io::sink())?;
+        Ok(())
+    }
+}
+
+/// The ledger of so many tenants in that folder, filled if it is not there.
+pub(crate) async fn filled(folder: &Path, tenants: usize) -> Result<Filled, Failure> {
+    let path = folder.join(format!("{tenants}.db"));
+    let started = Instant::now();
+    let mut took = None;
+    if !path.exists() {
+        fill(&path, tenants).await?;
+        took = Some(started.elapsed());
+    }
+    let bytes = fs::metadata(&path)?.len();
+    Ok(Filled { path, tenants, bytes, took })
+}
+
+async fn fill(path: &Path, tenants: usize) -> Result<(), Failure> {
+    let builder = tempfile::Builder::new();
+    let folder = path.parent().ok_or("the ledger has no folder")?;
+    let scratch = builder.tempdir_in(IN_MEMORY).or_else(|_| builder.tempdir_in(folder))?;
+    let filled = scratch.path().join("ledger.db");
+    adopt_all(&filled, tenants).await?;
+    // A run that is ended leaves no part of a ledger in its place.
+    let part = path.with_extension("part");
+    fs::copy(filled, &part)?;
+    File::open(&part)?.sync_all()?;
+    fs::rename(part, path)?;
+    Ok(())
+}
+
+async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
+    let (ledger, _) = SqliteLedger::open(path, LEASES)?;
+    let ledger = Arc::new(ledger);
+    let now = SystemTime::now();
+    let next = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let (ledger, next) = (Arc::clone(&ledger), Arc::clone(&next));
+            tokio::spawn(async move {
+                loop {
+                    let row = next.fetch_add(1, Ordering::Relaxed);
+                    if row >= tenants * CONFIGURATIONS {
+                        return Ok::<_, Failure>(());
+                    }
+                    let adopted = ledger.adopt(rows::adoption(row, tenants, now)?).await?;
+                    if adopted != Adopted::Live {
+                        return Err(format!("row {row}: {adopted:?}").into());
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    // Without it a gateway would first look at AWS for what this ledger lacks.
+    ledger.complete().await?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What a large ledger costs: each call on 100,000 tenants of ten configurations,
+//! beside the same call on 1,000 tenants of ten.
+//!
+//! `cargo bench --bench scale`, with `-- --help` for the options. Two ledgers are
+//! filled through the ledger's own interface. In each round both are served by the
+//! gateway's binary and called through gRPC (`served`), and then opened and called here
+//! (`direct`), because gRPC hides small differences. One call at a time, a hundred of
+//! the one ledger and then a hundred of the other, of tenants that are drawn at random.
+//! What is compared are the ratios within a round.
+//!
+//! The files are kept in the page cache, as they are while a gateway runs on a machine
+//! that has the memory for them: what is compared is the work, not the disk. `reserve`
+//! flushes the disk all the same, so a bare flush is measured beside it.
+
+mod direct;
+#[path = "../support/figures.rs"]
+mod figures;
+mod fill;
+#[path = "../support/gateway.rs"]
+mod gateway;
+mod measure;
+#[path = "../support/process.rs"]
+mod process;
+mod report;
+mod rows;
+mod run;
+mod served;
+#[path = "../support/upstream.rs"]
+mod upstream;
+
+use std::{error::Error, net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Measures what a large ledger costs, beside a small one.
+#[derive(Debug, Parser)]
+#[command(name = "scale", bin_name = "cargo bench --bench scale --")]
+struct Cli {
+    #[command(subcommand)]
+    role: Option<Role>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// Two short rounds of small ledgers: to see that it works, not to compare.
+    #[arg(long)]
+    quick: bool,
+    /// Tenants of the large ledger.
+    #[arg(long, default_value_t = 100_000)]
+    tenants: usize,
+    /// Tenants of the small one.
+    #[arg(long, default_value_t = 1000)]
+    beside: usize,
+    /// Rounds: both ledgers are measured once in each.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Measured calls of each kind and ledger in one round.
+    #[arg(long, default_value_t = 3000)]
+    calls: usize,
+    /// Where the ledgers are kept: those that are there already are used again.
+    #[arg(long, value_name = "FOLDER")]
+    ledgers: Option<PathBuf>,
+    /// What cargo adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What this program does when it starts itself.
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Be what stands in for AWS.
+    #[command(hide = true)]
+    Upstream { listen: SocketAddr },
+}
+
+fn main() -> Result<(), Failure> {
+    let cli = Cli::parse();
+    match cli.role {
+        Some(Role::Upstream { listen }) => upstream::serve(listen),
+        None => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(run::run(&cli.options)),
+    }
+}
