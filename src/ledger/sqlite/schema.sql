@@ -1,4 +1,7 @@
--- One row a create. Rows are appended in time order: the key is a ULID.
+-- One row a create. Rows are appended in time order: the key is a ULID. A table with
+-- row numbers, although there is a key: rows are wide, and in a table WITHOUT ROWID they
+-- would stand in its inner pages too, some ten a page, which makes a tree of a million
+-- rows six pages deep and not three.
 CREATE TABLE ingest_configurations (
   operation_id      BLOB    NOT NULL PRIMARY KEY, -- ULID, 16 bytes
   tenant            TEXT    NOT NULL,
@@ -21,7 +24,7 @@ CREATE TABLE ingest_configurations (
   missed            INTEGER NOT NULL DEFAULT 0,   -- walks in a row that did not see it
   created_at_ms     INTEGER NOT NULL,
   updated_at_ms     INTEGER NOT NULL              -- of the last change of state
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- One row once a walk has shown the ledger all that AWS has. A rebuild that is cut off
 -- leaves rows and not this.
