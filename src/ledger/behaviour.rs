@@ -1,5 +1,7 @@
 //! What every ledger must do. Each implementation's tests run all of it.
 
+mod walks;
+
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -34,6 +36,7 @@ where
     pages_hold_every_row_once_whatever_is_added_or_removed(&make().await).await;
     lists_are_filtered_by_stage_and_state(&make().await).await;
     what_was_seen_last_counts(&make().await).await;
+    walks::what_two_walks_missed_is_told(Arc::new(make().await)).await;
 }
 
 /// Makes reservations with ids in order.

@@ -173,9 +173,24 @@ impl Ledger for SqliteLedger {
         self.ask(Patience::Wait, move |connection| Ok(sweeping::observe(connection, seen)?))
     }
 
+    /// A job for some of the rows, and then one for the next: other jobs get in between.
     fn missed(&self, walk_began: SystemTime) -> LedgerFuture<'_, Vec<Missed>> {
-        self.ask(Patience::Wait, move |connection| {
-            Ok(sweeping::missed(connection, unix_ms(walk_began))?)
+        let walk_began_ms = unix_ms(walk_began);
+        Box::pin(async move {
+            let mut missed = Vec::new();
+            let mut after = None;
+            loop {
+                let (found, last) = self
+                    .ask(Patience::Wait, move |connection| {
+                        Ok(sweeping::missed(connection, walk_began_ms, after)?)
+                    })
+                    .await?;
+                missed.extend(found);
+                if last.is_none() {
+                    return Ok(missed);
+                }
+                after = last;
+            }
         })
     }
 

@@ -162,6 +162,9 @@ pub(super) fn usage(connection: &Connection, tenant: &TenantId) -> Result<Usage,
     Ok(Usage(by_state?))
 }
 
+pub(super) const TAKE_OVER: &str = "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3
+     WHERE state = ?1 AND state <= 5 AND state <> 4 AND lease_until_ms < ?4";
+
 /// Takes over the rows whose lease was over at `lease_before_ms`.
 pub(super) fn expire(
     connection: &Connection,
@@ -171,12 +174,12 @@ pub(super) fn expire(
     let take_over = |from: State, event: &Event| {
         // Both arrows stand in the transition function, as its tests show.
         let Ok(Transition { state: to, .. }) = from.after(event) else { return Ok(0) };
-        connection
-            .prepare_cached(
-                "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3
-                 WHERE state = ?1 AND state <= 5 AND state <> 4 AND lease_until_ms < ?4",
-            )?
-            .execute(params![from as u8, to as u8, now_ms, lease_before_ms])
+        connection.prepare_cached(TAKE_OVER)?.execute(params![
+            from as u8,
+            to as u8,
+            now_ms,
+            lease_before_ms
+        ])
     };
     Ok(Expired {
         rejected: take_over(State::Reserved, &Event::Cancel)?,

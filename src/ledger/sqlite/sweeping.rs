@@ -5,6 +5,7 @@
 use std::{collections::HashMap, time::SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, params, types::Type};
+use ulid::Ulid;
 
 use super::{
     super::{
@@ -21,6 +22,16 @@ use crate::{
 /// The most rows that are forgotten in one job: a call must not wait behind more.
 const MAX_PRUNED: u32 = 500;
 
+/// The most rows that are looked at in one job for what a walk has missed.
+const MAX_LOOKED_AT: u32 = 1000;
+
+pub(super) const IN_DOUBT: &str =
+    "SELECT operation_id, tenant, coalesce(sent_at_ms, updated_at_ms), name, stage_arn,
+       user_id, ingest_protocol
+     FROM ingest_configurations
+     WHERE state = 3 AND state <= 5 AND state <> 4 AND operation_id > ?1
+     ORDER BY operation_id LIMIT ?2";
+
 pub(super) fn in_doubt(
     connection: &Connection,
     after: Option<OperationId>,
@@ -28,13 +39,7 @@ pub(super) fn in_doubt(
 ) -> rusqlite::Result<Vec<Doubt>> {
     let after = after.map_or([0; 16], |id| id.ulid().to_bytes());
     connection
-        .prepare_cached(
-            "SELECT operation_id, tenant, coalesce(sent_at_ms, updated_at_ms), name, stage_arn,
-               user_id, ingest_protocol
-             FROM ingest_configurations
-             WHERE state = 3 AND state <= 5 AND state <> 4 AND operation_id > ?1
-             ORDER BY operation_id LIMIT ?2",
-        )?
+        .prepare_cached(IN_DOUBT)?
         .query_map(params![after, limit], |row| {
             Ok(Doubt {
                 operation_id: operation_id(row, 0)?,
@@ -88,34 +93,51 @@ pub(super) fn observe(
     Ok(unknown)
 }
 
-pub(super) fn missed(connection: &Connection, walk_began_ms: i64) -> rusqlite::Result<Vec<Missed>> {
-    // What became live during the walk may stand on a page that was read before.
-    connection
-        .prepare_cached(
-            "UPDATE ingest_configurations SET missed = missed + 1
-             WHERE state = 4 AND updated_at_ms < ?1
-               AND (observed_at_ms IS NULL OR observed_at_ms < ?1)",
-        )?
-        .execute([walk_began_ms])?;
-    connection
-        .prepare_cached(
-            "SELECT operation_id, arn FROM ingest_configurations
-             WHERE state = 4 AND missed >= 2 AND arn IS NOT NULL",
-        )?
-        .query_map([], |row| Ok(Missed { operation_id: operation_id(row, 0)?, arn: row.get(1)? }))?
-        .collect()
+/// The last of the rows that one job looks at.
+pub(super) const LAST_LOOKED_AT: &str = "SELECT max(operation_id) FROM (
+       SELECT operation_id FROM ingest_configurations
+       WHERE operation_id > ?1 ORDER BY operation_id LIMIT ?2)";
+
+/// What became live during the walk may stand on a page that was read before.
+pub(super) const MISS_ONCE_MORE: &str = "UPDATE ingest_configurations SET missed = missed + 1
+     WHERE operation_id > ?1 AND operation_id <= ?2 AND state = 4 AND updated_at_ms < ?3
+       AND (observed_at_ms IS NULL OR observed_at_ms < ?3)";
+
+pub(super) const MISSED_TWICE: &str = "SELECT operation_id, arn FROM ingest_configurations
+     WHERE operation_id > ?1 AND operation_id <= ?2 AND state = 4 AND missed >= 2
+       AND arn IS NOT NULL";
+
+/// Looks at some of the rows after `after`, and answers the last of them: none if there
+/// are no more. All at once would keep every create waiting for seconds.
+pub(super) fn missed(
+    connection: &Connection,
+    walk_began_ms: i64,
+    after: Option<OperationId>,
+) -> rusqlite::Result<(Vec<Missed>, Option<OperationId>)> {
+    let after = after.map_or([0; 16], |id| id.ulid().to_bytes());
+    let last: Option<[u8; 16]> = connection
+        .prepare_cached(LAST_LOOKED_AT)?
+        .query_row(params![after, MAX_LOOKED_AT], |row| row.get(0))?;
+    let Some(last) = last else { return Ok((Vec::new(), None)) };
+    connection.prepare_cached(MISS_ONCE_MORE)?.execute(params![after, last, walk_began_ms])?;
+    let missed: rusqlite::Result<Vec<_>> = connection
+        .prepare_cached(MISSED_TWICE)?
+        .query_map(params![after, last], |row| {
+            Ok(Missed { operation_id: operation_id(row, 0)?, arn: row.get(1)? })
+        })?
+        .collect();
+    Ok((missed?, Some(Ulid::from_bytes(last).into())))
 }
+
+pub(super) const ABANDONED_DELETES: &str = "SELECT operation_id, arn FROM ingest_configurations
+     WHERE state = 5 AND state <= 5 AND state <> 4 AND arn IS NOT NULL AND lease_until_ms < ?1";
 
 pub(super) fn abandoned_deletes(
     connection: &Connection,
     now_ms: i64,
 ) -> rusqlite::Result<Vec<Missed>> {
     connection
-        .prepare_cached(
-            "SELECT operation_id, arn FROM ingest_configurations
-             WHERE state = 5 AND state <= 5 AND state <> 4 AND arn IS NOT NULL
-               AND lease_until_ms < ?1",
-        )?
+        .prepare_cached(ABANDONED_DELETES)?
         .query_map([now_ms], |row| {
             Ok(Missed { operation_id: operation_id(row, 0)?, arn: row.get(1)? })
         })?
@@ -180,14 +202,12 @@ fn insert_live(connection: &Connection, found: &Adoption) -> Result<(), LedgerEr
     Ok(())
 }
 
+pub(super) const PRUNE: &str = "DELETE FROM ingest_configurations WHERE operation_id IN (
+       SELECT operation_id FROM ingest_configurations
+       WHERE state >= 6 AND updated_at_ms < ?1 LIMIT ?2)";
+
 pub(super) fn prune(connection: &Connection, before_ms: i64) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "DELETE FROM ingest_configurations WHERE operation_id IN (
-               SELECT operation_id FROM ingest_configurations
-               WHERE state >= 6 AND updated_at_ms < ?1 LIMIT ?2)",
-        )?
-        .execute(params![before_ms, MAX_PRUNED])
+    connection.prepare_cached(PRUNE)?.execute(params![before_ms, MAX_PRUNED])
 }
 
 pub(super) fn is_complete(connection: &Connection) -> rusqlite::Result<bool> {

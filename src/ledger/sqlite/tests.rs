@@ -104,37 +104,57 @@ fn says_what_is_wrong_with_the_place() {
     assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
 }
 
-/// The quota's question reads the tenant's own rows from an index and nothing else.
-#[test]
-fn the_quota_costs_what_the_tenant_has_and_no_more() {
+/// How SQLite carries out a statement, step by step.
+fn plan(statement: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     drop(open(&path));
     let connection = Connection::open(&path).unwrap();
-    let plan: String = connection
-        .query_row(
-            "EXPLAIN QUERY PLAN SELECT count(*) FROM ingest_configurations
-             WHERE tenant = 'a' AND state <= 5",
-            [],
-            |row| row.get(3),
-        )
-        .unwrap();
-    assert!(plan.contains("COVERING INDEX tenants_own (tenant=?"), "{plan}");
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+    let rows = statement.raw_query().mapped(|row| row.get(3));
+    rows.map(Result::unwrap).collect()
+}
+
+/// The quota's question reads the tenant's own rows from an index and nothing else.
+#[test]
+fn the_quota_costs_what_the_tenant_has_and_no_more() {
+    let plan = plan("SELECT count(*) FROM ingest_configurations WHERE tenant = 'a' AND state <= 5");
+    assert!(plan[0].contains("COVERING INDEX tenants_own (tenant=?"), "{plan:?}");
 }
 
 /// A list walks the tenant's own rows in time order, and sorts nothing.
 #[test]
 fn a_list_costs_what_the_tenant_has_and_no_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger.db");
-    drop(open(&path));
-    let connection = Connection::open(&path).unwrap();
-    let mut statement =
-        connection.prepare(&format!("EXPLAIN QUERY PLAN {}", reading::LIST)).unwrap();
-    let rows = statement.raw_query().mapped(|row| row.get(3));
-    let plan: Vec<String> = rows.map(Result::unwrap).collect();
+    let plan = plan(reading::LIST);
     assert_eq!(plan.len(), 1, "{plan:?}");
     assert!(plan[0].contains("USING INDEX tenants_own (tenant=? AND operation_id<?)"), "{plan:?}");
+}
+
+/// What runs beside the calls, on the writer's thread too, reads the rows that it is
+/// about, and never all there are.
+#[test]
+fn settling_and_the_sweep_cost_what_they_find_and_no_more() {
+    let by_key =
+        "INDEX sqlite_autoindex_ingest_configurations_1 (operation_id>? AND operation_id<?)";
+    for (statement, expected) in [
+        (statements::TAKE_OVER, "INDEX unsettled (state=?)"),
+        (sweeping::IN_DOUBT, "INDEX unsettled (state=? AND operation_id>?)"),
+        (sweeping::ABANDONED_DELETES, "INDEX unsettled (state=?)"),
+        (sweeping::PRUNE, "INDEX ended (updated_at_ms<?)"),
+        (
+            sweeping::LAST_LOOKED_AT,
+            "INDEX sqlite_autoindex_ingest_configurations_1 (operation_id>?)",
+        ),
+        (sweeping::MISS_ONCE_MORE, by_key),
+        (sweeping::MISSED_TWICE, by_key),
+    ] {
+        let plan = plan(statement);
+        assert!(plan.iter().any(|step| step.ends_with(expected)), "{statement}: {plan:?}");
+        let scans = |step: &&String| step.starts_with("SCAN ingest_configurations");
+        assert_eq!(plan.iter().find(scans), None, "{statement}: {plan:?}");
+        let sorts = |step: &&String| step.contains("TEMP B-TREE");
+        assert_eq!(plan.iter().find(sorts), None, "{statement}: {plan:?}");
+    }
 }
 
 /// Callers on many tasks share flushes: the writer answers them all.
