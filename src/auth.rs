@@ -1,13 +1,14 @@
 //! Who calls, and for which tenant. A [`Caller`] is the proof that both were
 //! decided: it is made here alone, and no operation can be called without one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderName};
 
 use crate::{
     config::Identity,
     error::Error,
+    observe::CallRecord,
     quota::{InFlight, Tenant, Tenants},
     tenant::TenantId,
 };
@@ -19,6 +20,7 @@ pub const TENANT_HEADER: HeaderName = HeaderName::from_static("x-tenant-id");
 #[derive(Debug, Clone)]
 pub struct Caller {
     tenant: Arc<Tenant>,
+    deadline: Instant,
     // Held, not read: the place is given back when the call is over.
     _place: Arc<InFlight>,
 }
@@ -28,6 +30,12 @@ impl Caller {
     #[must_use]
     pub const fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant
+    }
+
+    /// Until when the caller waits for an answer.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
     }
 }
 
@@ -68,12 +76,18 @@ impl Authenticator {
         self.tenants.get(&tenant)
     }
 
-    /// Lets an authenticated call in, if its tenant is within its limits.
+    /// Lets an authenticated call in, if its tenant is within its limits. Its answer must
+    /// leave before `deadline`.
     ///
     /// # Errors
     /// `TENANT_RATE_QUOTA`.
-    pub fn admit(&self, tenant: Arc<Tenant>) -> Result<Caller, Error> {
-        let place = self.tenants.admit(&tenant)?;
-        Ok(Caller { tenant, _place: Arc::new(place) })
+    pub fn admit(
+        &self,
+        tenant: Arc<Tenant>,
+        deadline: Instant,
+        record: &CallRecord,
+    ) -> Result<Caller, Error> {
+        let place = self.tenants.admit(&tenant, record)?;
+        Ok(Caller { tenant, deadline, _place: Arc::new(place) })
     }
 }

@@ -251,7 +251,7 @@ gateway.toml:5: server.region: is not a known key; did you mean upstream.region?
 gateway.toml:6: server.max_connections: is less than 1; give a whole number from 1 to 1000000
 gateway.toml:7: server.tls.key: is missing; give the path of a PEM private key
 gateway.toml:8: server.tls.cert: cannot be read (entity not found); a relative path begins at the configuration file's folder
-gateway.toml:10: upstream.calls_per_second: is more than 1000; give a number above 0 and at most 1000
+gateway.toml:10: upstream.calls_per_second: is more than 1000000; give a number above 0 and at most 1000000
 gateway.toml:11: upstream.attempt_timeout_ms: is text; give a whole number from 100 to 60000
 gateway.toml:12: upstream.account_id: is a whole number; give text in quotes
 gateway.toml:13: leger: is not a known key; did you mean ledger?

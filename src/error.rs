@@ -73,6 +73,16 @@ pub enum Error {
         /// When the call would be let through.
         retry_after: Duration,
     },
+    /// AWS's budget has no turn for the call in time. Nothing was taken or sent.
+    #[error("{}", no_turn_message(operation, *why, *retry_after))]
+    AccountBudget {
+        /// AWS's name of what was to be called.
+        operation: &'static str,
+        /// Which of the two ways there is none.
+        why: NoTurn,
+        /// How long a call that came now would wait for its turn.
+        retry_after: Duration,
+    },
     /// AWS answered with a failure, or could not be reached: not executed.
     #[error("{}", aws_message(.0))]
     Aws(AwsFailure),
@@ -116,6 +126,15 @@ pub enum Error {
     Unimplemented,
 }
 
+/// Why a call has no turn at AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoTurn {
+    /// As many calls of the tenant wait as may (`max_queued`).
+    QueueFull,
+    /// The wait would outlast the deadline.
+    TooLate,
+}
+
 /// The limits of how often a tenant may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimit {
@@ -153,6 +172,7 @@ impl Error {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::TenantCountQuota { .. } => "TENANT_COUNT_QUOTA",
             Self::TenantRateQuota { .. } => "TENANT_RATE_QUOTA",
+            Self::AccountBudget { .. } => "ACCOUNT_BUDGET",
             Self::Aws(failure) => match failure.kind {
                 FailureKind::Validation => "AWS_VALIDATION",
                 FailureKind::AccessDenied => "AWS_ACCESS_DENIED",
@@ -219,6 +239,20 @@ fn aws_message(failure: &AwsFailure) -> String {
             "AWS did not answer as it should".to_owned()
         }
         FailureKind::Refused => "AWS refused the request".to_owned(),
+    }
+}
+
+fn no_turn_message(operation: &str, why: NoTurn, wait: Duration) -> String {
+    let ms = wait.as_millis();
+    match why {
+        NoTurn::QueueFull => format!(
+            "as many {operation} calls of the tenant wait for their turn at AWS as may; one more \
+             would wait {ms} ms; try again then"
+        ),
+        NoTurn::TooLate => format!(
+            "the turn of {operation} at AWS would come in {ms} ms, too late for the deadline; \
+             allow more time, or try again then"
+        ),
     }
 }
 

@@ -9,11 +9,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
 use tower::{Service, ServiceBuilder};
@@ -22,7 +27,7 @@ use tower_http::{
 };
 
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Caller},
     deadline::Deadlines,
     error::Error,
     observe::{CallLine, CallRecord, REQUEST_ID_HEADER},
@@ -33,6 +38,10 @@ use crate::{
     },
     rpc::{Rpc, status},
 };
+
+/// How long the rest of a refused request may take to come. A client sends it at once,
+/// with the headers.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What all workers share of the front.
 #[derive(Debug)]
@@ -61,6 +70,26 @@ impl Front {
             reflection: config.reflection,
             draining,
         }
+    }
+
+    /// Lets a call in, or refuses it for what its metadata and the load say.
+    fn admit(
+        &self,
+        metadata: &HeaderMap,
+        record: &CallRecord,
+    ) -> Result<(SemaphorePermit<'_>, Caller), Error> {
+        // Before any work: a gateway that is going, or full, says so for free.
+        if self.draining.is_cancelled() {
+            return Err(Error::Draining);
+        }
+        let place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        // Before the limits, which are the tenant's.
+        let tenant = self.authenticator.authenticate(metadata)?;
+        record.tenant(&tenant.id);
+        // Before the message is read: a flood costs its headers and little more.
+        let deadline = Instant::now() + self.deadlines.of(metadata);
+        let caller = self.authenticator.admit(tenant, deadline.into_std(), record)?;
+        Ok((place, caller))
     }
 
     /// The service of one worker.
@@ -127,20 +156,17 @@ impl Stack {
         record: &CallRecord,
     ) -> Result<Response<Body>, Error> {
         let front = Arc::clone(&self.front);
-        // Before any work: a gateway that is going, or full, says so for free.
-        if front.draining.is_cancelled() {
-            return Err(Error::Draining);
-        }
-        let _place = front.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        // Before the limits, which are the tenant's.
-        let tenant = front.authenticator.authenticate(request.headers())?;
-        record.tenant(&tenant.id);
-        // Before the body is read: a flood costs its headers and no more.
-        let caller = front.authenticator.admit(tenant)?;
-        // Around all that waits, reading the body included.
-        let deadline = front.deadlines.of(request.headers());
+        let (_place, caller) = match front.admit(request.headers(), record) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                discard(request.into_body(), front.max_message_bytes).await;
+                return Err(error);
+            }
+        };
+        let deadline = Instant::from_std(caller.deadline());
         request.extensions_mut().insert(caller);
-        let answered = tokio::time::timeout(deadline, self.ingest.call(request)).await;
+        // Around all that waits, reading the body included.
+        let answered = tokio::time::timeout_at(deadline, self.ingest.call(request)).await;
         let response = answered
             .map(infallible)
             .map_err(|_| Error::DeadlineExceeded { operation_id: record.operation_id() })?;
@@ -206,6 +232,16 @@ fn with_reflection(routes: Routes) -> Routes {
             routes
         }
     }
+}
+
+/// Receives the rest of a request that is refused, without looking at it. An HTTP/2 stream
+/// whose end is not received is reset, and h2 ends a connection after 1,024 of those: the
+/// refusals of one tenant would cut off the others behind the same proxy.
+async fn discard(body: Incoming, most_bytes: usize) {
+    let mut body = Limited::new(body, most_bytes);
+    let ended = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever does not end its request has its stream reset.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, ended).await;
 }
 
 fn answer_of(error: &Error) -> Response<Body> {

@@ -15,6 +15,7 @@ use crate::{
     ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
     metrics::Metrics,
     operations::{Operations, Shared},
+    pacer::Pacers,
     proto::v1::ingest_service_server::SERVICE_NAME,
     quota::Tenants,
     server::{
@@ -46,6 +47,8 @@ pub struct Gateway {
     tls: Option<Arc<ServerTls>>,
     tenants: Arc<Tenants>,
     ledger: Arc<dyn Ledger>,
+    metrics: Arc<Metrics>,
+    pacers: Pacers,
     is_complete: bool,
     sdk: Sdk,
     config: Config,
@@ -116,11 +119,14 @@ impl Gateway {
                 source,
             })
         });
+        let metrics = Arc::new(Metrics::default());
         let gateway = Self {
             listener,
             admin: admin.transpose()?,
             tls,
-            tenants: Arc::new(Tenants::new(config.tenants.clone())),
+            tenants: Arc::new(Tenants::new(config.tenants.clone(), metrics.limits.clone())),
+            pacers: Pacers::new(config.upstream.calls_per_second, &metrics),
+            metrics,
             ledger: Arc::new(ledger),
             is_complete,
             sdk,
@@ -149,10 +155,9 @@ impl Gateway {
     /// # Errors
     /// The operating system's, when a worker cannot be started.
     pub async fn serve(self, shutdown: CancellationToken) -> io::Result<()> {
-        let metrics = Arc::new(Metrics::default());
         let settling = Settling::default();
         let stopped = CancellationToken::new();
-        let (mut complete, background) = self.start_background(&settling, &metrics, &stopped);
+        let (mut complete, background) = self.start_background(&settling, &stopped);
         // A failure is in the log, and creates stay refused until the sweep succeeds.
         let _ = timeout(REBUILD_PATIENCE, complete.wait_for(|complete| *complete)).await;
 
@@ -162,7 +167,7 @@ impl Gateway {
         let announcing =
             tokio::spawn(announce(complete.clone(), shutdown.clone(), readiness, health));
         let admin = self.admin.map(|acceptor| {
-            let metrics = Arc::clone(&metrics);
+            let metrics = Arc::clone(&self.metrics);
             let source = Arc::new(move || metrics.render());
             let admin = Admin { readiness: is_ready, metrics: Some(source) };
             tokio::spawn(admin.serve(acceptor, stopped.clone()))
@@ -176,7 +181,7 @@ impl Gateway {
             settling,
             settle.first_probe * PATIENCE_PROBES,
             complete,
-            upstream.calls_per_second,
+            self.pacers,
         ));
         let authenticator = Authenticator::new(identity, self.tenants);
         let front = Arc::new(Front::new(&server, authenticator, shutdown.clone()));
@@ -203,18 +208,19 @@ impl Gateway {
         Ok(())
     }
 
-    /// Starts settling and the sweep. Answers whether the ledger is complete, in time.
+    /// Starts the pacers, settling and the sweep. Answers whether the ledger is complete, in time.
     fn start_background(
         &self,
         settling: &Settling,
-        metrics: &Arc<Metrics>,
         stopped: &CancellationToken,
-    ) -> (watch::Receiver<bool>, [JoinHandle<()>; 2]) {
+    ) -> (watch::Receiver<bool>, [JoinHandle<()>; 3]) {
+        let metrics = &self.metrics;
         let Config { upstream, settle, sweep, ledger, .. } = &self.config;
         let (complete, is_complete) = watch::channel(self.is_complete);
         let settler = Settler::new(
             Arc::clone(&self.ledger),
             self.sdk.client(),
+            self.pacers.clone(),
             settle.clone(),
             upstream.calls_per_second,
             settling.clone(),
@@ -228,11 +234,13 @@ impl Gateway {
         let sweep = Sweep::new(
             Arc::clone(&self.ledger),
             self.sdk.client(),
+            self.pacers.clone(),
             rhythm,
             settling.clone(),
             Arc::clone(metrics),
         );
         let background = [
+            tokio::spawn(self.pacers.clone().run(stopped.clone())),
             tokio::spawn(settler.run(stopped.clone())),
             tokio::spawn(sweep.run(complete, stopped.clone())),
         ];

@@ -16,6 +16,7 @@
 //! | [`ingest`], [`tags`] | parsed requests and the tenancy tags; pure |
 //! | [`stages`] | whose a stage is |
 //! | [`ledger`] | idempotency and quota, durable |
+//! | [`pacer`] | a fair share of AWS's calls a second, and how long a call would wait |
 //! | [`settle`] | finds out what became of creates whose outcome is unknown |
 //! | [`sweep`] | keeps the ledger true to AWS, and rebuilds a lost one |
 //! | [`ivs`] | Amazon IVS Real-Time through the AWS SDK |
@@ -50,6 +51,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod observe;
 pub mod operations;
+pub mod pacer;
 pub mod proto;
 pub mod quota;
 pub mod rpc;

@@ -24,8 +24,13 @@ pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id"
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// What a caller who does not listen is told again and again.
-const FLOOD_REASONS: [&str; 4] =
-    ["TENANT_RATE_QUOTA", "OVERLOADED", "CREDENTIAL_MISSING", "CREDENTIAL_INVALID"];
+const FLOOD_REASONS: [&str; 5] = [
+    "ACCOUNT_BUDGET",
+    "TENANT_RATE_QUOTA",
+    "OVERLOADED",
+    "CREDENTIAL_MISSING",
+    "CREDENTIAL_INVALID",
+];
 
 /// What is known of one call. Cheap to clone: all clones write into one record.
 #[derive(Debug, Clone)]
@@ -39,6 +44,7 @@ struct Known {
     operation_id: OnceLock<OperationId>,
     aws_request_id: OnceLock<String>,
     reason: OnceLock<&'static str>,
+    shadow_reason: OnceLock<&'static str>,
 }
 
 impl CallRecord {
@@ -57,6 +63,7 @@ impl CallRecord {
             operation_id: OnceLock::new(),
             aws_request_id: OnceLock::new(),
             reason: OnceLock::new(),
+            shadow_reason: OnceLock::new(),
         }))
     }
 
@@ -87,6 +94,12 @@ impl CallRecord {
         let _ = self.0.aws_request_id.set(aws_request_id.to_owned());
     }
 
+    /// The call would have failed for that reason, were its tenant not in shadow. The
+    /// first one told stays.
+    pub fn would_refuse(&self, reason: &'static str) {
+        let _ = self.0.shadow_reason.set(reason);
+    }
+
     /// The call failed.
     pub fn failed(&self, error: &Error) {
         let _ = self.0.reason.set(error.reason());
@@ -98,19 +111,21 @@ impl CallRecord {
     /// Logs the call. Refusals that a flood would repeat are logged at `debug`: a
     /// tenant over its rate must not fill the disk.
     fn log(&self, rpc: &str, code: &str) {
-        let Known { started, request_id, tenant, operation_id, aws_request_id, reason } = &*self.0;
+        let Known { started, request_id, tenant, operation_id, aws_request_id, .. } = &*self.0;
         let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let request_id = request_id.to_str().unwrap_or_default();
         let tenant = tenant.get().map(TenantId::as_str);
         let operation_id = operation_id.get().map(ToString::to_string);
         let aws_request_id = aws_request_id.get().map(String::as_str);
-        let reason = reason.get().copied();
+        let reason = self.0.reason.get().copied();
+        let shadow_reason = self.0.shadow_reason.get().copied();
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     rpc,
                     code,
                     reason,
+                    shadow_reason,
                     tenant,
                     request_id,
                     operation_id,

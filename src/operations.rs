@@ -24,10 +24,13 @@ pub use get_quota::Quota;
 pub use list::Listed;
 
 use crate::{
+    auth::Caller,
     error::Error,
     ingest::{Fingerprint, OperationIds, RequestId},
-    ivs::{Configuration, Ivs},
+    ivs::{AwsFailure, Configuration, FailureKind, Ivs},
     ledger::{Ledger, LedgerError},
+    observe::CallRecord,
+    pacer::{Claim, Pacers},
     quota::Tenants,
     settle::Settling,
     stages::Stages,
@@ -48,8 +51,8 @@ pub struct Shared {
     running: Flights<(TenantId, RequestId), Fingerprint, Created>,
     /// The reads of AWS under way, so that one serves all who ask for the same.
     reads: Flights<String, (), get::Read>,
-    /// The calls a second of each operation that AWS allows.
-    pub calls_per_second: f64,
+    /// Who may call AWS, and when.
+    pub pacers: Pacers,
     /// Where creates of unknown outcome are settled.
     pub settling: Settling,
     /// How long a call waits for that before it answers that the outcome is unknown.
@@ -70,7 +73,7 @@ impl Shared {
         settling: Settling,
         settle_patience: Duration,
         ledger_complete: watch::Receiver<bool>,
-        calls_per_second: f64,
+        pacers: Pacers,
     ) -> Self {
         Self {
             ledger,
@@ -78,7 +81,7 @@ impl Shared {
             stages,
             running: Flights::default(),
             reads: Flights::default(),
-            calls_per_second,
+            pacers,
             settling,
             settle_patience,
             ledger_complete,
@@ -115,6 +118,23 @@ pub struct CallersConfiguration {
     pub create_time: SystemTime,
     /// When AWS was seen to report the state.
     pub state_observed_at: SystemTime,
+}
+
+/// What a call for this caller claims of AWS's budget.
+fn claim(caller: &Caller, record: &CallRecord) -> Claim {
+    Claim {
+        tenant: Arc::clone(caller.tenant()),
+        deadline: caller.deadline(),
+        record: record.clone(),
+    }
+}
+
+/// What the caller is told of a failed call that was about this configuration.
+fn aws_failed(arn: &str, failure: &AwsFailure) -> Error {
+    match failure.kind {
+        FailureKind::NotFound => Error::NotFound { arn: arn.to_owned() },
+        _ => Error::Aws(failure.clone()),
+    }
 }
 
 /// Logs a ledger's failure, once, and answers what the caller is told.

@@ -30,6 +30,7 @@ use crate::{
     ivs::{FailureKind, Ivs},
     ledger::{Doubt, Effect, Event, Ledger, LedgerError, Missed, Resource},
     metrics::Metrics,
+    pacer::{Operation, Pacers},
 };
 
 /// The most doubts that are read from the ledger at once.
@@ -122,6 +123,7 @@ impl Settling {
 pub struct Settler {
     ledger: Arc<dyn Ledger>,
     ivs: Ivs,
+    pacers: Pacers,
     times: Settle,
     settling: Settling,
     metrics: Arc<Metrics>,
@@ -141,6 +143,7 @@ impl Settler {
     pub fn new(
         ledger: Arc<dyn Ledger>,
         ivs: Ivs,
+        pacers: Pacers,
         times: Settle,
         calls_per_second: f64,
         settling: Settling,
@@ -149,6 +152,7 @@ impl Settler {
         Self {
             ledger,
             ivs,
+            pacers,
             times,
             settling,
             metrics,
@@ -217,7 +221,8 @@ impl Settler {
     async fn settle_delete(&mut self, abandoned: Missed) -> Result<(), LedgerError> {
         let Missed { operation_id, arn } = abandoned;
         self.deletes.turn().await;
-        let event = match self.ivs.get_ingest_configuration(&arn).await {
+        let mut turn = self.pacers.of(Operation::Get).own_turn().await;
+        let event = match turn.spend(self.ivs.get_ingest_configuration(&arn)).await {
             Ok(_) => Event::DeleteRefused,
             Err(error) if error.failure().kind == FailureKind::NotFound => Event::DeleteConfirmed,
             Err(error) => {

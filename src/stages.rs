@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     ingest::{IngestProtocol, StageArn},
     ivs::{CallError, FailureKind, Ivs, Stage},
+    pacer::{Claim, Pacer},
     quota::{Tenant, Tenants},
     tenant::TenantId,
 };
@@ -92,8 +93,9 @@ impl Stages {
     /// failures of AWS otherwise.
     pub async fn owned_by(
         &self,
-        tenant: &Tenant,
+        claim: &Claim,
         arn: &StageArn,
+        pacer: &Arc<Pacer>,
         ivs: &Ivs,
     ) -> Result<Arc<Stage>, Error> {
         // Another region or account cannot be the gateway's: no call can say otherwise.
@@ -101,18 +103,29 @@ impl Stages {
         if arn.region() != self.region || self.account_id.as_ref().is_some_and(foreign) {
             return Err(Error::StageForbidden);
         }
+        let tenant = &claim.tenant;
         let key = (tenant.id.clone(), arn.clone());
-        let look = self.look(tenant, arn, ivs);
-        let seen = self.seen.try_get_with(key, look).await.map_err(|error| failed(arn, &error))?;
+        let look = async {
+            let answer = pacer.read(claim, || ivs.get_stage(arn)).await?;
+            self.look(tenant, arn, answer).await
+        };
+        let seen = self.seen.try_get_with(key, look).await;
+        let seen = seen.map_err(|error: Arc<Error>| (*error).clone())?;
         // Decided anew each time: the configuration may have changed since.
         seen.stage.filter(|stage| self.is_owner(tenant, arn, stage)).ok_or(Error::StageForbidden)
     }
 
-    async fn look(&self, tenant: &Tenant, arn: &StageArn, ivs: &Ivs) -> Result<Seen, CallError> {
-        let stage = match ivs.get_stage(arn).await {
+    /// What AWS's answer about the stage means for the tenant.
+    async fn look(
+        &self,
+        tenant: &Tenant,
+        arn: &StageArn,
+        answer: Result<Stage, CallError>,
+    ) -> Result<Seen, Error> {
+        let stage = match answer {
             Ok(stage) => Some(Arc::new(stage)),
             Err(error) if is_absent(&error) => None,
-            Err(error) => return Err(error),
+            Err(error) => return Err(failed(arn, &error)),
         };
         let owned = stage.as_ref().filter(|stage| self.is_owner(tenant, arn, stage));
         if let Some(stage) = owned {

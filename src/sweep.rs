@@ -18,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ingest::OperationId,
-    ivs::{CallError, Configuration, FailureKind, Ivs, Page},
+    ivs::{Answer, CallError, Configuration, FailureKind, Ivs, Page},
     ledger::{
         Adopted, Adoption, Event, Fields, Ledger, LedgerError, Missed, Observation, Resource,
     },
     metrics::Metrics,
+    pacer::{Operation, Pacers},
     settle::{Pace, Settling, Verdict},
     tags::{self, TenancyTags},
 };
@@ -56,6 +57,7 @@ pub struct Rhythm {
 pub struct Sweep {
     ledger: Arc<dyn Ledger>,
     ivs: Ivs,
+    pacers: Pacers,
     rhythm: Rhythm,
     settling: Settling,
     metrics: Arc<Metrics>,
@@ -81,6 +83,7 @@ impl Sweep {
     pub fn new(
         ledger: Arc<dyn Ledger>,
         ivs: Ivs,
+        pacers: Pacers,
         rhythm: Rhythm,
         settling: Settling,
         metrics: Arc<Metrics>,
@@ -89,6 +92,7 @@ impl Sweep {
         Self {
             ledger,
             ivs,
+            pacers,
             rhythm,
             settling,
             metrics,
@@ -149,9 +153,10 @@ impl Sweep {
         let mut unknown = Vec::new();
         loop {
             self.lists.turn().await;
+            let mut turn = self.pacers.of(Operation::List).own_turn().await;
             let at = SystemTime::now();
-            let Page { summaries, next_token: next } =
-                self.ivs.list_ingest_configurations(None, next_token).await.map_err(Cut::Aws)?;
+            let list = self.ivs.list_ingest_configurations(None, next_token);
+            let Page { summaries, next_token: next } = turn.spend(list).await.map_err(Cut::Aws)?;
             let seen = summaries.into_iter().map(|summary| Observation {
                 arn: summary.arn,
                 state: summary.state,
@@ -175,13 +180,18 @@ impl Sweep {
         Ok(())
     }
 
+    async fn read(&mut self, arn: &str) -> Result<Answer<Configuration>, CallError> {
+        self.reads.turn().await;
+        let mut turn = self.pacers.of(Operation::Get).own_turn().await;
+        turn.spend(self.ivs.get_ingest_configuration(arn)).await
+    }
+
     /// A configuration without a row: ours to adopt, or somebody else's.
     async fn look_into(&mut self, arn: String) -> Result<(), Cut> {
         if self.foreign.contains(&arn) {
             return Ok(());
         }
-        self.reads.turn().await;
-        let found = match self.ivs.get_ingest_configuration(&arn).await {
+        let found = match self.read(&arn).await {
             Ok(answer) => answer.value,
             Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(()),
             Err(error) => return Err(Cut::Aws(error)),
@@ -215,7 +225,8 @@ impl Sweep {
     async fn orphan(&mut self, operation_id: OperationId, arn: &str, kept: Option<&str>) {
         self.metrics.orphans.inc();
         self.reads.turn().await;
-        match self.ivs.delete_ingest_configuration(arn, false).await {
+        let mut turn = self.pacers.of(Operation::Delete).own_turn().await;
+        match turn.spend(self.ivs.delete_ingest_configuration(arn, false)).await {
             Ok(()) => tracing::warn!(%operation_id, arn, kept, "deleted a configuration too many"),
             Err(error) => {
                 let failure = error.failure();
@@ -228,8 +239,7 @@ impl Sweep {
     /// list that shows nothing may be a list of the wrong place.
     async fn confirm_gone(&mut self, missed: Missed) -> Result<(), Cut> {
         let Missed { operation_id, arn } = missed;
-        self.reads.turn().await;
-        match self.ivs.get_ingest_configuration(&arn).await {
+        match self.read(&arn).await {
             Ok(answer) => {
                 let at = SystemTime::now();
                 let Configuration { state, stage_arn, redundant_ingest, .. } = answer.value;

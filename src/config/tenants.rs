@@ -35,12 +35,15 @@ pub struct TenantSettings {
     pub request_rate: Rate,
     /// Creates. Default 0.5 a second, bursts of 3.
     pub create_rate: Rate,
-    /// Calls that wait for their turn at AWS. Default 10.
+    /// Calls of one AWS operation that wait for their turn. Default 10.
     pub max_queued: u32,
-    /// Calls at AWS at once, at least 1. Default 2.
+    /// Calls of one AWS operation that are there at once, at least 1. Default 2.
     pub max_in_flight: u32,
     /// The share of AWS's budget beside other tenants that wait, 1 to 1000. Default 1.
     pub weight: u32,
+    /// Whether its limits are only counted, and none is enforced but the account's own
+    /// budget. Default false.
+    pub shadow: bool,
     /// What encoders may speak; not empty. Default RTMPS and RTMP.
     pub allowed_protocols: Vec<IngestProtocol>,
     /// Tags that every create of the tenant gets; at most 16, with AWS's rules. Set
@@ -101,6 +104,7 @@ impl Default for TenantSettings {
             max_queued: 10,
             max_in_flight: 2,
             weight: 1,
+            shadow: false,
             allowed_protocols: vec![IngestProtocol::Rtmps, IngestProtocol::Rtmp],
             extra_tags: BTreeMap::new(),
             stage_owner_tag: "tenant".to_owned(),
@@ -121,6 +125,7 @@ impl TenantSettings {
             max_queued: section.integer("max_queued", inherited.max_queued, 0..=100_000),
             max_in_flight: section.integer("max_in_flight", inherited.max_in_flight, 1..=10_000),
             weight: section.integer("weight", inherited.weight, 1..=1000),
+            shadow: section.boolean("shadow", inherited.shadow),
             allowed_protocols: protocols(&mut section)
                 .unwrap_or_else(|| inherited.allowed_protocols.clone()),
             extra_tags: extra_tags(&mut section).unwrap_or_else(|| inherited.extra_tags.clone()),

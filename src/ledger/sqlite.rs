@@ -107,7 +107,9 @@ impl Ledger for SqliteLedger {
     }
 
     fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, Transition> {
-        let lease = self.leases.sending;
+        // What goes back to its reservation waits as long as one.
+        let is_reserved = event == Event::Throttled;
+        let lease = if is_reserved { self.leases.reserved } else { self.leases.sending };
         self.ask(Patience::Wait, move |connection| {
             statements::apply(connection, operation_id, &event, SystemTime::now() + lease)
         })

@@ -38,6 +38,9 @@ pub enum Event {
     Created(Resource),
     /// The call was definitely not executed.
     NotExecuted,
+    /// AWS throttled the call: it was not executed, and is sent once more when its turn
+    /// comes.
+    Throttled,
     /// The call may have been executed, or whoever sent it is gone.
     Ambiguous,
     /// It was found at AWS, by its operation id.
@@ -63,6 +66,8 @@ pub enum Event {
 pub enum Effect {
     /// Nothing.
     None,
+    /// The create waits for its turn at AWS.
+    AwaitTurn,
     /// The create may be sent, once. Whoever applied the event holds the only
     /// permission there is.
     SendCreate,
@@ -131,6 +136,7 @@ impl State {
             (Reserved, Event::Cancel) => (Rejected, Effect::TellGone),
             (Sending, Event::Created(_)) => (Live, Effect::TellLive),
             (Sending, Event::NotExecuted) => (Rejected, Effect::TellGone),
+            (Sending, Event::Throttled) => (Reserved, Effect::AwaitTurn),
             (Sending, Event::Ambiguous) => (InDoubt, Effect::Settle),
             // The answer came after all: its sender was slow, and not gone.
             (InDoubt, Event::Created(_)) => (Live, Effect::TellLive),
@@ -147,7 +153,8 @@ impl State {
             // Another delete beside it was refused, and took the row back too early.
             (Live, Event::DeleteConfirmed) => (Deleted, Effect::TellGone),
             // Once more what is known already.
-            (Sending, Event::Send | Event::Resend)
+            (Reserved, Event::Throttled)
+            | (Sending, Event::Send | Event::Resend)
             | (Rejected, Event::Cancel | Event::NotExecuted | Event::Absent)
             | (InDoubt, Event::Ambiguous)
             | (Live, Event::Created(_) | Event::Found(_) | Event::DeleteRefused)
@@ -202,6 +209,7 @@ impl Event {
             Self::Cancel => "cancel",
             Self::Created(_) => "created",
             Self::NotExecuted => "not_executed",
+            Self::Throttled => "throttled",
             Self::Ambiguous => "ambiguous",
             Self::Found(_) => "found",
             Self::Resend => "resend",
@@ -234,6 +242,7 @@ mod tests {
             Event::Cancel,
             Event::Created(resource.clone()),
             Event::NotExecuted,
+            Event::Throttled,
             Event::Ambiguous,
             Event::Found(resource),
             Event::Resend,

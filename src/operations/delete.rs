@@ -1,13 +1,14 @@
 //! `DeleteIngestConfiguration`: the quota is free once AWS confirms, and not before.
 
-use super::{Operations, ledger_failed};
+use super::{Operations, claim, ledger_failed};
 use crate::{
     auth::Caller,
     error::Error,
     ingest::{DeleteIngestConfiguration, OperationId},
-    ivs::{CallError, FailureKind},
+    ivs::{AwsFailure, CallError, FailureKind},
     ledger::{Event, State},
     observe::CallRecord,
+    pacer::{Claim, Operation, Turn},
 };
 
 impl Operations {
@@ -32,31 +33,71 @@ impl Operations {
         if row.row_state == State::Deleted {
             return Ok(());
         }
-        let (operations, id, force) = (self.clone(), row.operation_id, request.force);
+        let claim = claim(caller, record);
+        // Whoever goes away while it waits leaves the queue.
+        let turn = self.shared.pacers.of(Operation::Delete).admit(&claim)?.turn().await?;
+        let delete = Delete {
+            operations: self.clone(),
+            claim,
+            id: row.operation_id,
+            arn: row.arn,
+            force: request.force,
+        };
         // In a task of its own: a caller who goes away ends the waiting, not the work.
-        let work = self.mutations.spawn(async move { operations.delete(id, row.arn, force).await });
+        let work = self.mutations.spawn(async move { delete.run(turn).await });
         work.await.map_err(|_| Error::Internal)?
     }
+}
 
-    async fn delete(&self, id: OperationId, arn: String, force: bool) -> Result<(), Error> {
+/// One delete.
+struct Delete {
+    operations: Operations,
+    claim: Claim,
+    id: OperationId,
+    arn: String,
+    force: bool,
+}
+
+impl Delete {
+    /// Sends the delete. One that AWS throttles waits for another turn, as long as its
+    /// deadline allows.
+    async fn run(&self, mut turn: Turn) -> Result<(), Error> {
+        loop {
+            match self.send(&mut turn).await? {
+                Sent::Gone => return Ok(()),
+                Sent::Throttled(failure) => match turn.again() {
+                    Some(place) => turn = place.turn().await?,
+                    None => return Err(Error::Aws(failure)),
+                },
+            }
+        }
+    }
+
+    async fn send(&self, turn: &mut Turn) -> Result<Sent, Error> {
+        let (id, ivs) = (self.id, &self.operations.ivs);
         // Durable before any byte goes to AWS: from now on it may be gone. A second
         // delete of the same configuration may be sent beside the first.
-        self.apply_delete(id, Event::Delete).await?;
-        match self.ivs.delete_ingest_configuration(&arn, force).await {
-            Ok(()) => self.gone(id).await,
+        self.apply(Event::Delete).await?;
+        match turn.spend(ivs.delete_ingest_configuration(&self.arn, self.force)).await {
+            Ok(()) => self.gone().await,
             Err(CallError::NotExecuted(failure)) if failure.kind == FailureKind::NotFound => {
-                self.gone(id).await
+                self.gone().await
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "AWS did not delete it");
-                self.apply_delete(id, Event::DeleteRefused).await?;
-                Err(Error::Aws(failure))
+                self.apply(Event::DeleteRefused).await?;
+                match failure.kind {
+                    FailureKind::Throttled { .. } => Ok(Sent::Throttled(failure)),
+                    _ => Err(Error::Aws(failure)),
+                }
             }
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
-                match self.ivs.get_ingest_configuration(&arn).await {
-                    Err(error) if error.failure().kind == FailureKind::NotFound => {
-                        self.gone(id).await
+                let get = || ivs.get_ingest_configuration(&self.arn);
+                let pacer = self.operations.shared.pacers.of(Operation::Get);
+                match pacer.read(&self.claim, get).await {
+                    Ok(Err(error)) if error.failure().kind == FailureKind::NotFound => {
+                        self.gone().await
                     }
                     // AWS may still be at it. It settles once it cannot be any more.
                     _ => Err(Error::OutcomeUnknown {
@@ -69,13 +110,22 @@ impl Operations {
         }
     }
 
-    async fn gone(&self, id: OperationId) -> Result<(), Error> {
-        self.apply_delete(id, Event::DeleteConfirmed).await
+    async fn gone(&self) -> Result<Sent, Error> {
+        self.apply(Event::DeleteConfirmed).await?;
+        Ok(Sent::Gone)
     }
 
-    async fn apply_delete(&self, id: OperationId, event: Event) -> Result<(), Error> {
+    async fn apply(&self, event: Event) -> Result<(), Error> {
         let doing = event.name();
-        let applied = self.shared.ledger.apply(id, event).await;
+        let applied = self.operations.shared.ledger.apply(self.id, event).await;
         applied.map(drop).map_err(|error| ledger_failed(&error, doing))
     }
+}
+
+/// What became of one sending.
+enum Sent {
+    /// AWS has it no more.
+    Gone,
+    /// AWS throttled it: it was not carried out.
+    Throttled(AwsFailure),
 }

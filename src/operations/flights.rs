@@ -18,7 +18,9 @@ pub(super) type Outcome<T> = Result<T, Error>;
 #[derive(Debug)]
 pub(super) struct Flights<K, M, T>(Arc<Mutex<Table<K, M, T>>>);
 
-type Table<K, M, T> = HashMap<K, (M, Waiter<T>)>;
+type Table<K, M, T> = HashMap<K, (M, Teller<T>)>;
+
+type Teller<T> = watch::Sender<Option<Arc<Outcome<T>>>>;
 
 /// Waits for an outcome.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub(super) struct Waiter<T>(watch::Receiver<Option<Arc<Outcome<T>>>>);
 /// Tells the outcome to all who wait. While it lives, others join.
 #[derive(Debug)]
 pub(super) struct Leader<K: Eq + Hash, M, T> {
-    outcome: watch::Sender<Option<Arc<Outcome<T>>>>,
+    outcome: Teller<T>,
     entry: Option<(Flights<K, M, T>, K)>,
 }
 
@@ -45,13 +47,13 @@ impl<K: Clone + Eq + Hash, M: Clone, T> Flights<K, M, T> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match flights.entry(key) {
             Entry::Occupied(flight) => {
-                let (meta, waiter) = flight.get();
-                Entered::Follower(meta.clone(), waiter.clone())
+                let (meta, teller) = flight.get();
+                Entered::Follower(meta.clone(), Waiter(teller.subscribe()))
             }
             Entry::Vacant(vacant) => {
                 let (outcome, receiver) = watch::channel(None);
                 let entry = Some((self.clone(), vacant.key().clone()));
-                vacant.insert((meta, Waiter(receiver.clone())));
+                vacant.insert((meta, outcome.clone()));
                 Entered::Leader(Leader { outcome, entry }, Waiter(receiver))
             }
         }
@@ -65,10 +67,34 @@ impl<K: Eq + Hash, M, T> Leader<K, M, T> {
         (Self { outcome, entry: None }, Waiter(receiver))
     }
 
-    /// Whether somebody still waits for the outcome. One who comes later joins through
-    /// the entry, which holds a receiver of its own.
+    /// Whether somebody still waits for the outcome.
     pub(super) fn is_awaited(&self) -> bool {
-        self.outcome.receiver_count() > usize::from(self.entry.is_some())
+        self.outcome.receiver_count() > 0
+    }
+
+    /// Works as long as somebody waits for the outcome. None if nobody does any more:
+    /// then the work is dropped, and nobody can join it.
+    pub(super) async fn while_awaited<W: Future>(&mut self, work: W) -> Option<W::Output> {
+        tokio::select! {
+            biased;
+            worked = work => Some(worked),
+            () = self.abandoned() => None,
+        }
+    }
+
+    async fn abandoned(&mut self) {
+        loop {
+            self.outcome.closed().await;
+            let Some((flights, key)) = &self.entry else { return };
+            let mut flights = flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Under the lock nobody can join.
+            if self.outcome.receiver_count() == 0 {
+                flights.remove(key);
+                drop(flights);
+                self.entry = None;
+                return;
+            }
+        }
     }
 
     /// Tells the outcome, and nobody joins any more.
@@ -105,12 +131,6 @@ impl<K, M, T> Default for Flights<K, M, T> {
     }
 }
 
-impl<T> Clone for Waiter<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +162,23 @@ mod tests {
         let (leader, waiter) = lead(&reads);
         drop(leader);
         assert!(matches!(waiter.outcome().await, Err(Error::Internal)));
+        lead(&reads);
+    }
+
+    #[tokio::test]
+    async fn works_only_as_long_as_somebody_waits() {
+        let reads = Reads::default();
+        let (mut leader, waiter) = lead(&reads);
+        assert_eq!(leader.while_awaited(async { 7 }).await, Some(7));
+        let Entered::Follower((), joined) = reads.enter("a", ()) else { panic!("somebody leads") };
+        drop(waiter);
+        let never = std::future::pending::<()>();
+        let work = tokio::spawn(async move { leader.while_awaited(never).await });
+        tokio::task::yield_now().await;
+        assert!(!work.is_finished());
+        drop(joined);
+        assert_eq!(work.await.unwrap(), None);
+        // Who comes now finds nothing to join.
         lead(&reads);
     }
 

@@ -1,9 +1,14 @@
 //! `GetIngestConfiguration`: from the ledger, or from AWS.
 
-use std::time::SystemTime;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Instant, timeout_at};
 
 use super::{
-    CallersConfiguration, Operations,
+    CallersConfiguration, Operations, Shared, aws_failed, claim,
     flights::{Entered, Leader},
     ledger_failed,
 };
@@ -11,12 +16,16 @@ use crate::{
     auth::Caller,
     error::Error,
     ingest::{ConfigurationArn, ConfigurationView, GetIngestConfiguration, StageArn},
-    ivs::{Answer, Configuration, FailureKind, Ivs},
+    ivs::{Answer, Configuration, Stage},
     ledger::{Fields, Observation, Row, State},
     observe::CallRecord,
+    pacer::{Claim, Operation},
     quota::Tenant,
     tags,
 };
+
+/// How long an answer waits for the endpoint of a stage that was not looked up lately.
+const ENDPOINT_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Operations {
     /// Reads one configuration of the tenant.
@@ -33,7 +42,7 @@ impl Operations {
         let row = self.owned_row(tenant, &request.arn, record).await?;
         match request.view {
             ConfigurationView::Basic => Ok(self.basic(row).await),
-            ConfigurationView::Full => self.full(tenant, &row, record).await,
+            ConfigurationView::Full => self.full(caller, &row, record).await,
         }
     }
 
@@ -68,15 +77,16 @@ impl Operations {
     /// What AWS says. Reads of one ARN that come while one is under way share it.
     async fn full(
         &self,
-        tenant: &Tenant,
+        caller: &Caller,
         row: &Row,
         record: &CallRecord,
     ) -> Result<CallersConfiguration, Error> {
+        let claim = claim(caller, record);
         let waiter = match self.shared.reads.enter(row.arn.clone(), ()) {
             Entered::Follower((), waiter) => waiter,
             Entered::Leader(leader, waiter) => {
-                let (ivs, arn) = (self.ivs.clone(), row.arn.clone());
-                self.mutations.spawn(read(ivs, arn, leader));
+                let (operations, claim, arn) = (self.clone(), claim.clone(), row.arn.clone());
+                self.mutations.spawn(async move { operations.read(claim, arn, leader).await });
                 waiter
             }
         };
@@ -84,14 +94,29 @@ impl Operations {
         if let Some(id) = &aws_request_id {
             record.aws_request(id);
         }
-        Ok(self.fresh(tenant, row, configuration).await)
+        Ok(self.fresh(&claim, row, configuration).await)
+    }
+
+    /// Reads as long as anybody waits for it.
+    async fn read(&self, claim: Claim, arn: String, mut leader: Leader<String, (), Read>) {
+        let get = || self.ivs.get_ingest_configuration(&arn);
+        let pacer = self.shared.pacers.of(Operation::Get);
+        let Some(answer) = leader.while_awaited(pacer.read(&claim, get)).await else { return };
+        leader.finish(answer.and_then(|answer| match answer {
+            Ok(Answer { value, aws_request_id }) => Ok((value, aws_request_id)),
+            Err(error) => {
+                let failure = error.failure();
+                tracing::warn!(arn, %failure, "GetIngestConfiguration failed");
+                Err(aws_failed(&arn, failure))
+            }
+        }));
     }
 
     /// A configuration as AWS just answered it, as the caller may see it. What it says
     /// of the state is remembered.
     pub(super) async fn fresh(
         &self,
-        tenant: &Tenant,
+        claim: &Claim,
         row: &Row,
         mut configuration: Configuration,
     ) -> CallersConfiguration {
@@ -108,11 +133,11 @@ impl Operations {
         {
             tracing::warn!(%error, "what AWS showed could not be remembered");
         }
-        let extra_tags = &tenant.settings.extra_tags;
+        let extra_tags = &claim.tenant.settings.extra_tags;
         configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
             .into_iter()
             .collect();
-        let ingest_endpoint = self.endpoint(tenant, &configuration).await;
+        let ingest_endpoint = self.endpoint(claim, &configuration).await;
         CallersConfiguration {
             configuration,
             ingest_endpoint: ingest_endpoint.unwrap_or_default(),
@@ -123,11 +148,17 @@ impl Operations {
 }
 
 impl Operations {
+    /// The stage, if it is the tenant's.
+    pub(super) async fn stage(&self, claim: &Claim, arn: &StageArn) -> Result<Arc<Stage>, Error> {
+        let Shared { stages, pacers, .. } = &*self.shared;
+        stages.owned_by(claim, arn, pacers.of(Operation::GetStage), &self.ivs).await
+    }
+
     /// Where the configuration's stage takes ingest; none if there is no stage, or if
-    /// AWS does not tell now.
+    /// AWS does not tell soon: the rest of the answer does not wait for it.
     pub(super) async fn endpoint(
         &self,
-        tenant: &Tenant,
+        claim: &Claim,
         configuration: &Configuration,
     ) -> Option<String> {
         let Configuration { stage_arn, ingest_protocol, .. } = configuration;
@@ -136,28 +167,15 @@ impl Operations {
             return Some(known);
         }
         let arn = StageArn::parse(stage_arn.as_str()).ok()?;
-        let stage = stages.owned_by(tenant, &arn, &self.ivs).await.ok()?;
+        let soon = Instant::now() + ENDPOINT_PATIENCE;
+        let claim = Claim { deadline: claim.deadline.min(soon.into_std()), ..claim.clone() };
+        let stage = timeout_at(soon, self.stage(&claim, &arn)).await.ok()?.ok()?;
         Some(stage.ingest_endpoint(*ingest_protocol).to_owned())
     }
 }
 
 /// A read from AWS that all who want it share.
 pub(super) type Read = (Configuration, Option<String>);
-
-async fn read(ivs: Ivs, arn: String, leader: Leader<String, (), Read>) {
-    let outcome = match ivs.get_ingest_configuration(&arn).await {
-        Ok(Answer { value, aws_request_id }) => Ok((value, aws_request_id)),
-        Err(error) => {
-            let failure = error.failure();
-            tracing::warn!(arn, %failure, "GetIngestConfiguration failed");
-            Err(match failure.kind {
-                FailureKind::NotFound => Error::NotFound { arn },
-                _ => Error::Aws(failure.clone()),
-            })
-        }
-    };
-    leader.finish(outcome);
-}
 
 /// A row as a configuration without keys.
 pub(super) fn from_row(row: Row) -> Configuration {

@@ -1,7 +1,13 @@
 //! `GetQuota`: the tenant's limits, and what is used of them.
 
 use super::{Operations, ledger_failed};
-use crate::{auth::Caller, error::Error, ledger::Usage, quota::Spent};
+use crate::{
+    auth::Caller,
+    error::Error,
+    ledger::Usage,
+    pacer::{Operation, Outlook},
+    quota::Spent,
+};
 
 /// The tenant's limits and what is used of them.
 #[derive(Debug)]
@@ -14,8 +20,10 @@ pub struct Quota {
     pub spent: Spent,
     /// The tenant's share against the others'.
     pub weight: u32,
-    /// The creates a second that go to AWS for all tenants together.
-    pub account_creates_per_second: f64,
+    /// What a create would meet on its way to AWS.
+    pub creates: Outlook,
+    /// How many creates may wait.
+    pub max_queued: u32,
 }
 
 impl Operations {
@@ -31,7 +39,8 @@ impl Operations {
             usage: usage.map_err(|error| ledger_failed(&error, "usage"))?,
             spent: self.shared.tenants.spent(tenant),
             weight: tenant.settings.weight,
-            account_creates_per_second: self.shared.calls_per_second,
+            creates: self.shared.pacers.of(Operation::Create).outlook(tenant),
+            max_queued: tenant.settings.max_queued,
         })
     }
 }

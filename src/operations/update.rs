@@ -1,12 +1,13 @@
 //! `UpdateIngestConfiguration`: another stage, or another redundancy.
 
-use super::{CallersConfiguration, Operations};
+use super::{CallersConfiguration, Operations, aws_failed, claim};
 use crate::{
     auth::Caller,
     error::Error,
     ingest::UpdateIngestConfiguration,
-    ivs::{Answer, CallError, Change, Configuration, FailureKind},
+    ivs::{Answer, CallError, Change, Configuration},
     observe::CallRecord,
+    pacer::{Claim, Operation, Turn, is_throttled},
 };
 
 impl Operations {
@@ -24,29 +25,48 @@ impl Operations {
     ) -> Result<CallersConfiguration, Error> {
         let tenant = caller.tenant();
         let row = self.owned_row(tenant, &request.arn, record).await?;
+        let claim = claim(caller, record);
         if let Some(Some(stage)) = &request.stage_arn {
-            self.shared.stages.owned_by(tenant, stage, &self.ivs).await?;
+            self.stage(&claim, stage).await?;
         }
         let stage_arn = request.stage_arn.map(|stage| stage.map_or_else(String::new, String::from));
         let change =
             Change { arn: row.arn.clone(), stage_arn, redundant_ingest: request.redundant_ingest };
-        let operations = self.clone();
+        // Whoever goes away while it waits leaves the queue.
+        let turn = self.shared.pacers.of(Operation::Update).admit(&claim)?.turn().await?;
+        let (operations, task_claim) = (self.clone(), claim.clone());
         // In a task of its own: a caller who goes away ends the waiting, not the work.
-        let work = self.mutations.spawn(async move { operations.change(change).await });
+        let change = async move { operations.change(change, turn, &task_claim).await };
+        let work = self.mutations.spawn(change);
         let (configuration, aws_request_id) = work.await.map_err(|_| Error::Internal)??;
         if let Some(id) = &aws_request_id {
             record.aws_request(id);
         }
-        Ok(self.fresh(tenant, &row, configuration).await)
+        Ok(self.fresh(&claim, &row, configuration).await)
     }
 
-    async fn change(&self, change: Change) -> Result<(Configuration, Option<String>), Error> {
-        let failure = match self.ivs.update_ingest_configuration(&change).await {
+    async fn change(
+        &self,
+        change: Change,
+        mut turn: Turn,
+        claim: &Claim,
+    ) -> Result<(Configuration, Option<String>), Error> {
+        let answer = loop {
+            match turn.spend(self.ivs.update_ingest_configuration(&change)).await {
+                Err(error) if is_throttled(&error) => match turn.again() {
+                    Some(place) => turn = place.turn().await?,
+                    None => break Err(error),
+                },
+                answer => break answer,
+            }
+        };
+        let failure = match answer {
             Ok(Answer { value, aws_request_id }) => return Ok((value, aws_request_id)),
             Err(CallError::NotExecuted(failure)) => failure,
             Err(CallError::Ambiguous(failure)) => {
                 // What was asked for says by itself whether it happened.
-                match self.ivs.get_ingest_configuration(&change.arn).await {
+                let get = || self.ivs.get_ingest_configuration(&change.arn);
+                match self.shared.pacers.of(Operation::Get).read(claim, get).await? {
                     Ok(Answer { value, aws_request_id }) if change.is_done(&value) => {
                         return Ok((value, aws_request_id));
                     }
@@ -55,9 +75,6 @@ impl Operations {
             }
         };
         tracing::warn!(arn = change.arn, %failure, "UpdateIngestConfiguration failed");
-        Err(match failure.kind {
-            FailureKind::NotFound => Error::NotFound { arn: change.arn },
-            _ => Error::Aws(failure),
-        })
+        Err(aws_failed(&change.arn, &failure))
     }
 }

@@ -14,6 +14,8 @@ use crate::{
     config::{self, Rate, TenantSettings},
     error::{Error, RateLimit},
     ingest::StageArn,
+    metrics::{Limit, LimitCounts},
+    observe::CallRecord,
     tenant::TenantId,
 };
 
@@ -86,6 +88,7 @@ impl Tenant {
 #[derive(Debug)]
 pub struct Tenants {
     started: Instant,
+    limits: LimitCounts,
     known: RwLock<Known>,
 }
 
@@ -98,9 +101,9 @@ struct Known {
 impl Tenants {
     /// The tenants of the configuration.
     #[must_use]
-    pub fn new(configured: config::Tenants) -> Self {
+    pub fn new(configured: config::Tenants, limits: LimitCounts) -> Self {
         let known = Known { configured, tenants: HashMap::new() };
-        Self { started: Instant::now(), known: RwLock::new(known) }
+        Self { started: Instant::now(), limits, known: RwLock::new(known) }
     }
 
     /// Takes a new configuration. Tenants keep what they have spent.
@@ -164,23 +167,42 @@ impl Tenants {
     ///
     /// # Errors
     /// `TENANT_RATE_QUOTA`; then nothing is taken.
-    pub fn admit(&self, tenant: &Tenant) -> Result<InFlight, Error> {
+    pub fn admit(&self, tenant: &Tenant, record: &CallRecord) -> Result<InFlight, Error> {
         let most = tenant.max_calls();
         let taken = tenant.in_flight.fetch_add(1, Ordering::Relaxed);
+        // Given back when this returns with an error.
         let place = InFlight(Arc::clone(&tenant.in_flight));
         if taken >= most {
-            drop(place);
-            return Err(Error::TenantRateQuota {
-                tenant: tenant.id.clone(),
-                limit: RateLimit::InFlight,
-                retry_after: IN_FLIGHT_RETRY,
-            });
+            let too_soon = TooSoon { retry_after: IN_FLIGHT_RETRY };
+            let error = over(tenant, RateLimit::InFlight, too_soon);
+            self.enforce(tenant, Limit::InFlight, error, record)?;
         }
-        tenant
-            .request_rate
-            .acquire(self.now_ns())
-            .map_err(|too_soon| over(tenant, RateLimit::Requests, too_soon))?;
+        if let Err(too_soon) = tenant.request_rate.acquire(self.now_ns()) {
+            let error = over(tenant, RateLimit::Requests, too_soon);
+            self.enforce(tenant, Limit::RequestRate, error, record)?;
+        }
         Ok(place)
+    }
+
+    /// Counts that the tenant is over a limit.
+    ///
+    /// # Errors
+    /// `error`, unless the tenant is in shadow: then its call goes on.
+    pub fn enforce(
+        &self,
+        tenant: &Tenant,
+        limit: Limit,
+        error: Error,
+        record: &CallRecord,
+    ) -> Result<(), Error> {
+        if tenant.settings.shadow {
+            self.limits.would_refuse(limit);
+            record.would_refuse(error.reason());
+            Ok(())
+        } else {
+            self.limits.refused(limit);
+            Err(error)
+        }
     }
 
     /// Spends one create of the tenant's create rate, for good only once
@@ -188,12 +210,18 @@ impl Tenants {
     ///
     /// # Errors
     /// `TENANT_RATE_QUOTA`; then nothing is taken.
-    pub fn permit_create(&self, tenant: &Arc<Tenant>) -> Result<CreatePermit, Error> {
-        tenant
-            .create_rate
-            .acquire(self.now_ns())
-            .map_err(|too_soon| over(tenant, RateLimit::Creates, too_soon))?;
-        Ok(CreatePermit { tenant: Arc::clone(tenant), spent: false })
+    pub fn permit_create(
+        &self,
+        tenant: &Arc<Tenant>,
+        record: &CallRecord,
+    ) -> Result<CreatePermit, Error> {
+        let acquired = tenant.create_rate.acquire(self.now_ns());
+        if let Err(too_soon) = acquired {
+            let error = over(tenant, RateLimit::Creates, too_soon);
+            self.enforce(tenant, Limit::CreateRate, error, record)?;
+        }
+        // In shadow nothing may have been taken, and nothing is to be given back.
+        Ok(CreatePermit { tenant: Arc::clone(tenant), spent: acquired.is_err() })
     }
 
     /// What the tenant has left of its rates, and what it has under way.

@@ -100,11 +100,13 @@ impl From<Quota> for v1::GetQuotaResponse {
             }),
             requests: Some(rate(quota.spent.requests)),
             creates: Some(rate(quota.spent.creates)),
-            // No create waits for its turn: it is sent at once, or refused.
-            queued_creates: Some(count(0, 0)),
+            queued_creates: Some(count(
+                quota.max_queued,
+                u32::try_from(quota.creates.queued).unwrap_or(u32::MAX),
+            )),
             in_flight: Some(count(quota.spent.max_in_flight, quota.spent.in_flight)),
-            predicted_create_wait: Some(prost_types::Duration::default()),
-            account_creates_per_second: quota.account_creates_per_second,
+            predicted_create_wait: quota.creates.predicted_wait.try_into().ok(),
+            account_creates_per_second: quota.creates.calls_per_second,
             weight: quota.weight,
         }
     }

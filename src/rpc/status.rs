@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use http::HeaderMap;
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{error::Error, ivs::FailureKind};
@@ -18,10 +18,20 @@ const SOON: Duration = Duration::from_millis(250);
 /// When to come back after a failure of AWS, of the ledger or of the network.
 const LATER: Duration = Duration::from_secs(1);
 
+/// The metadata by which gRPC clients that retry by themselves learn when to (gRFC A6):
+/// milliseconds.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
 /// The error as a gRPC status, with its details.
 #[must_use]
 pub fn of(error: &Error) -> Status {
-    Status::with_error_details(code(error), error.to_string(), details(error))
+    let mut metadata = MetadataMap::new();
+    let details = details(error);
+    if let Some(delay) = retry_after(error) {
+        let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        metadata.insert(PUSHBACK, ms.into());
+    }
+    Status::with_error_details_and_metadata(code(error), error.to_string(), details, metadata)
 }
 
 /// What tonic refused by itself, before the service saw the message; none if the
@@ -75,7 +85,9 @@ fn code(error: &Error) -> Code {
             Code::PermissionDenied
         }
         Error::NotFound { .. } => Code::NotFound,
-        Error::TenantCountQuota { .. } | Error::TenantRateQuota { .. } => Code::ResourceExhausted,
+        Error::TenantCountQuota { .. }
+        | Error::TenantRateQuota { .. }
+        | Error::AccountBudget { .. } => Code::ResourceExhausted,
         Error::Aws(failure) => match failure.kind {
             FailureKind::Validation => Code::InvalidArgument,
             FailureKind::AccessDenied | FailureKind::Refused => Code::Internal,
@@ -104,6 +116,8 @@ fn code(error: &Error) -> Code {
 fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::TenantRateQuota { retry_after, .. } => Some(*retry_after),
+        // A place that is free at once was taken by another: it is not for long.
+        Error::AccountBudget { retry_after, .. } => Some((*retry_after).max(SOON)),
         Error::Aws(failure) => match failure.kind {
             FailureKind::Throttled { retry_after } => Some(retry_after.unwrap_or(LATER)),
             FailureKind::Unreachable | FailureKind::NoAnswer | FailureKind::ServerError => {
@@ -158,6 +172,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         metadata.insert("aws_request_id".to_owned(), id.to_owned());
     }
     match error {
+        Error::AccountBudget { operation, .. } => {
+            metadata.insert("aws_operation".to_owned(), (*operation).to_owned());
+        }
         Error::InProgress { operation_id }
         | Error::OutcomeUnknown { operation_id, .. }
         | Error::DeadlineExceeded { operation_id: Some(operation_id) } => {

@@ -10,6 +10,7 @@ use crate::{
     ingest::{IngestConfigurationState, IngestProtocol, OperationId},
     ivs::{CallError, FailureKind, Summary},
     ledger::{Doubt, Event, LedgerError, Resource},
+    pacer::Operation,
     tags::TenancyTags,
 };
 
@@ -70,7 +71,9 @@ impl Settler {
         let mut next_token = None;
         loop {
             self.lists.turn().await;
-            let page = match self.ivs.list_ingest_configurations(filter, next_token).await {
+            let mut turn = self.pacers.of(Operation::List).own_turn().await;
+            let list = self.ivs.list_ingest_configurations(filter, next_token);
+            let page = match turn.spend(list).await {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
@@ -104,7 +107,8 @@ impl Settler {
             return Ok(*read);
         }
         self.tags.turn().await;
-        let operation_id = match self.ivs.list_tags(arn).await {
+        let mut turn = self.pacers.of(Operation::ListTags).own_turn().await;
+        let operation_id = match turn.spend(self.ivs.list_tags(arn)).await {
             Ok(tags) => TenancyTags::read(&tags).map(|tags| tags.operation_id),
             // Deleted since it was listed.
             Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(None),
@@ -143,7 +147,8 @@ impl Settler {
         self.metrics.orphans.inc();
         self.deletes.turn().await;
         let arn = &orphan.arn;
-        match self.ivs.delete_ingest_configuration(arn, false).await {
+        let mut turn = self.pacers.of(Operation::Delete).own_turn().await;
+        match turn.spend(self.ivs.delete_ingest_configuration(arn, false)).await {
             Ok(()) => tracing::warn!(%operation_id, arn, "deleted a configuration too many"),
             Err(error) => {
                 let failure = error.failure();

@@ -69,12 +69,10 @@ const MET: [&str; 17] = [
 ];
 
 /// And those that come of faults.
-const MET_WITH_FAULTS: [&str; 7] = [
-    "create AWS_THROTTLED",
+const MET_WITH_FAULTS: [&str; 5] = [
     "create AWS_UNREACHABLE",
     "create OUTCOME_UNKNOWN",
     "get AWS_UNREACHABLE",
-    "update AWS_THROTTLED",
     "update AWS_UNREACHABLE",
     "delete OUTCOME_UNKNOWN",
 ];

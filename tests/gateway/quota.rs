@@ -71,6 +71,19 @@ async fn calls_of_any_method_have_a_rate() {
     gateway.caller("globex").create_one().await.unwrap();
 }
 
+/// Others may share the connection, through a proxy.
+#[tokio::test]
+async fn thousands_of_refusals_do_not_end_a_connection() {
+    let world = World::new();
+    let rate = "tenants.acme.request_rate = { per_second = 0.01, burst = 1 }";
+    let gateway = world.gateway_in(&[rate], &[("RUST_LOG", "info")]).await;
+    let acme = gateway.caller("acme");
+    acme.create_one().await.unwrap();
+    for _ in 0..3000 {
+        assert_eq!(acme.create_one().await.unwrap_err().reason(), "TENANT_RATE_QUOTA");
+    }
+}
+
 #[tokio::test]
 async fn creates_have_a_rate_that_a_refused_one_does_not_spend() {
     let world = World::new();

@@ -30,7 +30,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
                         world.creates[usize::from(create)].attempts[0] = Attempt::Sent { age: 0 };
                         Call::Sending { create, attempt: 0, age: 0 }
                     });
-                } else {
+                } else if from.creates[usize::from(create)].sends() < scene.sends {
                     add(Calls::RecordsSending, &|world| {
                         world.send(scene, create, None, &Event::Send)
                     });
@@ -75,6 +75,14 @@ fn attempt_steps(
         }
         Attempt::Refused => {
             add(Calls::RecordsAnswer, &|world| ends(&Event::NotExecuted, None, world));
+            // It waits for another turn, unless its row is somebody else's by now.
+            add(Calls::RecordsThrottle, &|world| {
+                world.abandon(call);
+                match world.apply(create, &Event::Throttled, None) {
+                    Ok(Effect::AwaitTurn) => Call::Reserved { create },
+                    _ => Call::None,
+                }
+            });
         }
         Attempt::Made { .. } => {
             add(Calls::RecordsAnswer, &|world| ends(&created(), Some(index), world));
@@ -96,7 +104,7 @@ impl World {
             Reserved::New { create } => Call::Reserved { create },
             Reserved::InDoubt { create } => {
                 let index = usize::from(create);
-                let sends = self.creates[index].row.map_or(0, |row| row.sends);
+                let sends = self.creates[index].sends();
                 let waits = scene.broken != Some(Rule::ResendWaits);
                 let absent = match self.gateways[gateway].settler.absent[index] {
                     None if waits => None,

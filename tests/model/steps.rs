@@ -42,6 +42,8 @@ pub(crate) enum Calls {
     SendsBytes,
     CannotConnect,
     RecordsAnswer,
+    /// AWS throttled it, and it is to be sent again.
+    RecordsThrottle,
     TimesOut,
     /// The ledger does not take the outcome, whatever it was.
     CannotRecord,

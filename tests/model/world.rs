@@ -250,4 +250,9 @@ impl Create {
     pub(crate) fn state(&self) -> Option<State> {
         self.row.map(|row| row.state)
     }
+
+    /// How often it was sent.
+    pub(crate) fn sends(&self) -> u8 {
+        self.row.map_or(0, |row| row.sends)
+    }
 }

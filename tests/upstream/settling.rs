@@ -12,7 +12,7 @@ use ivs_ingest_gateway::{
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::support::{Aws, Rows, create, request};
+use super::support::{Aws, Rows, create, pacers, request};
 
 /// Long enough for any of these tests; none waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,8 +30,10 @@ fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Settling, Arc<Metrics>, Drop
     let settling = Settling::default();
     let metrics = Arc::new(Metrics::default());
     let ledger = Arc::clone(&rows.ledger);
-    let settler = Settler::new(ledger, ivs, times, 1000.0, settling.clone(), Arc::clone(&metrics));
     let stop = CancellationToken::new();
+    let pacers = pacers(&metrics, &stop);
+    let told = settling.clone();
+    let settler = Settler::new(ledger, ivs, pacers, times, 1000.0, told, Arc::clone(&metrics));
     tokio::spawn(settler.run(stop.clone()));
     (settling, metrics, stop.drop_guard())
 }

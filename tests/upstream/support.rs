@@ -9,6 +9,8 @@ use ivs_ingest_gateway::{
     ingest::{CreateIngestConfiguration, OperationId, OperationIds},
     ivs::{CallError, Configuration, Ivs, NewConfiguration, Sdk},
     ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger},
+    metrics::Metrics,
+    pacer::Pacers,
     proto::v1,
     tags::TenancyTags,
     tenant::TenantId,
@@ -53,6 +55,13 @@ pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration 
         ..Default::default()
     };
     CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap()
+}
+
+/// Pacers that keep nobody waiting, until `stop` fires.
+pub(crate) fn pacers(metrics: &Metrics, stop: &CancellationToken) -> Pacers {
+    let pacers = Pacers::new(10_000.0, metrics);
+    tokio::spawn(pacers.clone().run(stop.clone()));
+    pacers
 }
 
 /// An emulator that runs until it goes out of scope.

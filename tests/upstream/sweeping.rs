@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::support::{Aws, Rows, create, request};
+use super::support::{Aws, Rows, create, pacers, request};
 
 struct Sweeping {
     metrics: Arc<Metrics>,
@@ -34,9 +34,11 @@ fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
     };
     let metrics = Arc::new(Metrics::default());
     let ledger = Arc::clone(&rows.ledger);
-    let sweep = Sweep::new(ledger, ivs, rhythm, Settling::default(), Arc::clone(&metrics));
-    let (sender, complete) = watch::channel(is_complete);
     let stop = CancellationToken::new();
+    let pacers = pacers(&metrics, &stop);
+    let settling = Settling::default();
+    let sweep = Sweep::new(ledger, ivs, pacers, rhythm, settling, Arc::clone(&metrics));
+    let (sender, complete) = watch::channel(is_complete);
     tokio::spawn(sweep.run(sender, stop.clone()));
     Sweeping { metrics, complete, _stop: stop.drop_guard() }
 }

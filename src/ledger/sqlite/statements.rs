@@ -116,7 +116,7 @@ pub(super) fn apply(
              SET state = ?2, arn = coalesce(?3, arn),
                participant_id = coalesce(?4, participant_id), updated_at_ms = ?5,
                sent_at_ms = iif(?2 = 2, ?5, sent_at_ms),
-               lease_until_ms = iif(?2 IN (2, 5), ?6, lease_until_ms)
+               lease_until_ms = iif(?2 IN (1, 2, 5), ?6, lease_until_ms)
              WHERE operation_id = ?1",
         )?
         .execute(params![

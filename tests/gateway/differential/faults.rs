@@ -65,7 +65,11 @@ impl Fault {
 
     /// The reasons that the fault may give the request, which is then to be repeated.
     pub(super) fn refusals(&self, request: &Request) -> &'static [&'static str] {
-        let lost: &[_] = match (self.operation(request), request) {
+        if self.is_throttling() {
+            // The gateway itself makes the call again.
+            return &[];
+        }
+        match (self.operation(request), request) {
             // The second comes where the outcome is settled at the moment of the call.
             ("CreateIngestConfiguration", Request::Create(_)) => {
                 &["OUTCOME_UNKNOWN", "IN_PROGRESS"]
@@ -76,8 +80,7 @@ impl Fault {
             | ("UpdateIngestConfiguration", Request::Update(_)) => &["AWS_UNREACHABLE"],
             // It keeps from the gateway what an earlier fault made it look for.
             _ => &[],
-        };
-        if self.is_throttling() && !lost.is_empty() { &["AWS_THROTTLED"] } else { lost }
+        }
     }
 
     fn operation(&self, request: &Request) -> &'static str {

@@ -121,6 +121,32 @@ async fn second_of(line: &str, world: &World) -> Refusal {
     refused(&acme, create("acme")).await
 }
 
+pub(crate) async fn account_budget_queue(world: &World) -> Refusal {
+    let limits = ["tenants.acme.max_in_flight = 2", "tenants.acme.max_queued = 1"];
+    let acme = acme(world, &["upstream.calls_per_second = 0.05", limits[0], limits[1]]).await;
+    acme.create_one().await.unwrap();
+    let waits = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.create_one().await }
+    });
+    crate::pacing::queued_creates(&acme, 1).await;
+    let refused = refused(&acme, create("acme")).await;
+    waits.abort();
+    // 20 s a create: the one that waits, and then this.
+    assert!((21..=40).contains(&refused.retry_after().unwrap().as_secs()), "{refused:?}");
+    assert_eq!(refused.info("aws_operation"), Some("CreateIngestConfiguration"));
+    refused
+}
+
+pub(crate) async fn account_budget_deadline(world: &World) -> Refusal {
+    let lines = ["upstream.calls_per_second = 0.05", "server.default_deadline_ms = 5000"];
+    let acme = acme(world, &lines).await;
+    acme.create_one().await.unwrap();
+    let refused = refused(&acme, create("acme")).await;
+    assert!((10..=20).contains(&refused.retry_after().unwrap().as_secs()), "{refused:?}");
+    refused
+}
+
 pub(crate) async fn in_progress(world: &World) -> Refusal {
     let acme = acme(world, &[]).await;
     acme.create(repeatable()).await.unwrap();

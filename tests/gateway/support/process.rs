@@ -44,6 +44,10 @@ impl Process {
         Self { name: name.to_owned(), child: Mutex::new(child), stdout, stderr, readers }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

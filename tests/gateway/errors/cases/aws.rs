@@ -12,7 +12,8 @@ pub(crate) async fn aws_validation(world: &World) -> Refusal {
 }
 
 pub(crate) async fn aws_throttled(world: &World) -> Refusal {
-    let acme = acme(world, &[]).await;
+    // AWS wants it to come back later than that.
+    let acme = acme(world, &["server.default_deadline_ms = 5000"]).await;
     world.emulator.fault(&json!({
         "operation": "CreateIngestConfiguration", "kind": "error", "status": 429,
         "code": "ThrottlingException", "retry_after": 7,

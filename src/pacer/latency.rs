@@ -1,0 +1,74 @@
+//! How long AWS takes to answer, of late.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// The most answers that are remembered: enough for a 99th percentile.
+const MAX_ANSWERS: usize = 128;
+
+/// What is older says nothing about now. It must be forgotten even if no call comes:
+/// else one slow answer would refuse callers, and so prevent the answers that show that
+/// AWS is quick again.
+const MAX_AGE: Duration = Duration::from_mins(1);
+
+/// The last answers of AWS.
+#[derive(Debug, Default)]
+pub(super) struct Latencies(VecDeque<(Instant, Duration)>);
+
+impl Latencies {
+    /// AWS answered after that time.
+    pub(super) fn add(&mut self, took: Duration, now: Instant) {
+        if self.0.len() == MAX_ANSWERS {
+            self.0.pop_front();
+        }
+        self.0.push_back((now, took));
+    }
+
+    /// The time in which 99 of 100 recent calls were answered; zero if there were none.
+    pub(super) fn p99(&self, now: Instant) -> Duration {
+        self.percentile(99, now)
+    }
+
+    /// The time that half of the recent calls took; zero if there were none.
+    pub(super) fn median(&self, now: Instant) -> Duration {
+        self.percentile(50, now)
+    }
+
+    fn percentile(&self, percent: usize, now: Instant) -> Duration {
+        let recent = self.0.iter().rev();
+        let recent = recent.take_while(|(at, _)| now.saturating_duration_since(*at) <= MAX_AGE);
+        let mut recent: Vec<Duration> = recent.map(|(_, took)| *took).collect();
+        if recent.is_empty() {
+            return Duration::ZERO;
+        }
+        let rank = (recent.len() * percent).div_ceil(100) - 1;
+        *recent.select_nth_unstable(rank).1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_percentiles_of_what_is_recent() {
+        let start = Instant::now();
+        let mut latencies = Latencies::default();
+        assert_eq!(latencies.p99(start), Duration::ZERO);
+        for ms in 1..=100 {
+            latencies.add(Duration::from_millis(ms), start);
+        }
+        assert_eq!(latencies.p99(start), Duration::from_millis(99));
+        assert_eq!(latencies.median(start), Duration::from_millis(50));
+        let later = start + MAX_AGE;
+        latencies.add(Duration::from_millis(7), later);
+        assert_eq!(latencies.p99(later), Duration::from_millis(99));
+        assert_eq!(latencies.p99(later + Duration::from_secs(1)), Duration::from_millis(7));
+        for _ in 0..1000 {
+            latencies.add(Duration::from_millis(1), later);
+        }
+        assert_eq!(latencies.p99(later), Duration::from_millis(1));
+    }
+}

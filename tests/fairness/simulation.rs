@@ -1,0 +1,328 @@
+//! Tenants, AWS and the network, in virtual time, around the gateway's own schedule.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use ivs_ingest_gateway::{
+    pacer::schedule::{Budget, Ended, Next, Refused, Schedule, Terms, Who},
+    tenant::TenantId,
+};
+
+/// AWS's limit, in calls a second and in the burst of its bucket.
+pub(crate) const AWS_RATE: f64 = 5.0;
+
+/// How long every caller waits for an answer.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// All tenants together, if all flood, come ten times as often as AWS allows.
+const FLOOD_PER_SECOND: u64 = 50;
+
+/// How a tenant calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Demand {
+    /// Always more than it can have.
+    Flood,
+    /// At even distances.
+    Even { per_second: f64 },
+    /// At random, so many a second in the mean.
+    Random { per_second: f64 },
+    /// As fast as it can for the first half of each period.
+    Bursts { period: Duration },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Tenant {
+    pub(crate) weight: u32,
+    pub(crate) demand: Demand,
+    /// Calls that may wait.
+    pub(crate) max_queued: u32,
+}
+
+/// What there is to simulate.
+#[derive(Debug, Clone)]
+pub(crate) struct Scene {
+    pub(crate) tenants: Vec<Tenant>,
+    pub(crate) seconds: u64,
+    /// The calls a second that other software makes in the account.
+    pub(crate) spent_elsewhere: f64,
+    pub(crate) seed: u64,
+}
+
+/// One call that had its turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) tenant: usize,
+    pub(crate) arrived: Duration,
+    pub(crate) predicted: Duration,
+    /// When it went, since the start; the last time if AWS throttled it before.
+    pub(crate) went: Duration,
+}
+
+impl Call {
+    pub(crate) fn waited(&self) -> Duration {
+        self.went.saturating_sub(self.arrived)
+    }
+}
+
+/// What a simulation showed.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Calls in the order of their turns.
+    pub(crate) calls: Vec<Call>,
+    /// When calls went, throttled ones included.
+    pub(crate) went: Vec<Duration>,
+    /// Calls that AWS throttled.
+    pub(crate) throttled: usize,
+    /// Calls that failed because AWS throttled them and their deadline did not allow
+    /// another turn.
+    pub(crate) failed: usize,
+    /// By tenant: refusals for a full queue and for the deadline.
+    pub(crate) refused: Vec<[usize; 2]>,
+    /// The longest queue of all calls together.
+    pub(crate) most_queued: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    Arrival {
+        tenant: usize,
+    },
+    /// A call reaches AWS, and is answered after so many microseconds.
+    AtAws {
+        call: usize,
+        sent_us: u64,
+    },
+    Answer {
+        call: usize,
+        sent_us: u64,
+        throttled: bool,
+    },
+    /// The next turn may be free.
+    Turn,
+}
+
+struct Simulation {
+    scene: Scene,
+    names: Vec<Who>,
+    start: Instant,
+    now_us: u64,
+    schedule: Schedule<usize>,
+    agenda: BinaryHeap<Reverse<(u64, u64, Happening)>>,
+    sequence: u64,
+    /// When the next [`Happening::Turn`] is planned.
+    turn_us: Option<u64>,
+    draws: Draws,
+    aws: Bucket,
+    calls: Vec<Call>,
+    outcome: Outcome,
+}
+
+pub(crate) fn simulate(scene: Scene) -> Outcome {
+    Simulation::new(scene).run()
+}
+
+impl Simulation {
+    fn new(scene: Scene) -> Self {
+        let start = Instant::now();
+        let outcome = Outcome { refused: vec![[0; 2]; scene.tenants.len()], ..Outcome::default() };
+        let name = |index| TenantId::parse(&format!("tenant-{index}")).unwrap();
+        let mut new = Self {
+            names: (0..scene.tenants.len()).map(|index| Who::Tenant(name(index))).collect(),
+            start,
+            now_us: 0,
+            schedule: Schedule::new(Budget::new(AWS_RATE, start), start),
+            agenda: BinaryHeap::new(),
+            sequence: 0,
+            turn_us: None,
+            draws: Draws(scene.seed),
+            aws: Bucket { tokens: AWS_RATE, at_us: 0, spent_elsewhere: scene.spent_elsewhere },
+            calls: Vec::new(),
+            outcome,
+            scene,
+        };
+        for tenant in 0..new.scene.tenants.len() {
+            // Nobody begins at the same moment.
+            let first = new.draws.below(1_000_000);
+            new.plan(first, Happening::Arrival { tenant });
+        }
+        new
+    }
+
+    fn run(mut self) -> Outcome {
+        let end = self.scene.seconds * 1_000_000;
+        while let Some(Reverse((at_us, _, happening))) = self.agenda.pop() {
+            if at_us > end {
+                break;
+            }
+            self.now_us = at_us;
+            match happening {
+                Happening::Arrival { tenant } => self.arrive(tenant),
+                Happening::AtAws { call, sent_us } => self.reach_aws(call, sent_us),
+                Happening::Answer { call, sent_us, throttled } => {
+                    self.answer(call, sent_us, throttled);
+                }
+                Happening::Turn => self.turn_us = None,
+            }
+            self.give_turns();
+        }
+        self.outcome
+    }
+
+    fn arrive(&mut self, tenant: usize) {
+        let Tenant { demand, .. } = self.scene.tenants[tenant];
+        let next = self.draws.next_arrival(demand, self.names.len(), self.now_us);
+        self.plan(next, Happening::Arrival { tenant });
+        let (who, terms, now) = (self.who(tenant), self.terms(tenant), self.now());
+        let ahead = self.schedule.waiting(&who);
+        let predicted = self.schedule.predicted_wait(&who, terms, ahead, now);
+        match self.schedule.admit(&who, terms, now + DEADLINE, now) {
+            Ok(()) => {
+                let arrived = Duration::from_micros(self.now_us);
+                self.calls.push(Call { tenant, arrived, predicted, went: Duration::ZERO });
+                let call = self.calls.len() - 1;
+                self.schedule.join(&who, Some(now + DEADLINE), false, call, now);
+            }
+            Err(Refused::QueueFull(_)) => self.outcome.refused[tenant][0] += 1,
+            Err(Refused::TooLate(_)) => self.outcome.refused[tenant][1] += 1,
+        }
+        self.outcome.most_queued = self.outcome.most_queued.max(self.schedule.queued());
+    }
+
+    fn give_turns(&mut self) {
+        while let Some(next) = self.schedule.next(self.now()) {
+            let Next::Go(call) = next else { continue };
+            let went = Duration::from_micros(self.now_us);
+            self.calls[call].went = went;
+            self.outcome.went.push(went);
+            // What the network does to even distances.
+            let at_aws = self.now_us + 1_000 + self.draws.below(20_000);
+            self.plan(at_aws, Happening::AtAws { call, sent_us: self.now_us });
+        }
+        if let Some(at) = self.schedule.wakes_at() {
+            let at_us = u64::try_from((at - self.start).as_micros()).unwrap() + 1;
+            if self.turn_us.is_none_or(|planned| at_us < planned) {
+                self.turn_us = Some(at_us);
+                self.plan(at_us, Happening::Turn);
+            }
+        }
+    }
+
+    fn reach_aws(&mut self, call: usize, sent_us: u64) {
+        let throttled = !self.aws.take(self.now_us);
+        let took = if throttled { 5_000 } else { 30_000 + self.draws.below(120_000) };
+        self.plan(self.now_us + took, Happening::Answer { call, sent_us, throttled });
+    }
+
+    fn answer(&mut self, call: usize, sent_us: u64, throttled: bool) {
+        let tenant = self.calls[call].tenant;
+        let (who, terms, now) = (self.who(tenant), self.terms(tenant), self.now());
+        let sent_at = self.start + Duration::from_micros(sent_us);
+        if !throttled {
+            self.schedule.ended(&who, sent_at, Ended::Answered, now);
+            self.outcome.calls.push(self.calls[call]);
+            return;
+        }
+        self.outcome.throttled += 1;
+        self.schedule.ended(&who, sent_at, Ended::Throttled(None), now);
+        let deadline = self.start + self.calls[call].arrived + DEADLINE;
+        match self.schedule.readmit(&who, terms, deadline, now) {
+            Ok(()) => drop(self.schedule.join(&who, Some(deadline), true, call, now)),
+            Err(_) => self.outcome.failed += 1,
+        }
+    }
+
+    fn plan(&mut self, at_us: u64, happening: Happening) {
+        self.sequence += 1;
+        self.agenda.push(Reverse((at_us, self.sequence, happening)));
+    }
+
+    fn now(&self) -> Instant {
+        self.start + Duration::from_micros(self.now_us)
+    }
+
+    fn who(&self, tenant: usize) -> Who {
+        self.names[tenant].clone()
+    }
+
+    fn terms(&self, tenant: usize) -> Terms {
+        let Tenant { weight, max_queued, .. } = self.scene.tenants[tenant];
+        Terms { weight, max_queued, max_in_flight: 2 }
+    }
+}
+
+/// AWS's token bucket, from which others may spend too.
+struct Bucket {
+    tokens: f64,
+    at_us: u64,
+    spent_elsewhere: f64,
+}
+
+impl Bucket {
+    fn take(&mut self, now_us: u64) -> bool {
+        let seconds = Duration::from_micros(now_us - self.at_us).as_secs_f64();
+        self.at_us = now_us;
+        self.tokens = (self.tokens + seconds * (AWS_RATE - self.spent_elsewhere)).min(AWS_RATE);
+        let taken = self.tokens >= 1.0;
+        if taken {
+            self.tokens -= 1.0;
+        }
+        taken
+    }
+}
+
+/// Draws that a seed reproduces: `SplitMix64`.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// From 0 to 1, never 0.
+    fn fraction(&mut self) -> f64 {
+        let high_bits = u32::try_from(self.next() >> 32).unwrap();
+        (f64::from(high_bits) + 1.0) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    fn next_arrival(&mut self, demand: Demand, tenants: usize, now_us: u64) -> u64 {
+        let flood = u64::try_from(tenants).unwrap() * 1_000_000 / FLOOD_PER_SECOND;
+        let after = |seconds: f64| {
+            now_us + u64::try_from(Duration::from_secs_f64(seconds).as_micros()).unwrap()
+        };
+        match demand {
+            Demand::Flood => now_us + flood,
+            Demand::Even { per_second } => after(1.0 / per_second),
+            Demand::Random { per_second } => after(-self.fraction().ln() / per_second),
+            Demand::Bursts { period } => {
+                let period = u64::try_from(period.as_micros()).unwrap();
+                let next = now_us + flood;
+                if next % period < period / 2 { next } else { (next / period + 1) * period }
+            }
+        }
+    }
+}
+
+/// The most calls that went in any second, its end not included.
+pub(crate) fn most_in_a_second(went: &[Duration]) -> usize {
+    let mut window = VecDeque::new();
+    let mut most = 0;
+    for at in went {
+        window.push_back(*at);
+        while at.saturating_sub(window[0]) >= Duration::from_secs(1) {
+            window.pop_front();
+        }
+        most = most.max(window.len());
+    }
+    most
+}

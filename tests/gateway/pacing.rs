@@ -1,0 +1,182 @@
+//! Turns at AWS: who waits, who is refused at once, and what that costs.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use ivs_ingest_gateway::proto::v1::{
+    CreateIngestConfigurationRequest, GetIngestConfigurationRequest, GetQuotaRequest,
+    GetQuotaResponse,
+};
+use serde_json::json;
+
+use crate::support::{Caller, PATIENCE, World, create};
+
+impl Caller {
+    pub(crate) async fn quota(&self) -> GetQuotaResponse {
+        let answer = self.client.clone().get_quota(self.request(GetQuotaRequest {})).await;
+        answer.unwrap().into_inner()
+    }
+}
+
+/// Waits until so many of the tenant's creates wait for their turn.
+pub(crate) async fn queued_creates(caller: &Caller, count: u64) -> GetQuotaResponse {
+    let started = Instant::now();
+    loop {
+        let quota = caller.quota().await;
+        if quota.queued_creates.as_ref().unwrap().used == count {
+            return quota;
+        }
+        assert!(started.elapsed() < PATIENCE, "never {count} creates wait: {quota:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A value of `/metrics`, by the name and the labels as they are printed.
+fn metric(admin: SocketAddr, name: &str) -> f64 {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.unwrap_or_else(|| panic!("no {name} in:\n{text}")).trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn who_goes_away_leaves_the_queue_and_spends_nothing() {
+    let world = World::new();
+    let gateway = world.gateway(&["upstream.calls_per_second = 1"]).await;
+    let acme = gateway.caller("acme");
+    acme.create_one().await.unwrap();
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            let acme = acme.clone();
+            tokio::spawn(async move { acme.create_one().await })
+        })
+        .collect();
+    let quota = queued_creates(&acme, 5).await;
+    let wait = Duration::try_from(quota.predicted_create_wait.unwrap()).unwrap();
+    assert!((4..=6).contains(&wait.as_secs()), "{wait:?}");
+    assert!((quota.account_creates_per_second - 1.0).abs() < 1e-9);
+
+    for call in waiting {
+        call.abort();
+    }
+    queued_creates(&acme, 0).await;
+    acme.create_one().await.unwrap();
+    assert_eq!(world.emulator.creates(), 2);
+    assert_eq!(acme.quota().await.ingest_configurations.unwrap().used, 2);
+}
+
+/// A second call with the same `request_id` keeps the first one's place, even if the first
+/// goes away.
+#[tokio::test]
+async fn a_create_waits_as_long_as_anybody_waits_for_it() {
+    let world = World::new();
+    let gateway = world.gateway(&["upstream.calls_per_second = 1"]).await;
+    let acme = gateway.caller("acme");
+    acme.create_one().await.unwrap();
+    let repeatable =
+        || CreateIngestConfigurationRequest { request_id: "r".into(), ..create("acme") };
+    let call = |acme: Caller| tokio::spawn(async move { acme.create(repeatable()).await });
+    let first = call(acme.clone());
+    queued_creates(&acme, 1).await;
+    let second = call(acme.clone());
+    while acme.quota().await.in_flight.unwrap().used < 3 {
+        tokio::task::yield_now().await;
+    }
+    first.abort();
+    assert!(second.await.unwrap().unwrap().replayed);
+    assert_eq!(world.emulator.creates(), 2);
+}
+
+#[tokio::test]
+async fn what_aws_throttles_is_sent_again() {
+    let world = World::new();
+    let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
+    let acme = gateway.caller("acme");
+    world.emulator.next_create_error(429, "ThrottlingException");
+    let created = acme.create_one().await.unwrap().ingest_configuration.unwrap();
+    assert_eq!(world.emulator.creates(), 2);
+    assert_eq!(world.emulator.configurations().len(), 1);
+
+    let throttle = |operation: &str| {
+        world.emulator.fault(&json!({
+            "operation": operation, "kind": "error", "status": 429,
+            "code": "ThrottlingException", "count": 1,
+        }));
+    };
+    throttle("GetIngestConfiguration");
+    let message = GetIngestConfigurationRequest { arn: created.arn.clone(), ..Default::default() };
+    let read = acme.client.clone().get_ingest_configuration(acme.request(message)).await.unwrap();
+    assert_eq!(read.into_inner().ingest_configuration.unwrap().stream_key, created.stream_key);
+    throttle("UpdateIngestConfiguration");
+    let changed = acme.update(crate::life::to_stage(&created.arn, "")).await.unwrap();
+    assert_eq!(changed.stage_arn, "");
+    throttle("DeleteIngestConfiguration");
+    acme.delete(&created.arn, false).await.unwrap();
+    assert!(world.emulator.configurations().is_empty());
+    assert_eq!(acme.quota().await.ingest_configurations.unwrap().used, 0);
+
+    let rate = "ingest_gateway_aws_calls_per_second{operation=\"CreateIngestConfiguration\"}";
+    let rate = metric(gateway.admin, rate);
+    assert!((700.0..1000.0).contains(&rate), "{rate}");
+    let throttled =
+        "ingest_gateway_aws_calls_total{operation=\"DeleteIngestConfiguration\",end=\"throttled\"}";
+    assert!((metric(gateway.admin, throttled) - 1.0).abs() < 1e-9);
+}
+
+/// A refusal costs a look into memory: nothing is written, and AWS is not called.
+#[tokio::test]
+async fn a_refusal_takes_nothing() {
+    let world = World::new();
+    let lines = ["upstream.calls_per_second = 0.05", "server.default_deadline_ms = 5000"];
+    let gateway = world.gateway(&lines).await;
+    let acme = gateway.caller("acme");
+    acme.create_one().await.unwrap();
+    let written = || std::fs::metadata(world.path("ledger.db-wal")).unwrap().len();
+    let before = written();
+    for _ in 0..100 {
+        assert_eq!(acme.create_one().await.unwrap_err().reason(), "ACCOUNT_BUDGET");
+    }
+    assert_eq!(written(), before);
+    assert_eq!(world.emulator.creates(), 1);
+    let refused = "ingest_gateway_over_limit_total{limit=\"deadline\",shadow=\"false\"}";
+    assert!((metric(gateway.admin, refused) - 100.0).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn in_shadow_limits_are_counted_and_nothing_is_refused_for_them() {
+    let world = World::new();
+    let gateway = world
+        .gateway(&[
+            "tenants.acme.shadow = true",
+            "tenants.acme.max_ingest_configurations = 1",
+            "tenants.acme.create_rate = { per_second = 0.01, burst = 1 }",
+            "tenants.acme.request_rate = { per_second = 0.01, burst = 2 }",
+            "tenants.globex.max_ingest_configurations = 1",
+        ])
+        .await;
+    let acme = gateway.caller("acme");
+    for name in ["first", "second", "third"] {
+        let mut request = acme.request(create("acme"));
+        request.metadata_mut().insert("x-request-id", name.parse().unwrap());
+        acme.send(request).await.unwrap();
+    }
+    let said = async |name| gateway.call_log(name).await["shadow_reason"].clone();
+    assert_eq!(said("first").await, json!(null));
+    // The first limit that it was over.
+    assert_eq!(said("second").await, json!("TENANT_RATE_QUOTA"));
+    for (limit, expected) in [("request_rate", 1.0), ("create_rate", 2.0), ("count", 2.0)] {
+        let name = format!("ingest_gateway_over_limit_total{{limit=\"{limit}\",shadow=\"true\"}}");
+        let counted = metric(gateway.admin, &name);
+        assert!((counted - expected).abs() < 1e-9, "{limit}: {counted}");
+    }
+    // Others are not in shadow.
+    let globex = gateway.caller("globex");
+    globex.create_one().await.unwrap();
+    assert_eq!(globex.create_one().await.unwrap_err().reason(), "TENANT_COUNT_QUOTA");
+}
