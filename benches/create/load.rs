@@ -152,9 +152,13 @@ impl Load {
         let subject = self.subject;
         let call = move |number: usize| {
             let tenant = gateway::tenant(number % tenants);
-            let request = message::create(&tenant, number);
+            let first = gateway::tenant(0);
+            let request =
+                message::create(if subject == Subject::Budget { &first } else { &tenant }, number);
             let (sender, expected) = match subject {
+                Subject::R => (Some(tenant.as_str()), Code::ResourceExhausted),
                 Subject::Rate => (Some(LIMITED_TENANT), Code::ResourceExhausted),
+                Subject::Budget => (Some(first.as_str()), Code::ResourceExhausted),
                 Subject::Auth => (None, Code::Unauthenticated),
                 _ => (Some(tenant.as_str()), Code::Ok),
             };
@@ -163,6 +167,10 @@ impl Load {
         if subject == Subject::Rate {
             // The one call that its rate lets through; its stage is another's.
             call(0).await.err().ok_or("the limited tenant was not limited")?;
+        }
+        if subject == Subject::Budget {
+            // The one call that has its turn.
+            call(0).await.err().ok_or("the budget was used up")?;
         }
         self.measure(call).await
     }

@@ -6,7 +6,7 @@ use crate::{
     counter::Counter,
     figures::{as_f64, median, print_heading},
     load::Sample,
-    subjects::Subject::{self, A, Auth, B, C, D, E, G, H, Rate},
+    subjects::Subject::{self, A, Auth, B, Budget, C, D, E, G, H, R, Rate},
 };
 
 /// What each subject showed in one round.
@@ -18,7 +18,7 @@ pub(crate) fn print(rounds: &[Round], counter: Option<Counter>, took: Duration) 
     print_heading("create", rounds.len(), took);
     let heads = ["CPU µs/call", "least", "most", "calls/s", "p50 µs", "p99 µs", "k instr/call"];
     println!("{:28}{}", "", heads.map(|head| format!("{head:>13}")).concat());
-    for subject in [A, B, C, D, E, G, H, Rate, Auth] {
+    for subject in [A, R, B, C, D, E, G, H, Rate, Budget, Auth] {
         let of = |value: fn(&Sample) -> f64| -> Vec<f64> {
             rounds.iter().filter_map(|round| round.get(&subject)).map(value).collect()
         };
@@ -49,15 +49,16 @@ pub(crate) fn print(rounds: &[Round], counter: Option<Counter>, took: Duration) 
 
 #[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
 fn print_ratios(rounds: &[Round], what: &str, value: fn(&Sample) -> Option<f64>) {
-    let ratios: [(&str, Subject, &[Subject]); 8] = [
+    let ratios: [(&str, Subject, &[Subject]); 9] = [
         ("C / (A + B)", C, &[A, B]),
         ("D / (A + B)", D, &[A, B]),
         ("E / B", E, &[B]),
         ("G / (A + B)   target 0.75", G, &[A, B]),
         ("G / C", G, &[C]),
         ("H / G", H, &[G]),
-        ("refusal, rate / A   target 1.0", Rate, &[A]),
-        ("refusal, credential / A   target 1.0", Auth, &[A]),
+        ("refusal, rate / R   target 1.0", Rate, &[R]),
+        ("refusal, budget / R   target 1.0", Budget, &[R]),
+        ("refusal, credential / R   target 1.0", Auth, &[R]),
     ];
     for (name, subject, parts) in ratios {
         let ratio = |round: &Round| {

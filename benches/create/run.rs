@@ -130,7 +130,7 @@ impl Measurement<'_> {
 
     fn server(&self, subject: Subject, address: SocketAddr) -> Result<Command, Failure> {
         let binary = match (subject, &self.options.beside) {
-            (Subject::G | Subject::Rate | Subject::Auth, _) => {
+            (Subject::G | Subject::Rate | Subject::Budget | Subject::Auth, _) => {
                 PathBuf::from(env!("CARGO_BIN_EXE_ivs-ingest-gateway"))
             }
             (Subject::H, Some(binary)) => binary.clone(),
@@ -141,7 +141,12 @@ impl Measurement<'_> {
             }
         };
         let ledger = self.place.join("ledger.db");
-        let configuration = gateway::configuration(address, self.upstream, &ledger);
+        let configuration = if subject == Subject::Budget {
+            // The next turn is a quarter of an hour away.
+            gateway::paced_configuration(address, self.upstream, &ledger, 0.001)
+        } else {
+            gateway::configuration(address, self.upstream, &ledger)
+        };
         gateway::command(binary, self.place, &configuration)
     }
 }

@@ -31,6 +31,8 @@ use crate::{Failure, gateway::REGION};
 pub(crate) enum Subject {
     /// A bare tonic handler with these messages.
     A,
+    /// A bare tonic handler that only returns `RESOURCE_EXHAUSTED`.
+    R,
     /// A bare create of the AWS SDK with its defaults: a process that only calls.
     B,
     /// A naive forwarder: A calls B.
@@ -45,14 +47,26 @@ pub(crate) enum Subject {
     H,
     /// The gateway refuses a tenant that is over its request rate.
     Rate,
+    /// The gateway refuses a create whose turn would come too late.
+    Budget,
     /// The gateway refuses a call without a credential.
     Auth,
 }
 
 impl Subject {
     /// The subjects of a run that names none.
-    pub(crate) const DEFAULT: [Self; 8] =
-        [Self::A, Self::B, Self::C, Self::D, Self::E, Self::G, Self::Rate, Self::Auth];
+    pub(crate) const DEFAULT: [Self; 10] = [
+        Self::A,
+        Self::R,
+        Self::B,
+        Self::C,
+        Self::D,
+        Self::E,
+        Self::G,
+        Self::Rate,
+        Self::Budget,
+        Self::Auth,
+    ];
 
     /// Whether it is a process that only calls, and is its own load.
     pub(crate) const fn is_caller(self) -> bool {
@@ -63,6 +77,7 @@ impl Subject {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::A => "A  bare tonic handler",
+            Self::R => "R  A that only refuses",
             Self::B => "B  bare SDK create",
             Self::C => "C  naive forwarder",
             Self::D => "D  C, a runtime a core",
@@ -70,23 +85,28 @@ impl Subject {
             Self::G => "G  the gateway",
             Self::H => "H  the gateway of --beside",
             Self::Rate => "   refusal, over its rate",
+            Self::Budget => "   refusal, AWS's budget",
             Self::Auth => "   refusal, no credential",
         }
     }
 }
 
-/// Serves A, C or D until the process is ended.
+/// Serves A, R, C or D until the process is ended.
 pub(crate) fn serve(
     subject: Subject,
     listen: SocketAddr,
     upstream: SocketAddr,
 ) -> Result<(), Failure> {
     if subject != Subject::D {
-        let upstream = (subject == Subject::C).then_some(upstream);
+        let handler = match subject {
+            Subject::R => Handler::Refuses,
+            Subject::C => Handler::Forwards(upstream),
+            _ => Handler::Answers,
+        };
         return runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?
-            .block_on(serve_here(listen, upstream));
+            .block_on(serve_here(listen, handler));
     }
     let cores = thread::available_parallelism()?.get();
     let workers: Vec<_> = (0..cores)
@@ -95,7 +115,7 @@ pub(crate) fn serve(
                 runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()?
-                    .block_on(serve_here(listen, Some(upstream)))
+                    .block_on(serve_here(listen, Handler::Forwards(upstream)))
             })
         })
         .collect();
@@ -105,17 +125,26 @@ pub(crate) fn serve(
     Ok(())
 }
 
-async fn serve_here(listen: SocketAddr, upstream: Option<SocketAddr>) -> Result<(), Failure> {
-    let sdk = match upstream {
-        Some(upstream) => Some(default_client(upstream).await),
-        None => None,
+/// What a handler does with a create.
+enum Handler {
+    Answers,
+    Refuses,
+    /// To this upstream.
+    Forwards(SocketAddr),
+}
+
+async fn serve_here(listen: SocketAddr, handler: Handler) -> Result<(), Failure> {
+    let refuses = matches!(handler, Handler::Refuses);
+    let sdk = match handler {
+        Handler::Forwards(upstream) => Some(default_client(upstream).await),
+        Handler::Answers | Handler::Refuses => None,
     };
     let socket = TcpSocket::new_v4()?;
     // The kernel deals the connections to the runtimes.
     socket.set_reuseport(true)?;
     socket.bind(listen)?;
     let incoming = TcpIncoming::from(socket.listen(1024)?).with_nodelay(Some(true));
-    let service = IngestServiceServer::new(Naive { sdk });
+    let service = IngestServiceServer::new(Naive { sdk, refuses });
     Server::builder().add_service(service).serve_with_incoming(incoming).await?;
     Ok(())
 }
@@ -154,9 +183,10 @@ pub(crate) async fn forward(
     output.ingest_configuration.ok_or_else(|| "AWS answered nothing".into())
 }
 
-/// A alone, or C with an SDK.
+/// A alone, R, or C with an SDK.
 struct Naive {
     sdk: Option<Client>,
+    refuses: bool,
 }
 
 #[tonic::async_trait]
@@ -165,6 +195,9 @@ impl IngestService for Naive {
         &self,
         request: Request<CreateIngestConfigurationRequest>,
     ) -> Result<Response<CreateIngestConfigurationResponse>, Status> {
+        if self.refuses {
+            return Err(Status::resource_exhausted("try again later"));
+        }
         let request = request.into_inner();
         let configuration = match &self.sdk {
             None => made_up(request),

@@ -43,8 +43,18 @@ pub(crate) fn command(
 }
 
 /// The gateway's configuration: everything on, and limits out of the way of all
-/// but one tenant.
+/// but one tenant. The pacers share a budget that nobody uses up.
 pub(crate) fn configuration(listen: SocketAddr, upstream: SocketAddr, ledger: &Path) -> String {
+    paced_configuration(listen, upstream, ledger, 1e6)
+}
+
+/// The same with so many calls a second at AWS.
+pub(crate) fn paced_configuration(
+    listen: SocketAddr,
+    upstream: SocketAddr,
+    ledger: &Path,
+    calls_per_second: f64,
+) -> String {
     let ledger = ledger.display();
     format!(
         r#"
@@ -54,7 +64,7 @@ pub(crate) fn configuration(listen: SocketAddr, upstream: SocketAddr, ledger: &P
         [upstream]
         region = "{REGION}"
         endpoint_url = "http://{upstream}"
-        calls_per_second = 1000
+        calls_per_second = {calls_per_second}
         stage_cache_ms = 3600000
         [ledger]
         url = 'sqlite://{ledger}'
