@@ -43,12 +43,17 @@ use crate::{
 /// with the headers.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The most refused requests whose rest is waited for: whoever sends headers alone must
+/// not fill the memory.
+const MAX_DISCARDS: usize = 1024;
+
 /// What all workers share of the front.
 #[derive(Debug)]
 pub struct Front {
     authenticator: Authenticator,
     deadlines: Deadlines,
     places: Semaphore,
+    discards: Semaphore,
     max_message_bytes: usize,
     reflection: bool,
     draining: CancellationToken,
@@ -66,6 +71,7 @@ impl Front {
             authenticator,
             deadlines: Deadlines { default: config.default_deadline, max: config.max_deadline },
             places: Semaphore::new(config.max_concurrent_requests),
+            discards: Semaphore::new(MAX_DISCARDS),
             max_message_bytes: config.max_message_bytes,
             reflection: config.reflection,
             draining,
@@ -90,6 +96,17 @@ impl Front {
         let deadline = Instant::now() + self.deadlines.of(metadata);
         let caller = self.authenticator.admit(tenant, deadline.into_std(), record)?;
         Ok((place, caller))
+    }
+
+    /// Receives the rest of a request that is refused, without looking at it. An HTTP/2
+    /// stream whose end is not received is reset, and h2 ends a connection after 1,024 of
+    /// those: the refusals of one tenant would cut off the others behind the same proxy.
+    async fn discard(&self, body: Incoming) {
+        // Too many at once are those that do not end: their streams are reset.
+        let Ok(_place) = self.discards.try_acquire() else { return };
+        let mut body = Limited::new(body, self.max_message_bytes);
+        let ended = async { while let Some(Ok(_)) = body.frame().await {} };
+        let _ = tokio::time::timeout(DISCARD_TIMEOUT, ended).await;
     }
 
     /// The service of one worker.
@@ -159,7 +176,7 @@ impl Stack {
         let (_place, caller) = match front.admit(request.headers(), record) {
             Ok(admitted) => admitted,
             Err(error) => {
-                discard(request.into_body(), front.max_message_bytes).await;
+                front.discard(request.into_body()).await;
                 return Err(error);
             }
         };
@@ -232,16 +249,6 @@ fn with_reflection(routes: Routes) -> Routes {
             routes
         }
     }
-}
-
-/// Receives the rest of a request that is refused, without looking at it. An HTTP/2 stream
-/// whose end is not received is reset, and h2 ends a connection after 1,024 of those: the
-/// refusals of one tenant would cut off the others behind the same proxy.
-async fn discard(body: Incoming, most_bytes: usize) {
-    let mut body = Limited::new(body, most_bytes);
-    let ended = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Whoever does not end its request has its stream reset.
-    let _ = tokio::time::timeout(DISCARD_TIMEOUT, ended).await;
 }
 
 fn answer_of(error: &Error) -> Response<Body> {

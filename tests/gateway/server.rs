@@ -14,8 +14,8 @@ use tonic::{
 };
 
 use crate::{
-    server::grpc::{call, check_health, knows_v1, knows_v1alpha},
-    support::{Caller, World, create},
+    server::grpc::{call, check_health, create_without_end, knows_v1, knows_v1alpha},
+    support::{Caller, PATIENCE, World, create},
 };
 
 /// The paths of all methods.
@@ -42,6 +42,15 @@ async fn no_method_is_served_without_a_credential() {
     let unknown = "/ingest.v1.IngestService/NoSuchMethod";
     let refused = call(&gateway, unknown, Request::new(())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+/// The rest of a refused request is waited for, and not for ever.
+#[tokio::test]
+async fn a_refused_call_that_does_not_end_is_answered() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let answered = tokio::time::timeout(PATIENCE, create_without_end(&gateway)).await;
+    assert_eq!(answered.unwrap().unwrap_err().code(), Code::Unauthenticated);
 }
 
 #[tokio::test]

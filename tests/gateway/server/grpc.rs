@@ -24,6 +24,16 @@ pub(crate) async fn call<M: Message + 'static>(
     grpc.unary(request, path.parse().unwrap(), codec).await.map(drop)
 }
 
+/// Sends the metadata of a create, and never its message.
+pub(super) async fn create_without_end(gateway: &Gateway) -> Result<(), Status> {
+    let mut grpc: Grpc<Transport> = Grpc::with_origin(transport(), origin(gateway));
+    grpc.ready().await.unwrap();
+    let codec = ProstCodec::<(), ()>::default();
+    let path = "/ingest.v1.IngestService/CreateIngestConfiguration".parse().unwrap();
+    let messages = Request::new(tokio_stream::pending::<()>());
+    grpc.client_streaming(messages, path, codec).await.map(drop)
+}
+
 /// The name of the status that the health service tells.
 pub(super) async fn check_health(gateway: &Gateway, service: &str) -> Result<String, Status> {
     let mut client = HealthClient::with_origin(transport(), origin(gateway));
