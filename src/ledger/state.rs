@@ -147,7 +147,8 @@ impl State {
             // exists is counted, even above the quota.
             (Rejected, Event::Created(_) | Event::Found(_)) => (Live, Effect::TellLive),
             (Live, Event::Delete) => (Deleting, Effect::SendDelete),
-            (Live, Event::Vanished) => (Deleted, Effect::TellGone),
+            // Also where a delete began since it was looked for.
+            (Live | Deleting, Event::Vanished) => (Deleted, Effect::TellGone),
             (Deleting, Event::DeleteRefused) => (Live, Effect::TellLive),
             (Deleting, Event::DeleteConfirmed) => (Deleted, Effect::TellGone),
             // Another delete beside it was refused, and took the row back too early.
@@ -286,6 +287,18 @@ mod tests {
             let returned = from.counts_against_quota() && !state.counts_against_quota();
             assert_eq!(returned, effect == Effect::TellGone);
             assert!(!returned || proofs.contains(&event.name()), "{from} {}", event.name());
+        }
+    }
+
+    #[test]
+    fn what_is_gone_stays_gone_whoever_else_was_at_it() {
+        for from in [State::Live, State::Deleting] {
+            for proof in [Event::Vanished, Event::DeleteConfirmed] {
+                assert_eq!(from.after(&proof).unwrap().state, State::Deleted);
+            }
+        }
+        for late in [Event::Delete, Event::DeleteRefused, Event::DeleteConfirmed, Event::Vanished] {
+            assert_eq!(State::Deleted.after(&late).unwrap().state, State::Deleted);
         }
     }
 
