@@ -32,7 +32,7 @@ const BOUND: Duration = Duration::from_secs(2);
 const BESIDE_THE_WAIT: Duration = Duration::from_millis(500);
 
 /// Long enough for the rate to be found, and then to be probed more than once.
-const AIMD_RUN: Duration = Duration::from_secs(140);
+const RATE_RUN: Duration = Duration::from_secs(140);
 
 /// A gateway with AWS's own rate, open to all tenants, and limits of theirs out of the
 /// way.
@@ -150,7 +150,7 @@ async fn what_other_software_leaves_is_found() {
     let gateway = gateway(&world).await;
     let spend = json!({"operation": OPERATION, "calls_per_second": 2.5});
     world.emulator.control("POST", "spend", &spend);
-    let end = Instant::now() + AIMD_RUN;
+    let end = Instant::now() + RATE_RUN;
     let mut callers = JoinSet::new();
     for tenant in ["a", "b"] {
         // As many as may be at AWS and wait, so that there is always one more.
@@ -164,7 +164,7 @@ async fn what_other_software_leaves_is_found() {
     let (all, throttled) = (calls["calls"].as_u64().unwrap(), calls["throttled"].as_u64().unwrap());
     writeln!(
         stdout().lock(),
-        "fairness, live: with half the budget spent by others, {all} calls in {AIMD_RUN:?}, of \
+        "fairness, live: with half the budget spent by others, {all} calls in {RATE_RUN:?}, of \
          which {throttled} were throttled; {created} creates, {refused} refused"
     )
     .unwrap();
