@@ -47,6 +47,8 @@ impl Create {
             }
             Reserved::Replay { operation_id, arn } => {
                 self.is_about(operation_id);
+                // Nothing will be created: others may come before the read is over.
+                drop(admitted);
                 self.read_back(arn, true).await
             }
             Reserved::InProgress { operation_id } => {
