@@ -2,6 +2,7 @@
 //! `request_id`.
 
 mod preview;
+mod reservation;
 mod task;
 
 use std::time::SystemTime;

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Instant};
 use tokio::sync::oneshot;
 
 use super::{
-    Claim, Pacer, Queue, Told, now,
+    Claim, Pacer, now,
+    of_operation::{Queue, Told, terms},
     schedule::{Ended, EntryId, Refused, Who},
-    terms,
 };
 use crate::{
     error::Error,

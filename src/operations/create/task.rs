@@ -2,17 +2,16 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Admitted, Created, Leader, Outcome, endpoint, fields, over_quota};
+use super::{Admitted, Created, Leader, Outcome, endpoint, over_quota};
 use crate::{
     error::Error,
     ingest::{CreateIngestConfiguration, Fingerprint, OperationId, StageArn},
     ivs::{Answer, AwsFailure, CallError, Configuration, NewConfiguration, Stage},
-    ledger::{Effect, Event, LedgerError, Reservation, Reserved, Resource},
-    metrics::Limit,
+    ledger::{Effect, Event, LedgerError, Reserved, Resource},
     operations::{CallersConfiguration, Operations, Shared, aws_failed, ledger_failed},
     pacer::{Claim, Operation, Place, Turn, is_throttled},
     settle::Verdict,
-    tags::{self, TenancyTags},
+    tags,
 };
 
 /// One create.
@@ -74,35 +73,6 @@ impl Create {
     fn is_about(&mut self, operation_id: OperationId) {
         self.operation_id = operation_id;
         self.claim.record.operation(operation_id);
-    }
-
-    async fn reserve(&self) -> Result<Reserved, Error> {
-        let Shared { ledger, tenants, .. } = &*self.operations.shared;
-        let tenant = &self.claim.tenant;
-        let mut reservation = self.reservation();
-        let failed = |error| ledger_failed(&error, "reserve");
-        let reserved = ledger.reserve(reservation.clone()).await.map_err(failed)?;
-        let Reserved::OverQuota { used } = reserved else { return Ok(reserved) };
-        let over_quota = over_quota(tenant, used);
-        tenants.enforce(tenant, Limit::Count, over_quota, &self.claim.record)?;
-        // In shadow it is only counted.
-        reservation.limit = u32::MAX;
-        ledger.reserve(reservation).await.map_err(failed)
-    }
-
-    fn reservation(&self) -> Reservation {
-        let Self { request, claim, .. } = self;
-        Reservation {
-            operation_id: self.operation_id,
-            tenant: claim.tenant.id.clone(),
-            request_id: match &request.request_id {
-                Some(request_id) => request_id.as_str().to_owned(),
-                None => self.operation_id.to_string(),
-            },
-            fingerprint: self.fingerprint,
-            limit: claim.tenant.settings.max_ingest_configurations,
-            fields: fields(request),
-        }
     }
 
     /// Sends the create when its turn comes. One that AWS throttles waits for another
@@ -209,16 +179,6 @@ impl Create {
                 Ok(self.settle(failure.aws_request_id).await)
             }
         }
-    }
-
-    fn tags(&self) -> std::collections::HashMap<String, String> {
-        let tenancy = TenancyTags {
-            tenant: self.claim.tenant.id.clone(),
-            operation_id: self.operation_id,
-            request_id: self.request.request_id.clone(),
-            fingerprint: self.fingerprint,
-        };
-        tenancy.write(&self.request.tags, &self.claim.tenant.settings.extra_tags)
     }
 
     /// Waits a little for the outcome to be settled. It goes on being settled when
