@@ -7,7 +7,7 @@ use crate::{
     ingest::UpdateIngestConfiguration,
     ivs::{Answer, CallError, Change, Configuration},
     observe::CallRecord,
-    pacer::{Claim, Operation, Turn, is_throttled},
+    pacer::{Claim, Operation, Turn},
 };
 
 impl Operations {
@@ -48,19 +48,10 @@ impl Operations {
     async fn change(
         &self,
         change: Change,
-        mut turn: Turn,
+        turn: Turn,
         claim: &Claim,
     ) -> Result<(Configuration, Option<String>), Error> {
-        let answer = loop {
-            match turn.spend(self.ivs.update_ingest_configuration(&change)).await {
-                Err(error) if is_throttled(&error) => match turn.again() {
-                    Some(place) => turn = place.turn().await?,
-                    None => break Err(error),
-                },
-                answer => break answer,
-            }
-        };
-        let failure = match answer {
+        let failure = match turn.spend_on(|| self.ivs.update_ingest_configuration(&change)).await? {
             Ok(Answer { value, aws_request_id }) => return Ok((value, aws_request_id)),
             Err(CallError::NotExecuted(failure)) => failure,
             Err(CallError::Ambiguous(failure)) => {

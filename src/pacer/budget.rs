@@ -15,6 +15,9 @@ const FLOOR: f64 = 0.1;
 /// AWS's limit so often that more than one call in fifty would be throttled.
 const RECOVERY: Duration = Duration::from_mins(5);
 
+/// The longest pause that AWS's word is believed for: it holds back all tenants.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
 /// The share of a second's calls that may go at once to make up for late timers, if that
 /// is more than one call: from 100 calls a second on.
 const BURST: f64 = 0.02;
@@ -88,7 +91,7 @@ impl Budget {
             self.since = now;
             self.cut_at = Some(now);
         }
-        let pause = retry_after.unwrap_or_else(|| interval(self.rate(now)));
+        let pause = retry_after.unwrap_or_else(|| interval(self.rate(now))).min(LONGEST_PAUSE);
         self.free_at = self.free_at.max(now + pause);
     }
 }
@@ -173,5 +176,8 @@ mod tests {
         // A shorter word does not undo it.
         budget.throttled(start, Some(Duration::from_secs(1)), start);
         assert_eq!(budget.free_at(), start + Duration::from_secs(2));
+        // What cannot be meant is not believed.
+        budget.throttled(start, Some(Duration::MAX), start);
+        assert_eq!(budget.free_at(), start + LONGEST_PAUSE);
     }
 }

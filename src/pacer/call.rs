@@ -13,6 +13,15 @@ pub enum Who {
     Gateway,
 }
 
+/// Where in its tenant's queue a call waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueEnd {
+    /// Behind the others.
+    Back,
+    /// Before the others: AWS throttled it.
+    Front,
+}
+
 /// A call is refused a place. Nothing was taken. A call that came now would wait so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {

@@ -8,7 +8,7 @@ const MEMORY: Duration = Duration::from_secs(30);
 /// What is taken for none, in calls a second: one call is forgotten after a minute.
 const NONE: f64 = 0.003;
 
-/// The rate of a tenant's calls that were given a place, as a moving average.
+/// The rate of a tenant's calls that waited for their turn, as a moving average.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Demand {
     per_second: f64,

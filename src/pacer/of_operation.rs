@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    Claim, Operation, Place, Turn, is_throttled, now,
+    Claim, Operation, Place, Turn, now,
     schedule::{Budget, Ended, Next, Refused, Schedule, Terms, Who},
 };
 use crate::{
@@ -98,8 +98,7 @@ impl Pacer {
         }
     }
 
-    /// Makes a call that changes nothing when its turn comes, and again at the next one if
-    /// AWS throttles it, as long as its deadline allows.
+    /// Makes a call that changes nothing when its turn comes: [`Turn::spend_on`].
     ///
     /// # Errors
     /// `ACCOUNT_BUDGET`; what AWS answered stands within.
@@ -108,18 +107,7 @@ impl Pacer {
         claim: &Claim,
         call: impl Fn() -> F,
     ) -> Result<Result<T, CallError>, Error> {
-        let mut place = self.admit(claim)?;
-        loop {
-            let mut turn = place.turn().await?;
-            let answer = turn.spend(call()).await;
-            match answer {
-                Err(error) if is_throttled(&error) => match turn.again() {
-                    Some(again) => place = again,
-                    None => return Ok(Err(error)),
-                },
-                answer => return Ok(answer),
-            }
-        }
+        self.admit(claim)?.turn().await?.spend_on(call).await
     }
 
     /// A turn for a call of the gateway's own. It may take long, and is never refused.

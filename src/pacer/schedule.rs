@@ -21,7 +21,7 @@ use std::{
 
 pub use super::{
     budget::Budget,
-    call::{Ended, EntryId, Next, Refused, Terms, Who},
+    call::{Ended, EntryId, Next, QueueEnd, Refused, Terms, Who},
 };
 use super::{
     flow::{Entry, Flow, Position, Tag},
@@ -114,9 +114,7 @@ impl<E> Schedule<E> {
             }
             self.check(wait, deadline, now)?;
         }
-        let flow = self.flow(who, terms, now);
-        flow.demand.add(now);
-        flow.admitted += 1;
+        self.flow(who, terms, now).admitted += 1;
         Ok(())
     }
 
@@ -168,7 +166,7 @@ impl<E> Schedule<E> {
         &mut self,
         who: &Who,
         deadline: Option<Instant>,
-        first: bool,
+        end: QueueEnd,
         payload: E,
         now: Instant,
     ) -> EntryId {
@@ -182,10 +180,13 @@ impl<E> Schedule<E> {
         let entry = Entry { id, deadline, since: now, payload };
         if let Some(flow) = self.flows.get_mut(who) {
             flow.admitted = flow.admitted.saturating_sub(1);
-            if first {
-                flow.queue.push_front(entry);
-            } else {
-                flow.queue.push_back(entry);
+            match end {
+                QueueEnd::Front => flow.queue.push_front(entry),
+                QueueEnd::Back => {
+                    // What does without its place does not come before anybody.
+                    flow.demand.add(now);
+                    flow.queue.push_back(entry);
+                }
             }
             self.queued += usize::from(*who != Who::Gateway);
         }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{
     Claim, Pacer, now,
     of_operation::{Queue, Told, terms},
-    schedule::{Ended, EntryId, Refused, Who},
+    schedule::{Ended, EntryId, QueueEnd, Refused, Who},
 };
 use crate::{
     error::Error,
@@ -22,14 +22,13 @@ pub struct Place {
     who: Who,
     /// None for the gateway's own calls.
     claim: Option<Claim>,
-    /// Before the others of its tenant: AWS throttled it.
-    is_first: bool,
+    end: QueueEnd,
     is_taken: bool,
 }
 
 impl Place {
     pub(super) fn new(pacer: &Arc<Pacer>, who: Who, claim: Option<Claim>) -> Self {
-        Self { pacer: Arc::clone(pacer), who, claim, is_first: false, is_taken: false }
+        Self { pacer: Arc::clone(pacer), who, claim, end: QueueEnd::Back, is_taken: false }
     }
 
     /// Waits for the turn. Whoever stops waiting leaves the queue and has taken nothing.
@@ -40,8 +39,8 @@ impl Place {
         let (waiter, told) = oneshot::channel();
         let deadline = self.claim.as_ref().map(|claim| claim.deadline);
         let began = now();
-        let (who, is_first) = (&self.who, self.is_first);
-        let join = |schedule: &mut Queue| schedule.join(who, deadline, is_first, waiter, began);
+        let (who, end) = (&self.who, self.end);
+        let join = |schedule: &mut Queue| schedule.join(who, deadline, end, waiter, began);
         let id = self.pacer.change(began, join);
         self.is_taken = true;
         let mut waiting = Waiting { place: &self, id, told, is_over: false };
@@ -133,6 +132,26 @@ impl Turn {
         }
     }
 
+    /// Makes a call that may be made twice, and again at the next turn if AWS throttles it,
+    /// as long as its deadline allows.
+    ///
+    /// # Errors
+    /// `ACCOUNT_BUDGET`; what AWS answered stands within.
+    pub async fn spend_on<T, F: Future<Output = Result<T, CallError>>>(
+        mut self,
+        call: impl Fn() -> F,
+    ) -> Result<Result<T, CallError>, Error> {
+        loop {
+            match self.spend(call()).await {
+                Err(error) if is_throttled(&error) => match self.again() {
+                    Some(place) => self = place.turn().await?,
+                    None => return Ok(Err(error)),
+                },
+                answer => return Ok(answer),
+            }
+        }
+    }
+
     /// A place for the same call before all others of its tenant: AWS throttled it, so it
     /// was not carried out. None if its answer would come too late.
     #[must_use]
@@ -142,7 +161,7 @@ impl Turn {
         let (terms, now) = (terms(&claim.tenant), now());
         let readmit = |schedule: &mut Queue| schedule.readmit(&who, terms, claim.deadline, now);
         pacer.change(now, readmit).ok()?;
-        Some(Place { pacer, who, claim: Some(claim), is_first: true, is_taken: false })
+        Some(Place { pacer, who, claim: Some(claim), end: QueueEnd::Front, is_taken: false })
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ivs_ingest_gateway::{
-    pacer::schedule::{Budget, Ended, Next, Refused, Schedule, Terms, Who},
+    pacer::schedule::{Budget, Ended, Next, QueueEnd, Refused, Schedule, Terms, Who},
     tenant::TenantId,
 };
 
@@ -183,7 +183,7 @@ impl Simulation {
                 let arrived = Duration::from_micros(self.now_us);
                 self.calls.push(Call { tenant, arrived, predicted, went: Duration::ZERO });
                 let call = self.calls.len() - 1;
-                self.schedule.join(&who, Some(now + DEADLINE), false, call, now);
+                self.schedule.join(&who, Some(now + DEADLINE), QueueEnd::Back, call, now);
             }
             Err(Refused::QueueFull(_)) => self.outcome.refused[tenant][0] += 1,
             Err(Refused::TooLate(_)) => self.outcome.refused[tenant][1] += 1,
@@ -229,7 +229,7 @@ impl Simulation {
         self.schedule.ended(&who, sent_at, Ended::Throttled(None), now);
         let deadline = self.start + self.calls[call].arrived + DEADLINE;
         match self.schedule.readmit(&who, terms, deadline, now) {
-            Ok(()) => drop(self.schedule.join(&who, Some(deadline), true, call, now)),
+            Ok(()) => drop(self.schedule.join(&who, Some(deadline), QueueEnd::Front, call, now)),
             Err(_) => self.outcome.failed += 1,
         }
     }

@@ -35,11 +35,11 @@ impl Clock {
     fn join_under(&mut self, name: &str, terms: Terms, payload: &str) -> EntryId {
         self.admit(name, terms, Duration::from_mins(1)).unwrap();
         let deadline = Some(self.now + Duration::from_mins(1));
-        self.schedule.join(&who(name), deadline, false, payload.to_owned(), self.now)
+        self.schedule.join(&who(name), deadline, QueueEnd::Back, payload.to_owned(), self.now)
     }
 
     fn join_own(&mut self, payload: &str) {
-        self.schedule.join(&Who::Gateway, None, false, payload.to_owned(), self.now);
+        self.schedule.join(&Who::Gateway, None, QueueEnd::Back, payload.to_owned(), self.now);
     }
 
     /// What goes now.
@@ -196,7 +196,7 @@ fn a_turn_that_comes_too_late_is_not_spent() {
     let deadline = clock.now + ms(250);
     for call in ["a2", "a3"] {
         clock.schedule.flow(&who("a"), TERMS, clock.now).admitted += 1;
-        clock.schedule.join(&who("a"), Some(deadline), false, call.to_owned(), clock.now);
+        clock.schedule.join(&who("a"), Some(deadline), QueueEnd::Back, call.to_owned(), clock.now);
     }
     // A throttle puts the next turn off beyond the deadline.
     clock.schedule.ended(&who("a"), clock.now, Ended::Throttled(Some(ms(300))), clock.now);
@@ -215,7 +215,13 @@ fn a_throttled_call_goes_again_before_the_others_of_its_tenant() {
     clock.ends("a", Ended::Throttled(None));
     let deadline = clock.now + Duration::from_mins(1);
     clock.schedule.readmit(&who("a"), TERMS, deadline, clock.now).unwrap();
-    clock.schedule.join(&who("a"), Some(deadline), true, "a1 again".to_owned(), clock.now);
+    clock.schedule.join(
+        &who("a"),
+        Some(deadline),
+        QueueEnd::Front,
+        "a1 again".to_owned(),
+        clock.now,
+    );
     assert!(clock.goes().is_empty());
     // At 70 % of 5 a second.
     assert_eq!(clock.goes_within(ms(290)), ["a1 again"]);
@@ -251,6 +257,21 @@ fn the_gateway_has_a_tenth_while_callers_want_all_and_the_rest_when_they_do_not(
     // The callers' hundred are gone, and what is left is lent.
     let gone = clock.goes_within(Duration::from_secs(10));
     assert!(gone.iter().all(|call| call == "own") && gone.len() == 49, "{gone:?}");
+}
+
+/// Else one who is refused further on, again and again, would make the others' predictions
+/// longer.
+#[test]
+fn who_does_without_a_place_is_not_expected_again() {
+    let mut clock = Clock::new();
+    for _ in 0..1000 {
+        clock.admit("a", TERMS, Duration::from_mins(1)).unwrap();
+        clock.schedule.leave(&who("a"));
+        clock.now += ms(10);
+    }
+    clock.join("b", "b1");
+    clock.goes();
+    assert_eq!(clock.schedule.predicted_wait(&who("b"), TERMS, 0, clock.now), ms(200));
 }
 
 #[test]
