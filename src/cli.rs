@@ -14,7 +14,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::observe;
+use crate::telemetry;
 
 /// A failure that ends the command. Its text is for the person who started it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -106,7 +106,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Healthcheck(options) => return healthcheck::run(&options),
         _ => {}
     }
-    observe::start_logging()?;
+    telemetry::start_logging()?;
     // One TLS implementation for both sides, named before anything asks for one.
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().map_err(|_| "a TLS provider is installed already")?;

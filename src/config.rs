@@ -126,7 +126,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{config::document::Value, proto::v1::IngestProtocol, tenant::TenantId};
+    use crate::{config::document::Value, proto::v1::IngestProtocol, tenancy::TenantId};
 
     const SMALLEST: &str = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n";
 

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use crate::{
-    ingest::{IngestProtocol, OperationId, Violations},
     ivs::{AwsFailure, FailureKind},
-    tenant::TenantId,
+    request::{IngestProtocol, OperationId, Violations},
+    tenancy::TenantId,
 };
 
 /// Why a call failed.

@@ -8,24 +8,26 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 
 use crate::{
-    auth::Authenticator,
+    clock::Clock,
     config::{self, Config, LedgerUrl},
-    front::Front,
+    edge::Authenticator,
+    edge::Edge,
+    handlers::{Handlers, Shared},
+    ids::Ids,
     ivs::{ConnectError, Sdk},
     ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
-    metrics::Metrics,
-    operations::{Operations, Shared},
     pacer::Pacers,
     proto::v1::ingest_service_server::SERVICE_NAME,
-    quota::Tenants,
+    reconcile::{Resolutions, Resolver},
+    reconcile::{Scan, ScanConfig},
     server::{
         Acceptor, Limits, Listener,
         admin::{Admin, Readiness},
         tls::{ServerTls, TlsError, TlsFiles},
     },
-    settle::{Settler, Settling},
-    stages::Stages,
-    sweep::{Rhythm, Sweep},
+    telemetry::Metrics,
+    tenancy::Stages,
+    tenancy::Tenants,
 };
 
 /// What a row's lease is longer than the longest that its work can take: a stopped
@@ -155,7 +157,7 @@ impl Gateway {
     /// # Errors
     /// The operating system's, when a worker cannot be started.
     pub async fn serve(self, shutdown: CancellationToken) -> io::Result<()> {
-        let settling = Settling::default();
+        let settling = Resolutions::default();
         let stopped = CancellationToken::new();
         let (mut complete, background) = self.start_background(&settling, &stopped);
         // A failure is in the log, and creates stay refused until the sweep succeeds.
@@ -182,13 +184,15 @@ impl Gateway {
             settle.first_probe * PATIENCE_PROBES,
             complete,
             self.pacers,
+            Clock::system(),
+            Ids::random(),
         ));
         let authenticator = Authenticator::new(identity, self.tenants);
-        let front = Arc::new(Front::new(&server, authenticator, shutdown.clone()));
+        let front = Arc::new(Edge::new(&server, authenticator, shutdown.clone()));
         let sdk = self.sdk;
         let service = move |worker: crate::server::WorkerContext| {
-            let operations = Operations::new(Arc::clone(&shared), sdk.client(), worker.tasks);
-            let service = front.service(operations, health_service.clone());
+            let handlers = Handlers::new(Arc::clone(&shared), sdk.client(), worker.tasks);
+            let service = front.service(handlers, health_service.clone());
             std::future::ready(service)
         };
         let drained = self.listener.serve(service, shutdown).await?;
@@ -197,7 +201,7 @@ impl Gateway {
             tasks_cut = drained.tasks_cut,
             "drained"
         );
-        // Settling served the last calls too. What is in doubt still is settled after
+        // Resolutions served the last calls too. What is in doubt still is settled after
         // the next start.
         stopped.cancel();
         announcing.abort();
@@ -211,13 +215,13 @@ impl Gateway {
     /// Starts the pacers, settling and the sweep. Answers whether the ledger is complete, in time.
     fn start_background(
         &self,
-        settling: &Settling,
+        settling: &Resolutions,
         stopped: &CancellationToken,
     ) -> (watch::Receiver<bool>, [JoinHandle<()>; 3]) {
         let metrics = &self.metrics;
         let Config { upstream, settle, sweep, ledger, .. } = &self.config;
         let (complete, is_complete) = watch::channel(self.is_complete);
-        let settler = Settler::new(
+        let settler = Resolver::new(
             Arc::clone(&self.ledger),
             self.sdk.client(),
             self.pacers.clone(),
@@ -226,12 +230,12 @@ impl Gateway {
             settling.clone(),
             Arc::clone(metrics),
         );
-        let rhythm = Rhythm {
+        let rhythm = ScanConfig {
             interval: sweep.interval,
             calls_per_second: upstream.calls_per_second,
             retention: ledger.request_id_retention,
         };
-        let sweep = Sweep::new(
+        let sweep = Scan::new(
             Arc::clone(&self.ledger),
             self.sdk.client(),
             self.pacers.clone(),

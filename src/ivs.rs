@@ -8,8 +8,8 @@
 mod calls;
 mod changes;
 mod connect;
+mod lists;
 mod outcome;
-mod settling;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,7 +20,7 @@ pub use changes::Change;
 pub use connect::{ConnectError, Sdk};
 pub use outcome::{AwsFailure, CallError, FailureKind};
 
-use crate::ingest::{IngestConfigurationState, IngestProtocol};
+use crate::request::{IngestConfigurationState, IngestProtocol};
 
 /// A client of Amazon IVS Real-Time with its own connections. It belongs to the
 /// runtime that first uses it: the connections are driven there.

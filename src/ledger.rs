@@ -23,8 +23,8 @@ pub use sqlite::{OpenError, SqliteLedger};
 pub use state::{Effect, Event, IllegalTransition, Resource, State, Transition};
 
 use crate::{
-    ingest::{Fingerprint, IngestConfigurationState, IngestProtocol, OperationId},
-    tenant::TenantId,
+    request::{Fingerprint, IngestConfigurationState, IngestProtocol, OperationId},
+    tenancy::TenantId,
 };
 
 /// What a ledger's methods answer with, in time.

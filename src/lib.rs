@@ -2,30 +2,29 @@
 //!
 //! # The path of a call, which is also the order to read in
 //!
-//! | module | what it does |
+//! | module | content |
 //! | --- | --- |
-//! | [`cli`] | the commands of the binary: reads the configuration, builds the rest |
-//! | [`gateway`] | puts the rest together, starts and drains it |
-//! | [`config`] | one TOML file and the environment: every problem at once |
-//! | [`server`] | accepts, speaks TLS and HTTP/2, drains; knows no gRPC |
-//! | [`front`] | what every call passes, in order: id, load, identity, limits, deadline |
-//! | [`observe`], [`deadline`], [`auth`] | the steps of `front` |
-//! | [`quota`] | each tenant's rates and calls at once, in memory |
-//! | [`rpc`] | the gRPC service and the error table |
-//! | [`operations`] | what each RPC does, one file an RPC |
-//! | [`ingest`], [`tags`] | parsed requests and the tenancy tags; pure |
-//! | [`stages`] | whose a stage is |
+//! | [`cli`] | the commands of the binary |
+//! | [`gateway`] | composition root: builds, starts and drains everything below |
+//! | [`config`] | TOML and environment to typed values; all problems in one report |
+//! | [`server`] | accept, TLS, HTTP/2, limits, admin listener; knows no gRPC |
+//! | [`edge`] | what every call passes, in order: id, load, identity, limits, deadline |
+//! | [`rpc`] | the gRPC service, conversions and the error table |
+//! | [`request`] | parsed requests and their rules; pure |
+//! | [`handlers`] | one file an RPC |
+//! | [`tenancy`] | tenants: ids, registry, limits, tags, ownership of stages |
+//! | [`pacer`] | fair queue for a rate-limited upstream |
 //! | [`ledger`] | idempotency and quota, durable |
-//! | [`pacer`] | a fair share of AWS's calls a second, and how long a call would wait |
-//! | [`settle`] | finds out what became of creates whose outcome is unknown |
-//! | [`sweep`] | keeps the ledger true to AWS, and rebuilds a lost one |
 //! | [`ivs`] | Amazon IVS Real-Time through the AWS SDK |
-//! | [`emulator`] | a stand-in for AWS that speaks its wire protocol |
+//! | [`reconcile`] | resolution of unknown outcomes, scans of AWS, rebuild of a lost ledger |
+//! | [`telemetry`] | record of a call, access log, metrics registry |
+//! | [`error`], [`proto`], [`clock`], [`ids`] | shared by the modules above |
+//! | [`emulator`] | emulator of AWS that speaks its wire protocol |
 //!
 //! # What is absent where
 //!
-//! Calls go down that table only. tonic is known to `front` and `rpc` alone, the
-//! AWS SDK to `ivs` alone, SQL to `ledger` alone. `ingest`, `tags` and the ledger's
+//! Calls go down that table only. tonic is known to `edge` and `rpc` alone, the
+//! AWS SDK to `ivs` alone, SQL to `ledger` alone. `request`, the tags and the ledger's
 //! transition function do no I/O. Nothing in the path of a call knows the emulator.
 //! Stream keys are `SecretString` from the moment they are read, leave in
 //! `rpc::convert` alone, and are in no log, error or row.
@@ -37,27 +36,22 @@
 //!   call to AWS is repeated by the SDK.
 //! - Quota use is the count of rows that may exist at AWS. It is never a counter.
 
-pub mod auth;
 pub mod cli;
+pub mod clock;
 pub mod config;
-pub mod deadline;
+pub mod edge;
 pub mod emulator;
 pub mod error;
-pub mod front;
 pub mod gateway;
-pub mod ingest;
+pub mod handlers;
+pub mod ids;
 pub mod ivs;
 pub mod ledger;
-pub mod metrics;
-pub mod observe;
-pub mod operations;
 pub mod pacer;
 pub mod proto;
-pub mod quota;
+pub mod reconcile;
+pub mod request;
 pub mod rpc;
 pub mod server;
-pub mod settle;
-pub mod stages;
-pub mod sweep;
-pub mod tags;
-pub mod tenant;
+pub mod telemetry;
+pub mod tenancy;

@@ -31,7 +31,7 @@ pub use self::{
     operation::Operation,
     turn::{Place, Turn, is_throttled},
 };
-use crate::{metrics::Metrics, observe::CallRecord, quota::Tenant};
+use crate::{telemetry::CallRecord, telemetry::Metrics, tenancy::Tenant};
 
 /// For whom a call goes to AWS, and until when its answer is of use.
 #[derive(Debug, Clone)]

@@ -7,14 +7,9 @@ pub mod status;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    auth::Caller,
+    edge::Caller,
     error::Error,
-    ingest::{
-        CreateIngestConfiguration, DeleteIngestConfiguration, GetIngestConfiguration,
-        ListIngestConfigurations, UpdateIngestConfiguration,
-    },
-    observe::CallRecord,
-    operations::Operations,
+    handlers::Handlers,
     proto::v1::{
         CreateIngestConfigurationRequest, CreateIngestConfigurationResponse,
         DeleteIngestConfigurationRequest, DeleteIngestConfigurationResponse,
@@ -23,19 +18,24 @@ use crate::{
         UpdateIngestConfigurationRequest, UpdateIngestConfigurationResponse,
         ingest_service_server::IngestService,
     },
+    request::{
+        CreateIngestConfiguration, DeleteIngestConfiguration, GetIngestConfiguration,
+        ListIngestConfigurations, UpdateIngestConfiguration,
+    },
+    telemetry::CallRecord,
 };
 
 /// The service, on one worker.
 #[derive(Clone)]
 pub struct Rpc {
-    operations: Operations,
+    handlers: Handlers,
 }
 
 impl Rpc {
     /// The service of these operations.
     #[must_use]
-    pub const fn new(operations: Operations) -> Self {
-        Self { operations }
+    pub const fn new(handlers: Handlers) -> Self {
+        Self { handlers }
     }
 }
 
@@ -50,7 +50,7 @@ impl IngestService for Rpc {
         let parsed =
             CreateIngestConfiguration::parse(message, &caller.tenant().settings.extra_tags);
         let answer = match parsed {
-            Ok(create) => self.operations.create_ingest_configuration(caller, create, record).await,
+            Ok(create) => self.handlers.create_ingest_configuration(caller, create, record).await,
             Err(violations) => Err(Error::InvalidFields(violations)),
         };
         call.answer(answer)
@@ -63,7 +63,7 @@ impl IngestService for Rpc {
         let (call, message) = Call::of(request)?;
         let answer = match GetIngestConfiguration::parse(message) {
             Ok(get) => {
-                self.operations.get_ingest_configuration(&call.caller, get, &call.record).await
+                self.handlers.get_ingest_configuration(&call.caller, get, &call.record).await
             }
             Err(violations) => Err(Error::InvalidFields(violations)),
         };
@@ -76,7 +76,7 @@ impl IngestService for Rpc {
     ) -> Result<Response<ListIngestConfigurationsResponse>, Status> {
         let (call, message) = Call::of(request)?;
         let answer = match ListIngestConfigurations::parse(message) {
-            Ok(list) => self.operations.list_ingest_configurations(&call.caller, list).await,
+            Ok(list) => self.handlers.list_ingest_configurations(&call.caller, list).await,
             Err(violations) => Err(Error::InvalidFields(violations)),
         };
         call.answer(answer)
@@ -89,9 +89,7 @@ impl IngestService for Rpc {
         let (call, message) = Call::of(request)?;
         let answer = match UpdateIngestConfiguration::parse(message) {
             Ok(update) => {
-                self.operations
-                    .update_ingest_configuration(&call.caller, update, &call.record)
-                    .await
+                self.handlers.update_ingest_configuration(&call.caller, update, &call.record).await
             }
             Err(violations) => Err(Error::InvalidFields(violations)),
         };
@@ -105,9 +103,7 @@ impl IngestService for Rpc {
         let (call, message) = Call::of(request)?;
         let answer = match DeleteIngestConfiguration::parse(message) {
             Ok(delete) => {
-                self.operations
-                    .delete_ingest_configuration(&call.caller, delete, &call.record)
-                    .await
+                self.handlers.delete_ingest_configuration(&call.caller, delete, &call.record).await
             }
             Err(violations) => Err(Error::InvalidFields(violations)),
         };
@@ -119,7 +115,7 @@ impl IngestService for Rpc {
         request: Request<GetQuotaRequest>,
     ) -> Result<Response<GetQuotaResponse>, Status> {
         let (call, GetQuotaRequest {}) = Call::of(request)?;
-        let answer = self.operations.get_quota(&call.caller).await;
+        let answer = self.handlers.get_quota(&call.caller).await;
         call.answer(answer)
     }
 }

@@ -16,9 +16,9 @@ use std::{
 
 use ivs_ingest_gateway::{
     config::Config,
-    ingest::CreateIngestConfiguration,
     ivs::{NewConfiguration, Sdk},
     proto::v1::ingest_service_client::IngestServiceClient,
+    request::CreateIngestConfiguration,
 };
 use serde::{Deserialize, Serialize};
 use tokio::runtime;

@@ -9,8 +9,9 @@ use std::{
 };
 
 use ivs_ingest_gateway::{
-    ingest::{Fingerprint, OperationIds},
+    ids::Ids,
     ledger::{Event, Filter, Ledger, Reservation, Reserved, SqliteLedger},
+    request::Fingerprint,
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -52,7 +53,7 @@ struct Opened {
     open_ns: u64,
     tenants: usize,
     random: Random,
-    ids: OperationIds,
+    ids: Ids,
 }
 
 /// Opens the ledgers and calls them, all on one core: a call wakes the ledger's thread,
@@ -137,7 +138,7 @@ impl Opened {
             open_ns: elapsed_ns(started),
             tenants: filled.tenants,
             random: Random::new(seed),
-            ids: OperationIds::default(),
+            ids: Ids::random(),
         })
     }
 
@@ -172,7 +173,7 @@ impl Opened {
     /// Without its undo.
     async fn reserve(&self) -> Result<u64, Failure> {
         let tenant = self.random.below(self.tenants);
-        let operation_id = self.ids.next(SystemTime::now());
+        let operation_id = self.ids.next_operation_id(SystemTime::now());
         let reservation = Reservation {
             operation_id,
             tenant: rows::tenant_id(tenant)?,

@@ -8,9 +8,9 @@ use std::{
 };
 
 use ivs_ingest_gateway::{
-    ingest::{Fingerprint, IngestProtocol, OperationId},
     ledger::{Adoption, Fields, Resource},
-    tenant::TenantId,
+    request::{Fingerprint, IngestProtocol, OperationId},
+    tenancy::TenantId,
 };
 use ulid::Ulid;
 

@@ -10,14 +10,15 @@ use clap::Args;
 use super::{Failure, environment, say};
 use crate::{
     config::Config,
-    ingest::{
-        Attributes, CallerTags, ConfigurationArn, ConfigurationName, CreateIngestConfiguration,
-        OperationIds, StageArn, UserId,
-    },
+    ids::Ids,
     ivs::{Configuration, Ivs, Sdk},
-    settle::Pace,
-    tags::TenancyTags,
-    tenant::TenantId,
+    reconcile::Ticker,
+    request::{
+        Attributes, CallerTags, ConfigurationArn, ConfigurationName, CreateIngestConfiguration,
+        StageArn, UserId,
+    },
+    tenancy::TenantId,
+    tenancy::tags::TenancyTags,
 };
 
 /// The share of AWS's rate that is spent: callers of the gateway need the rest.
@@ -45,12 +46,12 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
         problems.iter().map(|problem| format!("{file}:{problem}")).collect::<Vec<_>>().join("\n")
     })?;
     let ivs = Sdk::load(&config.upstream, None).await?.client();
-    let mut pace = Pace::per_second(config.upstream.calls_per_second * SHARE);
-    let operation_ids = OperationIds::default();
+    let mut pace = Ticker::per_second(config.upstream.calls_per_second * SHARE);
+    let ids = Ids::random();
     let mut refused = 0;
     for (arn, tenant) in &wanted {
         pace.turn().await;
-        match adopt(&ivs, arn, tenant, &operation_ids, options.apply).await {
+        match adopt(&ivs, arn, tenant, &ids, options.apply).await {
             Ok(done) => say(&format!("{arn} {tenant}: {done}")),
             Err(why) => {
                 refused += 1;
@@ -106,7 +107,7 @@ async fn adopt(
     ivs: &Ivs,
     arn: &ConfigurationArn,
     tenant: &TenantId,
-    operation_ids: &OperationIds,
+    ids: &Ids,
     apply: bool,
 ) -> Result<&'static str, String> {
     let failed = |error: crate::ivs::CallError| error.failure().to_string();
@@ -123,7 +124,7 @@ async fn adopt(
     }
     let tenancy = TenancyTags {
         tenant: tenant.clone(),
-        operation_id: operation_ids.next(SystemTime::now()),
+        operation_id: ids.next_operation_id(SystemTime::now()),
         request_id: None,
         fingerprint: as_request(found)?.fingerprint(),
     };
@@ -145,7 +146,7 @@ fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String>
         attributes: Attributes::parse(found.attributes)
             .map_err(|faults| format!("attributes {faults}"))?,
         ingest_protocol: found.ingest_protocol,
-        insecure_ingest: found.ingest_protocol == crate::ingest::IngestProtocol::Rtmp,
+        insecure_ingest: found.ingest_protocol == crate::request::IngestProtocol::Rtmp,
         redundant_ingest: found.redundant_ingest,
         tags: CallerTags::default(),
         request_id: None,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::section::Section;
-use crate::{ingest::StageArn, proto::v1::IngestProtocol, tenant::TenantId};
+use crate::{proto::v1::IngestProtocol, request::StageArn, tenancy::TenantId};
 
 /// AWS allows 50 tags on a resource; callers and the gateway itself share the rest.
 const MAX_EXTRA_TAGS: usize = 16;

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::{
     Answer, CallError, Configuration, Ivs, RedundantIngestCredential, Stage, outcome::classify,
 };
-use crate::ingest::{
+use crate::request::{
     CreateIngestConfiguration, IngestConfigurationState, IngestProtocol, StageArn,
 };
 

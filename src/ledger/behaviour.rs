@@ -1,6 +1,6 @@
 //! What every ledger must do. Each implementation's tests run all of it.
 
-mod walks;
+mod scans;
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +14,9 @@ use super::{
     Resource, State, Transition, Usage,
 };
 use crate::{
-    ingest::{Fingerprint, IngestConfigurationState, IngestProtocol, OperationId, OperationIds},
-    tenant::TenantId,
+    ids::Ids,
+    request::{Fingerprint, IngestConfigurationState, IngestProtocol, OperationId},
+    tenancy::TenantId,
 };
 
 /// Runs the whole suite, each part on an empty ledger that `make` answers.
@@ -36,16 +37,16 @@ where
     pages_hold_every_row_once_whatever_is_added_or_removed(&make().await).await;
     lists_are_filtered_by_stage_and_state(&make().await).await;
     what_was_seen_last_counts(&make().await).await;
-    walks::what_two_walks_missed_is_told(Arc::new(make().await)).await;
+    scans::what_two_walks_missed_is_told(Arc::new(make().await)).await;
 }
 
 /// Makes reservations with ids in order.
 #[derive(Default)]
-pub(super) struct Reservations(OperationIds);
+pub(super) struct Reservations(Ids);
 
 impl Reservations {
     pub(super) fn make(&self, tenant: &str, request_id: Option<&str>, limit: u32) -> Reservation {
-        let operation_id = self.0.next(SystemTime::now());
+        let operation_id = self.0.next_operation_id(SystemTime::now());
         Reservation {
             operation_id,
             tenant: TenantId::parse(tenant).unwrap(),

@@ -6,8 +6,8 @@
 
 mod open;
 mod reading;
+mod reconciling;
 mod statements;
-mod sweeping;
 mod writer;
 
 use std::{collections::HashMap, path::Path, thread, time::SystemTime};
@@ -21,7 +21,7 @@ use super::{
     Adopted, Adoption, Doubt, Event, Expired, Filter, Leases, Ledger, LedgerError, LedgerFuture,
     Missed, Observation, Reservation, Reserved, Row, Transition, Usage, unix_ms,
 };
-use crate::{ingest::OperationId, tenant::TenantId};
+use crate::{request::OperationId, tenancy::TenantId};
 
 /// The most jobs that wait for the writer. It commits hundreds in one flush of a few
 /// milliseconds: a longer queue means a disk that has stopped.
@@ -150,7 +150,7 @@ impl Ledger for SqliteLedger {
 
     fn abandoned_deletes(&self) -> LedgerFuture<'_, Vec<Missed>> {
         self.ask(Patience::Wait, |connection| {
-            Ok(sweeping::abandoned_deletes(connection, unix_ms(SystemTime::now()))?)
+            Ok(reconciling::abandoned_deletes(connection, unix_ms(SystemTime::now()))?)
         })
     }
 
@@ -163,16 +163,16 @@ impl Ledger for SqliteLedger {
 
     fn in_doubt(&self, after: Option<OperationId>, limit: u32) -> LedgerFuture<'_, Vec<Doubt>> {
         self.ask(Patience::Wait, move |connection| {
-            Ok(sweeping::in_doubt(connection, after, limit)?)
+            Ok(reconciling::in_doubt(connection, after, limit)?)
         })
     }
 
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>> {
-        self.ask(Patience::Wait, move |connection| Ok(sweeping::owners(connection, arns)?))
+        self.ask(Patience::Wait, move |connection| Ok(reconciling::owners(connection, arns)?))
     }
 
     fn observe(&self, seen: Vec<Observation>) -> LedgerFuture<'_, Vec<String>> {
-        self.ask(Patience::Wait, move |connection| Ok(sweeping::observe(connection, seen)?))
+        self.ask(Patience::Wait, move |connection| Ok(reconciling::observe(connection, seen)?))
     }
 
     /// A job for some of the rows, and then one for the next: other jobs get in between.
@@ -184,7 +184,7 @@ impl Ledger for SqliteLedger {
             loop {
                 let (found, last) = self
                     .ask(Patience::Wait, move |connection| {
-                        Ok(sweeping::missed(connection, walk_began_ms, after)?)
+                        Ok(reconciling::missed(connection, walk_began_ms, after)?)
                     })
                     .await?;
                 missed.extend(found);
@@ -197,21 +197,21 @@ impl Ledger for SqliteLedger {
     }
 
     fn adopt(&self, found: Adoption) -> LedgerFuture<'_, Adopted> {
-        self.ask(Patience::Wait, move |connection| sweeping::adopt(connection, &found))
+        self.ask(Patience::Wait, move |connection| reconciling::adopt(connection, &found))
     }
 
     fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize> {
         self.ask(Patience::Wait, move |connection| {
-            Ok(sweeping::prune(connection, unix_ms(before))?)
+            Ok(reconciling::prune(connection, unix_ms(before))?)
         })
     }
 
     fn is_complete(&self) -> LedgerFuture<'_, bool> {
-        self.ask(Patience::Wait, |connection| Ok(sweeping::is_complete(connection)?))
+        self.ask(Patience::Wait, |connection| Ok(reconciling::is_complete(connection)?))
     }
 
     fn complete(&self) -> LedgerFuture<'_, ()> {
-        self.ask(Patience::Wait, |connection| Ok(sweeping::complete(connection)?))
+        self.ask(Patience::Wait, |connection| Ok(reconciling::complete(connection)?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::tenant::TenantId;
+use crate::tenancy::TenantId;
 
 /// Whose call it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     error::{Error, NoTurn},
     ivs::CallError,
-    metrics::{CallCounts, Limit, LimitCounts, Metrics},
-    quota::Tenant,
+    telemetry::{CallCounts, Limit, LimitCounts, Metrics},
+    tenancy::Tenant,
 };
 
 /// What waits is told this.

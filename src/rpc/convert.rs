@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     config::Rate,
-    operations::{CallersConfiguration, Created, Listed, Quota},
+    handlers::{CallersConfiguration, Created, Listed, Quota},
     proto::v1,
 };
 

@@ -9,10 +9,11 @@ use std::{
 
 use aws_sdk_ivsrealtime::{Client, config::retry::RetryConfig, types};
 use ivs_ingest_gateway::{
-    ingest::{CreateIngestConfiguration, IngestProtocol, OperationIds},
+    ids::Ids,
     ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
-    tags::TenancyTags,
-    tenant::TenantId,
+    request::{CreateIngestConfiguration, IngestProtocol},
+    tenancy::TenantId,
+    tenancy::tags::TenancyTags,
 };
 use tokio::task::JoinSet;
 
@@ -131,7 +132,7 @@ async fn crash(gateway: &Gateway, aws: &Aws, wishes: Vec<Wish>) {
     // It is not one in place of a lost one.
     ledger.complete().await.unwrap();
     let ledger = Arc::new(ledger);
-    let ids = Arc::new(OperationIds::default());
+    let ids = Arc::new(Ids::random());
     let client = aws.client(Some(RetryConfig::disabled()), Duration::from_secs(30));
     let mut sending = JoinSet::new();
     for (index, wish) in wishes.into_iter().enumerate() {
@@ -142,7 +143,7 @@ async fn crash(gateway: &Gateway, aws: &Aws, wishes: Vec<Wish>) {
             let request = CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap();
             let tags = TenancyTags {
                 tenant,
-                operation_id: ids.next(SystemTime::now()),
+                operation_id: ids.next_operation_id(SystemTime::now()),
                 request_id: request.request_id.clone(),
                 fingerprint: request.fingerprint(),
             };

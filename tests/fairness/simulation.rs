@@ -8,7 +8,7 @@ use std::{
 
 use ivs_ingest_gateway::{
     pacer::schedule::{Budget, Ended, Next, QueueEnd, Refused, Schedule, Terms, Who},
-    tenant::TenantId,
+    tenancy::TenantId,
 };
 
 /// AWS's limit, in calls a second and in the burst of its bucket.

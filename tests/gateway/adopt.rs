@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use ivs_ingest_gateway::{
     config::Upstream,
-    ingest::CreateIngestConfiguration,
     ivs::{NewConfiguration, Sdk},
     proto::v1::{
         CreateIngestConfigurationRequest, IngestProtocol, ListIngestConfigurationsRequest,
     },
+    request::CreateIngestConfiguration,
 };
 
 use crate::support::World;

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use ivs_ingest_gateway::{
-    ingest::{Fingerprint, IngestProtocol, OperationIds},
+    ids::Ids,
     ledger::{Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
     proto::v1::CreateIngestConfigurationRequest,
-    tenant::TenantId,
+    request::{Fingerprint, IngestProtocol},
+    tenancy::TenantId,
 };
 use serde_json::{Value, json};
 
@@ -119,7 +120,7 @@ async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
 async fn reserve_and_die(path: &std::path::Path) {
     let (ledger, _) = SqliteLedger::open(path, LEASES).unwrap();
     let reservation = Reservation {
-        operation_id: OperationIds::default().next(SystemTime::now()),
+        operation_id: Ids::random().next_operation_id(SystemTime::now()),
         tenant: TenantId::parse("acme").unwrap(),
         request_id: "reserved".to_owned(),
         fingerprint: Fingerprint::from([7; 16]),

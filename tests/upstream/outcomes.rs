@@ -6,10 +6,11 @@ use aws_credential_types::provider::{
     ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
 };
 use ivs_ingest_gateway::{
-    ingest::{OperationIds, RequestId},
+    ids::Ids,
     ivs::{CallError, FailureKind, Ivs},
-    tags::TenancyTags,
-    tenant::TenantId,
+    request::RequestId,
+    tenancy::TenantId,
+    tenancy::tags::TenancyTags,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,7 +23,7 @@ async fn fail(ivs: &Ivs) -> CallError {
     let request = request("studio", "");
     let tags = TenancyTags {
         tenant: TenantId::parse("acme").unwrap(),
-        operation_id: OperationIds::default().next(std::time::SystemTime::now()),
+        operation_id: Ids::random().next_operation_id(std::time::SystemTime::now()),
         request_id: Some(RequestId::parse("r").unwrap()),
         fingerprint: request.fingerprint(),
     };

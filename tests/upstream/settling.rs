@@ -6,8 +6,8 @@ use ivs_ingest_gateway::{
     config::Settle,
     ivs::Ivs,
     ledger::{Event, Ledger, State},
-    metrics::Metrics,
-    settle::{Settler, Settling, Verdict},
+    reconcile::{Resolution, Resolutions, Resolver},
+    telemetry::Metrics,
 };
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -26,14 +26,14 @@ fn times(retry_after_ms: u64, give_up_after_ms: u64) -> Settle {
 }
 
 /// Settles until it goes out of scope.
-fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Settling, Arc<Metrics>, DropGuard) {
-    let settling = Settling::default();
+fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, Arc<Metrics>, DropGuard) {
+    let settling = Resolutions::default();
     let metrics = Arc::new(Metrics::default());
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
     let pacers = pacers(&metrics, &stop);
     let told = settling.clone();
-    let settler = Settler::new(ledger, ivs, pacers, times, 1000.0, told, Arc::clone(&metrics));
+    let settler = Resolver::new(ledger, ivs, pacers, times, 1000.0, told, Arc::clone(&metrics));
     tokio::spawn(settler.run(stop.clone()));
     (settling, metrics, stop.drop_guard())
 }
@@ -54,7 +54,7 @@ async fn what_was_created_is_found_by_its_tag_among_its_likes() {
 
     let (settling, metrics, _stop) = settle(&rows, ivs, times(60_000, 900_000));
     let verdict = settling.verdict(lost.operation_id, PATIENCE).await.unwrap();
-    let Verdict::Live(found) = verdict else { panic!("{verdict:?}") };
+    let Resolution::Live(found) = verdict else { panic!("{verdict:?}") };
     assert_ne!(found.arn, made.arn);
     assert!(aws.arns().await.contains(&found.arn));
     assert_eq!(rows.doubts().await, [never.operation_id]);
@@ -77,7 +77,7 @@ async fn a_create_without_a_stage_is_found_on_any_page() {
     let made = create(&ivs, &request, &row).await.unwrap();
     let (settling, _, _stop) = settle(&rows, ivs, times(60_000, 900_000));
     let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
-    assert_eq!(verdict, Verdict::Live(resource(&made)));
+    assert_eq!(verdict, Resolution::Live(resource(&made)));
     assert!(aws.calls("ListIngestConfigurations").await >= 3);
 }
 
@@ -87,7 +87,7 @@ async fn absence_takes_several_probes_beyond_the_window() {
     let row = rows.in_doubt("acme", &request("studio", &aws.stage_arn)).await;
     let (settling, _, _stop) = settle(&rows, aws.ivs().await, times(100, 300));
     let started = std::time::Instant::now();
-    assert_eq!(settling.verdict(row.operation_id, PATIENCE).await, Some(Verdict::Gone));
+    assert_eq!(settling.verdict(row.operation_id, PATIENCE).await, Some(Resolution::Gone));
     assert!(started.elapsed() >= Duration::from_millis(280), "{:?}", started.elapsed());
     assert!(aws.calls("ListIngestConfigurations").await >= 3);
     assert_eq!(rows.used("acme").await, 0);
@@ -120,7 +120,7 @@ async fn what_a_list_shows_late_is_found_late() {
     let made = create(&ivs, &request, &row).await.unwrap();
     let (settling, _, _stop) = settle(&rows, ivs, times(2000, 4000));
     let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
-    assert_eq!(verdict, Verdict::Live(resource(&made)));
+    assert_eq!(verdict, Resolution::Live(resource(&made)));
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn probes_that_fail_prove_nothing() {
     }
     let (settling, _, _stop) = settle(&rows, ivs, times(1, 2));
     let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
-    assert_eq!(verdict, Verdict::Live(resource(&made)));
+    assert_eq!(verdict, Resolution::Live(resource(&made)));
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
     }
     let (settling, metrics, _stop) = settle(&rows, ivs, times(60_000, 900_000));
     let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
-    let Verdict::Live(kept) = verdict else { panic!("{verdict:?}") };
+    let Resolution::Live(kept) = verdict else { panic!("{verdict:?}") };
     assert!(made[1..].contains(&kept.arn));
     while metrics.orphans.get() < 2 || aws.calls("DeleteIngestConfiguration").await < 2 {
         tokio::task::yield_now().await;

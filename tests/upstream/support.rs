@@ -6,14 +6,15 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use ivs_ingest_gateway::{
     config::Upstream,
     emulator::{Emulator, Settings},
-    ingest::{CreateIngestConfiguration, OperationId, OperationIds},
+    ids::Ids,
     ivs::{CallError, Configuration, Ivs, NewConfiguration, Sdk},
     ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger},
-    metrics::Metrics,
     pacer::Pacers,
     proto::v1,
-    tags::TenancyTags,
-    tenant::TenantId,
+    request::{CreateIngestConfiguration, OperationId},
+    telemetry::Metrics,
+    tenancy::TenantId,
+    tenancy::tags::TenancyTags,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -125,7 +126,7 @@ impl Aws {
 /// A ledger in a folder of its own, and what makes rows in it.
 pub(crate) struct Rows {
     pub(crate) ledger: Arc<SqliteLedger>,
-    ids: OperationIds,
+    ids: Ids,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -140,7 +141,7 @@ impl Rows {
         let lease = Duration::from_mins(1);
         let leases = Leases { reserved: lease, sending: lease };
         let (ledger, _) = SqliteLedger::open(path, leases).unwrap();
-        Self { ledger: Arc::new(ledger), ids: OperationIds::default(), _folder: None }
+        Self { ledger: Arc::new(ledger), ids: Ids::random(), _folder: None }
     }
 
     /// A row that is being sent, and the tags of its create.
@@ -149,7 +150,7 @@ impl Rows {
         tenant: &str,
         request: &CreateIngestConfiguration,
     ) -> TenancyTags {
-        let operation_id = self.ids.next(std::time::SystemTime::now());
+        let operation_id = self.ids.next_operation_id(std::time::SystemTime::now());
         let tenant = TenantId::parse(tenant).unwrap();
         let fingerprint = request.fingerprint();
         let reservation = Reservation {

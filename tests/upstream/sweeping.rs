@@ -6,13 +6,14 @@ use std::{
 };
 
 use ivs_ingest_gateway::{
-    ingest::{OperationIds, RequestId},
+    ids::Ids,
     ivs::Ivs,
     ledger::{Event, Ledger, Resource},
-    metrics::Metrics,
-    settle::Settling,
-    sweep::{Rhythm, Sweep},
-    tags::TenancyTags,
+    reconcile::Resolutions,
+    reconcile::{Scan, ScanConfig},
+    request::RequestId,
+    telemetry::Metrics,
+    tenancy::tags::TenancyTags,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -27,7 +28,7 @@ struct Sweeping {
 }
 
 fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
-    let rhythm = Rhythm {
+    let rhythm = ScanConfig {
         interval: Duration::from_millis(20),
         calls_per_second: 10_000.0,
         retention: Duration::ZERO,
@@ -36,8 +37,8 @@ fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
     let pacers = pacers(&metrics, &stop);
-    let settling = Settling::default();
-    let sweep = Sweep::new(ledger, ivs, pacers, rhythm, settling, Arc::clone(&metrics));
+    let settling = Resolutions::default();
+    let sweep = Scan::new(ledger, ivs, pacers, rhythm, settling, Arc::clone(&metrics));
     let (sender, complete) = watch::channel(is_complete);
     tokio::spawn(sweep.run(sender, stop.clone()));
     Sweeping { metrics, complete, _stop: stop.drop_guard() }
@@ -173,7 +174,7 @@ async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
     let request = request("studio", &aws.stage_arn);
     let tags = rows.sending("acme", &request).await;
     let first = TenancyTags {
-        operation_id: OperationIds::default().next(SystemTime::now()),
+        operation_id: Ids::random().next_operation_id(SystemTime::now()),
         request_id: Some(RequestId::parse(tags.operation_id.to_string()).unwrap()),
         ..tags.clone()
     };

@@ -17,11 +17,11 @@ use std::{
 };
 
 use ivs_ingest_gateway::{
-    ingest::{
+    proto::FILE_DESCRIPTOR_SET,
+    request::{
         CreateIngestConfiguration, DeleteIngestConfiguration, GetIngestConfiguration,
         ListIngestConfigurations, UpdateIngestConfiguration, Violations,
     },
-    proto::FILE_DESCRIPTOR_SET,
 };
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value,

@@ -5,12 +5,12 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow, named_params, param
 
 use super::{
     super::{Fields, Filter, Row, from_unix_ms},
+    reconciling::text,
     statements::{operation_id, state},
-    sweeping::text,
 };
 use crate::{
-    ingest::{IngestConfigurationState, IngestProtocol, OperationId},
-    tenant::TenantId,
+    request::{IngestConfigurationState, IngestProtocol, OperationId},
+    tenancy::TenantId,
 };
 
 /// The columns of a [`Row`], in the order that [`row`] reads them.

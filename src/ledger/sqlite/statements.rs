@@ -10,8 +10,8 @@ use super::super::{
     unix_ms,
 };
 use crate::{
-    ingest::{Fingerprint, OperationId},
-    tenant::TenantId,
+    request::{Fingerprint, OperationId},
+    tenancy::TenantId,
 };
 
 pub(super) fn reserve(

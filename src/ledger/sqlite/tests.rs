@@ -138,15 +138,15 @@ fn settling_and_the_sweep_cost_what_they_find_and_no_more() {
         "INDEX sqlite_autoindex_ingest_configurations_1 (operation_id>? AND operation_id<?)";
     for (statement, expected) in [
         (statements::TAKE_OVER, "INDEX unsettled (state=?)"),
-        (sweeping::IN_DOUBT, "INDEX unsettled (state=? AND operation_id>?)"),
-        (sweeping::ABANDONED_DELETES, "INDEX unsettled (state=?)"),
-        (sweeping::PRUNE, "INDEX ended (updated_at_ms<?)"),
+        (reconciling::IN_DOUBT, "INDEX unsettled (state=? AND operation_id>?)"),
+        (reconciling::ABANDONED_DELETES, "INDEX unsettled (state=?)"),
+        (reconciling::PRUNE, "INDEX ended (updated_at_ms<?)"),
         (
-            sweeping::LAST_LOOKED_AT,
+            reconciling::LAST_LOOKED_AT,
             "INDEX sqlite_autoindex_ingest_configurations_1 (operation_id>?)",
         ),
-        (sweeping::MISS_ONCE_MORE, by_key),
-        (sweeping::MISSED_TWICE, by_key),
+        (reconciling::MISS_ONCE_MORE, by_key),
+        (reconciling::MISSED_TWICE, by_key),
     ] {
         let plan = plan(statement);
         assert!(plan.iter().any(|step| step.ends_with(expected)), "{statement}: {plan:?}");

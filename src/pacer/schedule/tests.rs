@@ -1,5 +1,5 @@
 use super::*;
-use crate::tenant::TenantId;
+use crate::tenancy::TenantId;
 
 const TERMS: Terms = Terms { weight: 1, max_queued: 10, max_in_flight: 100 };
 

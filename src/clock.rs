@@ -1,0 +1,66 @@
+//! The two clocks of the gateway, passed to everything that asks for the time, so that a
+//! test or a simulator decides what time it is.
+//!
+//! - The *wall* clock gives the times that outlive the process or leave it: in rows, ids,
+//!   signatures and responses. An operator or NTP may step it in both directions.
+//! - The *monotonic* clock measures durations and deadlines. It is tokio's, so a runtime
+//!   with paused time controls it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+/// The wall clock and the monotonic clock. Cheap to clone.
+#[derive(Clone)]
+pub struct Clock {
+    wall: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+impl Clock {
+    /// The clocks of the operating system.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::with_wall(SystemTime::now)
+    }
+
+    /// Reads the wall clock from `wall`.
+    pub fn with_wall(wall: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self { wall: Arc::new(wall) }
+    }
+
+    /// The wall clock's time.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        (self.wall)()
+    }
+
+    /// The monotonic clock's time.
+    #[must_use]
+    pub fn monotonic(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_runtime_controls_the_monotonic_clock_and_not_the_wall_clock() {
+        let clock = Clock::with_wall(|| SystemTime::UNIX_EPOCH);
+        let started = clock.monotonic();
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert_eq!(clock.monotonic() - started, Duration::from_hours(1));
+        assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH);
+    }
+}

@@ -1,0 +1,157 @@
+//! `CreateIngestConfiguration`: at most one configuration per tenant and
+//! `request_id`.
+
+mod preview;
+mod reservation;
+mod task;
+
+use super::{
+    CallersConfiguration, Handlers, claim,
+    single_flight::{self, Entered, Waiter},
+};
+use crate::{
+    edge::Caller,
+    error::Error,
+    ivs::Stage,
+    ledger::Fields,
+    pacer::{Operation, Place},
+    request::{CreateIngestConfiguration, Fingerprint, IngestProtocol, OperationId, RequestId},
+    telemetry::CallRecord,
+    tenancy::TenantId,
+    tenancy::{CreatePermit, Tenant},
+};
+use task::Create;
+
+type Outcome = single_flight::Outcome<Created>;
+type Leader = single_flight::Leader<(TenantId, RequestId), Fingerprint, Created>;
+
+/// What a create came to.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// The configuration, with its stream keys.
+    pub configuration: CallersConfiguration,
+    /// Whether an earlier call with the same `request_id` created it.
+    pub replayed: bool,
+    /// The row in the ledger; none if the request was only validated.
+    pub operation_id: Option<OperationId>,
+    /// AWS's id of the call.
+    pub aws_request_id: Option<String>,
+}
+
+/// What a create holds before it touches the disk: each is given back unless it is sent.
+struct Admitted {
+    /// Within the tenant's create rate.
+    permit: CreatePermit,
+    /// Among the creates that wait for their turn at AWS.
+    place: Place,
+}
+
+impl Handlers {
+    /// Creates an ingest configuration.
+    ///
+    /// The work is done in a task of its own: a caller who goes away ends the
+    /// waiting, never what was sent.
+    ///
+    /// # Errors
+    /// Every row of the error table that a create can meet.
+    pub async fn create_ingest_configuration(
+        &self,
+        caller: &Caller,
+        request: CreateIngestConfiguration,
+        record: &CallRecord,
+    ) -> Result<Created, Error> {
+        let tenant = caller.tenant();
+        if !tenant.settings.allowed_protocols.contains(&request.ingest_protocol.into()) {
+            return Err(Error::ProtocolForbidden(request.ingest_protocol));
+        }
+        let claim = claim(caller, record);
+        let stage = match &request.stage_arn {
+            Some(arn) => Some(self.stage(&claim, arn).await?),
+            None => None,
+        };
+        if request.validate_only {
+            return self.preview(tenant, &request, stage.as_deref()).await;
+        }
+
+        if !*self.shared.ledger_complete.borrow() {
+            return Err(Error::LedgerUnavailable);
+        }
+        let fingerprint = request.fingerprint();
+        let (leader, waiter) = match &request.request_id {
+            None => Leader::alone(),
+            Some(request_id) => {
+                let key = (tenant.id.clone(), request_id.clone());
+                match self.shared.running.enter(key, fingerprint) {
+                    Entered::Leader(leader, waiter) => (leader, waiter),
+                    Entered::Follower(other, waiter) if other == fingerprint => {
+                        return joined(waiter, record).await;
+                    }
+                    Entered::Follower(..) => return Err(Error::RequestIdReused),
+                }
+            }
+        };
+        // Before the disk is touched: a refusal costs a look into memory.
+        let permit = self.shared.tenants.permit_create(tenant, record);
+        let admitted = permit.and_then(|permit| {
+            let place = self.shared.pacers.of(Operation::Create).admit(&claim)?;
+            Ok(Admitted { permit, place })
+        });
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                leader.finish(Err(error.clone()));
+                return Err(error);
+            }
+        };
+        let create = Create {
+            handlers: self.clone(),
+            claim,
+            operation_id: self.shared.ids.next_operation_id(self.shared.clock.wall()),
+            fingerprint,
+            request,
+            stage,
+        };
+        self.mutations.spawn(create.run(admitted, leader));
+        finished(waiter, record).await
+    }
+}
+
+/// Waits for the create of another call with the same `request_id`.
+async fn joined(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
+    let outcome = finished(waiter, record).await;
+    outcome.map(|created| Created { replayed: true, ..created })
+}
+
+async fn finished(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
+    let outcome = waiter.outcome().await;
+    if let Ok(created) = &outcome {
+        if let Some(operation_id) = created.operation_id {
+            record.operation(operation_id);
+        }
+        if let Some(aws_request_id) = &created.aws_request_id {
+            record.aws_request(aws_request_id);
+        }
+    }
+    outcome
+}
+
+fn over_quota(tenant: &Tenant, used: u32) -> Error {
+    let limit = tenant.settings.max_ingest_configurations;
+    Error::TenantCountQuota { tenant: tenant.id.clone(), used, limit }
+}
+
+fn fields(request: &CreateIngestConfiguration) -> Fields {
+    Fields {
+        name: request.name.as_str().to_owned(),
+        stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).to_owned(),
+        user_id: request.user_id.as_str().to_owned(),
+        attributes: request.attributes.as_map().clone(),
+        ingest_protocol: request.ingest_protocol,
+        redundant_ingest: request.redundant_ingest,
+        tags: request.tags.as_map().clone(),
+    }
+}
+
+fn endpoint(stage: Option<&Stage>, protocol: IngestProtocol) -> String {
+    stage.map_or("", |stage| stage.ingest_endpoint(protocol)).to_owned()
+}

@@ -1,0 +1,131 @@
+//! `DeleteIngestConfiguration`: the quota is free once AWS confirms, and not before.
+
+use super::{Handlers, claim, ledger_failed};
+use crate::{
+    edge::Caller,
+    error::Error,
+    ivs::{AwsFailure, CallError, FailureKind},
+    ledger::{Event, State},
+    pacer::{Claim, Operation, Turn},
+    request::{DeleteIngestConfiguration, OperationId},
+    telemetry::CallRecord,
+};
+
+impl Handlers {
+    /// Deletes a configuration of the tenant. It may be repeated: what is gone already
+    /// is a success.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if the tenant never had it, `AWS_CONFLICT` if it is active and
+    /// `force` is not set, `OUTCOME_UNKNOWN` to be asked again, and the other failures
+    /// of AWS.
+    pub async fn delete_ingest_configuration(
+        &self,
+        caller: &Caller,
+        request: DeleteIngestConfiguration,
+        record: &CallRecord,
+    ) -> Result<(), Error> {
+        let (tenant, arn) = (&caller.tenant().id, request.arn.as_str());
+        let row = self.shared.ledger.find(tenant.clone(), arn.to_owned()).await;
+        let row = row.map_err(|error| ledger_failed(&error, "find"))?;
+        let row = row.ok_or_else(|| Error::NotFound { arn: arn.to_owned() })?;
+        record.operation(row.operation_id);
+        if row.row_state == State::Deleted {
+            return Ok(());
+        }
+        let claim = claim(caller, record);
+        // Whoever goes away while it waits leaves the queue.
+        let turn = self.shared.pacers.of(Operation::Delete).admit(&claim)?.turn().await?;
+        let delete = Delete {
+            handlers: self.clone(),
+            claim,
+            id: row.operation_id,
+            arn: row.arn,
+            force: request.force,
+        };
+        // In a task of its own: a caller who goes away ends the waiting, not the work.
+        let work = self.mutations.spawn(async move { delete.run(turn).await });
+        work.await.map_err(|_| Error::Internal)?
+    }
+}
+
+/// One delete.
+struct Delete {
+    handlers: Handlers,
+    claim: Claim,
+    id: OperationId,
+    arn: String,
+    force: bool,
+}
+
+impl Delete {
+    /// Sends the delete. One that AWS throttles waits for another turn, as long as its
+    /// deadline allows.
+    async fn run(&self, mut turn: Turn) -> Result<(), Error> {
+        loop {
+            match self.send(&mut turn).await? {
+                Sent::Gone => return Ok(()),
+                Sent::Throttled(failure) => match turn.again() {
+                    Some(place) => turn = place.turn().await?,
+                    None => return Err(Error::Aws(failure)),
+                },
+            }
+        }
+    }
+
+    async fn send(&self, turn: &mut Turn) -> Result<Sent, Error> {
+        let (id, ivs) = (self.id, &self.handlers.ivs);
+        // Durable before any byte goes to AWS: from now on it may be gone. A second
+        // delete of the same configuration may be sent beside the first.
+        self.apply(Event::Delete).await?;
+        match turn.spend(ivs.delete_ingest_configuration(&self.arn, self.force)).await {
+            Ok(()) => self.gone().await,
+            Err(CallError::NotExecuted(failure)) if failure.kind == FailureKind::NotFound => {
+                self.gone().await
+            }
+            Err(CallError::NotExecuted(failure)) => {
+                tracing::warn!(operation_id = %id, %failure, "AWS did not delete it");
+                self.apply(Event::DeleteRefused).await?;
+                match failure.kind {
+                    FailureKind::Throttled { .. } => Ok(Sent::Throttled(failure)),
+                    _ => Err(Error::Aws(failure)),
+                }
+            }
+            Err(CallError::Ambiguous(failure)) => {
+                tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
+                let get = || ivs.get_ingest_configuration(&self.arn);
+                let pacer = self.handlers.shared.pacers.of(Operation::Get);
+                match pacer.read(&self.claim, get).await {
+                    Ok(Err(error)) if error.failure().kind == FailureKind::NotFound => {
+                        self.gone().await
+                    }
+                    // AWS may still be at it. It settles once it cannot be any more.
+                    _ => Err(Error::OutcomeUnknown {
+                        operation_id: id,
+                        repeatable: true,
+                        aws_request_id: failure.aws_request_id,
+                    }),
+                }
+            }
+        }
+    }
+
+    async fn gone(&self) -> Result<Sent, Error> {
+        self.apply(Event::DeleteConfirmed).await?;
+        Ok(Sent::Gone)
+    }
+
+    async fn apply(&self, event: Event) -> Result<(), Error> {
+        let doing = event.name();
+        let applied = self.handlers.shared.ledger.apply(self.id, event).await;
+        applied.map(drop).map_err(|error| ledger_failed(&error, doing))
+    }
+}
+
+/// What became of one sending.
+enum Sent {
+    /// AWS has it no more.
+    Gone,
+    /// AWS throttled it: it was not carried out.
+    Throttled(AwsFailure),
+}

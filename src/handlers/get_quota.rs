@@ -1,0 +1,46 @@
+//! `GetQuota`: the tenant's limits, and what is used of them.
+
+use super::{Handlers, ledger_failed};
+use crate::{
+    edge::Caller,
+    error::Error,
+    ledger::Usage,
+    pacer::{Operation, Outlook},
+    tenancy::Spent,
+};
+
+/// The tenant's limits and what is used of them.
+#[derive(Debug)]
+pub struct Quota {
+    /// The most configurations there may be.
+    pub max_ingest_configurations: u32,
+    /// How many count against that, by state.
+    pub usage: Usage,
+    /// The rates and the calls at once.
+    pub spent: Spent,
+    /// The tenant's share against the others'.
+    pub weight: u32,
+    /// What a create would meet on its way to AWS.
+    pub creates: Outlook,
+    /// How many creates may wait.
+    pub max_queued: u32,
+}
+
+impl Handlers {
+    /// Tells the tenant's quota.
+    ///
+    /// # Errors
+    /// `LEDGER_UNAVAILABLE`.
+    pub async fn get_quota(&self, caller: &Caller) -> Result<Quota, Error> {
+        let tenant = caller.tenant();
+        let usage = self.shared.ledger.usage(tenant.id.clone()).await;
+        Ok(Quota {
+            max_ingest_configurations: tenant.settings.max_ingest_configurations,
+            usage: usage.map_err(|error| ledger_failed(&error, "usage"))?,
+            spent: self.shared.tenants.spent(tenant),
+            weight: tenant.settings.weight,
+            creates: self.shared.pacers.of(Operation::Create).outlook(tenant),
+            max_queued: tenant.settings.max_queued,
+        })
+    }
+}

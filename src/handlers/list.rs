@@ -1,0 +1,92 @@
+//! `ListIngestConfigurations`: the tenant's own, from the ledger. It costs no AWS call.
+
+use sha2::{Digest, Sha256};
+
+use super::{CallersConfiguration, Handlers, ledger_failed};
+use crate::{
+    edge::Caller,
+    error::Error,
+    ledger::Filter,
+    request::{IngestConfigurationState, ListIngestConfigurations, OperationId, Violation, reason},
+    tenancy::TenantId,
+};
+
+/// One page.
+#[derive(Debug)]
+pub struct Listed {
+    /// The newest first.
+    pub configurations: Vec<CallersConfiguration>,
+    /// Empty on the last page.
+    pub next_page_token: String,
+}
+
+impl Handlers {
+    /// Lists the tenant's configurations.
+    ///
+    /// # Errors
+    /// `INVALID_FIELDS` if the token is not of this list; `LEDGER_UNAVAILABLE`.
+    pub async fn list_ingest_configurations(
+        &self,
+        caller: &Caller,
+        request: ListIngestConfigurations,
+    ) -> Result<Listed, Error> {
+        let tenant = caller.tenant();
+        let filter = Filter {
+            stage_arn: request.stage_arn.map(|arn| arn.as_str().to_owned()),
+            state: request.state,
+        };
+        let before = match request.page_token.as_str() {
+            "" => None,
+            token => Some(parse_token(&tenant.id, &filter, token)?),
+        };
+        // One more than asked for tells whether there is a next page.
+        let limit = request.page_size + 1;
+        let rows = self.shared.ledger.list(tenant.id.clone(), filter.clone(), before, limit).await;
+        let mut rows = rows.map_err(|error| ledger_failed(&error, "list"))?;
+        let page_size = request.page_size as usize;
+        let next_page_token = if rows.len() > page_size {
+            rows.truncate(page_size);
+            rows.last().map(|last| token(&tenant.id, &filter, last.operation_id))
+        } else {
+            None
+        };
+        let mut configurations = Vec::with_capacity(rows.len());
+        for row in rows {
+            configurations.push(self.basic(row).await);
+        }
+        Ok(Listed { configurations, next_page_token: next_page_token.unwrap_or_default() })
+    }
+}
+
+/// Where the last page ended, and a digest of whose list it was and of its filter. It
+/// authorises nothing: the rows are the tenant's whatever it says.
+fn token(tenant: &TenantId, filter: &Filter, last: OperationId) -> String {
+    format!("{last}{}", digest(tenant, filter))
+}
+
+fn parse_token(tenant: &TenantId, filter: &Filter, token: &str) -> Result<OperationId, Error> {
+    let last = token.get(..26).and_then(|id| OperationId::parse(id).ok());
+    match (last, token.get(26..)) {
+        (Some(last), Some(rest)) if rest == digest(tenant, filter) => Ok(last),
+        _ => Err(Error::InvalidFields(
+            Violation {
+                field: "page_token".to_owned(),
+                reason: reason::INVALID_FORMAT,
+                description: "is not of this list; send the next_page_token of the page before, \
+                              with the same filters, or none to begin anew"
+                    .to_owned(),
+            }
+            .into(),
+        )),
+    }
+}
+
+/// Each part ends with a character that no part holds.
+fn digest(tenant: &TenantId, filter: &Filter) -> String {
+    let Filter { stage_arn, state } = filter;
+    let stage_arn = stage_arn.as_deref().unwrap_or_default();
+    let state = state.map_or("", IngestConfigurationState::as_str);
+    let whole = Sha256::digest(format!("{tenant}\n{stage_arn}\n{state}\n"));
+    let first: [u8; 8] = std::array::from_fn(|index| whole[index]);
+    format!("{:016x}", u64::from_be_bytes(first))
+}

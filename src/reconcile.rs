@@ -1,0 +1,10 @@
+//! Keeps the ledger true to AWS: resolves creates and deletes of unknown outcome, scans
+//! what AWS has, and rebuilds a lost ledger.
+
+mod resolver;
+mod scan;
+mod ticker;
+
+pub use resolver::{Resolution, Resolutions, Resolver};
+pub use scan::{Scan, ScanConfig};
+pub use ticker::Ticker;

@@ -1,0 +1,159 @@
+//! One look at AWS for the doubts of one stage.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::SystemTime,
+};
+
+use super::{Resolution, Resolver};
+use crate::{
+    ivs::{CallError, FailureKind, Summary},
+    ledger::{Doubt, Event, LedgerError, Resource},
+    pacer::Operation,
+    request::{IngestConfigurationState, IngestProtocol, OperationId},
+    tenancy::tags::TenancyTags,
+};
+
+/// The most configurations without a row whose tags are remembered.
+const MAX_READ: usize = 100_000;
+
+/// What a summary and a row must have in common.
+type Likeness<'a> = (&'a str, &'a str, &'a str, Option<IngestProtocol>);
+
+fn of_summary(summary: &Summary) -> Likeness<'_> {
+    (&summary.stage_arn, &summary.name, &summary.user_id, summary.ingest_protocol)
+}
+
+fn of_doubt(doubt: &Doubt) -> Likeness<'_> {
+    (&doubt.stage_arn, &doubt.name, &doubt.user_id, Some(doubt.ingest_protocol))
+}
+
+impl Resolver {
+    /// Looks for the doubts of one stage; of none, through all that the account has.
+    /// A look that fails in the middle proves nothing about any of them.
+    pub(super) async fn probe(
+        &mut self,
+        stage_arn: &str,
+        doubts: Vec<Doubt>,
+    ) -> Result<(), LedgerError> {
+        let began = SystemTime::now();
+        let found = match self.look(stage_arn, &doubts).await? {
+            Ok(found) => found,
+            Err(error) => {
+                let failure = error.failure();
+                tracing::warn!(stage_arn, doubts = doubts.len(), %failure, "a probe failed");
+                for doubt in &doubts {
+                    if let Some(schedule) = self.schedules.get_mut(&doubt.operation_id) {
+                        schedule.put_off();
+                    }
+                }
+                return Ok(());
+            }
+        };
+        for doubt in &doubts {
+            match found.get(&doubt.operation_id) {
+                Some(matches) => self.found(doubt, matches).await?,
+                None => self.not_found(doubt, began).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The configurations at AWS that the tags say are those of the doubts.
+    async fn look(
+        &mut self,
+        stage_arn: &str,
+        doubts: &[Doubt],
+    ) -> Result<Result<BTreeMap<OperationId, Vec<Summary>>, CallError>, LedgerError> {
+        let alike: HashSet<Likeness<'_>> = doubts.iter().map(of_doubt).collect();
+        let filter = (!stage_arn.is_empty()).then_some(stage_arn);
+        let mut candidates = Vec::new();
+        let mut next_token = None;
+        loop {
+            self.lists.turn().await;
+            let mut turn = self.pacers.of(Operation::List).own_turn().await;
+            let list = self.ivs.list_ingest_configurations(filter, next_token);
+            let page = match turn.spend(list).await {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            candidates.extend(
+                page.summaries.into_iter().filter(|summary| alike.contains(&of_summary(summary))),
+            );
+            next_token = page.next_token;
+            if next_token.is_none() {
+                break;
+            }
+        }
+        let arns = candidates.iter().map(|candidate| candidate.arn.clone()).collect();
+        let owners = self.ledger.owners(arns).await?;
+        let mut found: BTreeMap<OperationId, Vec<Summary>> = BTreeMap::new();
+        for candidate in candidates {
+            if owners.contains_key(&candidate.arn) {
+                continue;
+            }
+            match self.operation_of(&candidate.arn).await {
+                Ok(Some(operation_id)) => found.entry(operation_id).or_default().push(candidate),
+                Ok(None) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(found))
+    }
+
+    /// Which create the tags of a configuration name.
+    async fn operation_of(&mut self, arn: &str) -> Result<Option<OperationId>, CallError> {
+        if let Some(read) = self.read.get(arn) {
+            return Ok(*read);
+        }
+        self.tags.turn().await;
+        let mut turn = self.pacers.of(Operation::ListTags).own_turn().await;
+        let operation_id = match turn.spend(self.ivs.list_tags(arn)).await {
+            Ok(tags) => TenancyTags::read(&tags).map(|tags| tags.operation_id),
+            // Deleted since it was listed.
+            Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if self.read.len() >= MAX_READ {
+            self.read.clear();
+        }
+        self.read.insert(arn.to_owned(), operation_id);
+        Ok(operation_id)
+    }
+
+    /// Gives the row its configuration. A create that was sent again after a long
+    /// absence may have made two: the one in use is kept, and the others are deleted
+    /// unless an encoder is publishing through them.
+    async fn found(&mut self, doubt: &Doubt, matches: &[Summary]) -> Result<(), LedgerError> {
+        let in_use = |summary: &&Summary| summary.state == IngestConfigurationState::Active;
+        let Some(kept) = matches.iter().find(in_use).or(matches.first()) else { return Ok(()) };
+        let resource =
+            Resource { arn: kept.arn.clone(), participant_id: kept.participant_id.clone() };
+        if self.settled(doubt, Event::Found(resource.clone())).await? {
+            self.metrics.adopted.inc();
+            tracing::info!(operation_id = %doubt.operation_id, tenant = %doubt.tenant,
+                arn = kept.arn, "settled: it was created");
+            self.settling.tell(doubt.operation_id, &Resolution::Live(resource));
+            for orphan in matches.iter().filter(|other| other.arn != kept.arn) {
+                self.orphan(doubt.operation_id, orphan).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a configuration that the tags prove to be ours and that is one too
+    /// many. AWS refuses if it is active: then it is reported, and stays.
+    async fn orphan(&mut self, operation_id: OperationId, orphan: &Summary) {
+        self.metrics.orphans.inc();
+        self.deletes.turn().await;
+        let arn = &orphan.arn;
+        let mut turn = self.pacers.of(Operation::Delete).own_turn().await;
+        match turn.spend(self.ivs.delete_ingest_configuration(arn, false)).await {
+            Ok(()) => tracing::warn!(%operation_id, arn, "deleted a configuration too many"),
+            Err(error) => {
+                let failure = error.failure();
+                tracing::error!(%operation_id, arn, %failure, "a configuration too many remains");
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The gateway's own id of a create.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use ulid::Ulid;
+
+/// The id of a create: key of its ledger row and value of a tag. Ids are in time
+/// order, as text and as numbers, so that rows are appended and not scattered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OperationId(Ulid);
+
+/// The text is not an operation's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an operation id is a ULID: 26 digits and capital letters, as the gateway wrote them")]
+pub struct InvalidOperationId;
+
+impl OperationId {
+    /// Parses the 26 characters that [`fmt::Display`] writes, and no other spelling of
+    /// the same number.
+    ///
+    /// # Errors
+    /// [`InvalidOperationId`] if the text is anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidOperationId> {
+        let ulid = Ulid::from_string(text).map_err(|_| InvalidOperationId)?;
+        let mut buffer = [0; ulid::ULID_LEN];
+        if ulid.array_to_str(&mut buffer) == text {
+            Ok(Self(ulid))
+        } else {
+            Err(InvalidOperationId)
+        }
+    }
+
+    /// When it was minted, to the millisecond.
+    #[must_use]
+    pub fn minted_at(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.0.timestamp_ms())
+    }
+
+    /// The id as a ULID.
+    #[must_use]
+    pub fn ulid(self) -> Ulid {
+        self.0
+    }
+}
+
+impl From<Ulid> for OperationId {
+    fn from(ulid: Ulid) -> Self {
+        Self(ulid)
+    }
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_text_is_read() {
+        let id = OperationId::from(Ulid::from_parts(1_800_000_000_000, 7));
+        let text = id.to_string();
+        assert_eq!(text.len(), 26);
+        assert_eq!(OperationId::parse(&text), Ok(id));
+        assert_eq!(OperationId::parse(&text.to_lowercase()), Err(InvalidOperationId));
+        for bad in ["", "x", &text[1..], "ZZZZZZZZZZZZZZZZZZZZZZZZZZ", &format!("{text}0")] {
+            assert_eq!(OperationId::parse(bad), Err(InvalidOperationId), "{bad}");
+        }
+    }
+}

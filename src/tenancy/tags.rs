@@ -1,0 +1,209 @@
+//! The gateway's tags on an AWS resource: whose it is and which create made it. They
+//! let the ledger settle what is in doubt, and be rebuilt from AWS alone.
+//!
+//! Callers cannot forge them: `ingest` refuses their prefix, and here they are written
+//! last. Pure: what is never here is I/O.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    request::{CallerTags, Fingerprint, OperationId, RequestId},
+    tenancy::TenantId,
+};
+
+/// How many tags the gateway writes at most.
+pub const MANAGED_TAGS: usize = 4;
+
+/// How the keys of the gateway's tags begin. Reserved in any letter case.
+pub const PREFIX: &str = "ingest-gateway:";
+
+const AWS_PREFIX: &str = "aws:";
+
+const TENANT: &str = "ingest-gateway:tenant";
+const OPERATION_ID: &str = "ingest-gateway:operation-id";
+const REQUEST_ID: &str = "ingest-gateway:request-id";
+const FINGERPRINT: &str = "ingest-gateway:fingerprint";
+
+/// What the gateway's tags say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenancyTags {
+    /// Whose the resource is.
+    pub tenant: TenantId,
+    /// The create that made it.
+    pub operation_id: OperationId,
+    /// The caller's idempotency key, if it gave one.
+    pub request_id: Option<RequestId>,
+    /// What the create asked for.
+    pub fingerprint: Fingerprint,
+}
+
+impl TenancyTags {
+    /// All tags to create the resource with: the caller's, the operator's `extra` ones
+    /// over them, and the gateway's over all.
+    #[must_use]
+    pub fn write(
+        &self,
+        caller: &CallerTags,
+        extra: &BTreeMap<String, String>,
+    ) -> HashMap<String, String> {
+        let caller = caller.as_map();
+        let mut tags = HashMap::with_capacity(caller.len() + extra.len() + MANAGED_TAGS);
+        tags.extend(caller.iter().chain(extra).map(|(key, value)| (key.clone(), value.clone())));
+        tags.insert(TENANT.to_owned(), self.tenant.to_string());
+        tags.insert(OPERATION_ID.to_owned(), self.operation_id.to_string());
+        tags.insert(FINGERPRINT.to_owned(), self.fingerprint.to_string());
+        if let Some(request_id) = &self.request_id {
+            tags.insert(REQUEST_ID.to_owned(), request_id.to_string());
+        }
+        tags
+    }
+
+    /// What the gateway's tags say; none unless all that must be there are, and every
+    /// one is as the gateway writes it. A resource with other tags is not ours to adopt.
+    #[must_use]
+    pub fn read(tags: &HashMap<String, String>) -> Option<Self> {
+        let request_id = match tags.get(REQUEST_ID) {
+            Some(text) => Some(RequestId::parse(text.as_str()).ok()?),
+            None => None,
+        };
+        Some(Self {
+            tenant: TenantId::parse(tags.get(TENANT)?).ok()?,
+            operation_id: OperationId::parse(tags.get(OPERATION_ID)?).ok()?,
+            request_id,
+            fingerprint: Fingerprint::parse(tags.get(FINGERPRINT)?).ok()?,
+        })
+    }
+}
+
+/// The tags to show the caller: without the gateway's and the operator's `extra` ones.
+#[must_use]
+pub fn visible(
+    tags: impl IntoIterator<Item = (String, String)>,
+    extra: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    tags.into_iter()
+        .filter(|(key, _)| !begins_with(key, PREFIX) && !extra.contains_key(key))
+        .collect()
+}
+
+/// Whether a caller may not use the key: it begins as those of AWS or the gateway do, in
+/// any letter case.
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    begins_with(key, AWS_PREFIX) || begins_with(key, PREFIX)
+}
+
+/// Without regard to letter case. `prefix` is in lower-case ASCII.
+fn begins_with(key: &str, prefix: &str) -> bool {
+    // Unicode has one more `s`: regular expressions (those of buf.validate) and Java
+    // both take the long one for it when they ignore case.
+    let fold = |character: char| match character {
+        'ſ' => 's',
+        other => other.to_ascii_lowercase(),
+    };
+    let mut characters = key.chars().map(fold);
+    prefix.chars().all(|expected| characters.next() == Some(expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ulid::Ulid;
+
+    use super::*;
+
+    fn tenancy() -> impl Strategy<Value = TenancyTags> {
+        let request_id = prop::option::of("[a-zA-Z0-9_.:/=+@-]{1,128}");
+        ("[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}", any::<u128>(), request_id, any::<[u8; 16]>()).prop_map(
+            |(tenant, id, request_id, fingerprint)| TenancyTags {
+                tenant: TenantId::parse(&tenant).unwrap(),
+                operation_id: Ulid(id).into(),
+                request_id: request_id.map(|text| RequestId::parse(text).unwrap()),
+                fingerprint: fingerprint.into(),
+            },
+        )
+    }
+
+    fn pairs() -> impl Strategy<Value = BTreeMap<String, String>> {
+        prop::collection::btree_map("[a-e]{1,2}", "[a-e]{0,2}", 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(tenancy in tenancy(), caller in pairs(), extra in pairs()) {
+            let free = caller.into_iter().filter(|(key, _)| !extra.contains_key(key)).collect();
+            let caller = CallerTags::parse(free, &extra).unwrap();
+            let tags = tenancy.write(&caller, &extra);
+            prop_assert_eq!(TenancyTags::read(&tags), Some(tenancy));
+            prop_assert!(extra.iter().all(|(key, value)| tags.get(key) == Some(value)));
+            prop_assert_eq!(&visible(tags, &extra), caller.as_map());
+        }
+
+        #[test]
+        fn managed_tags_are_never_shown(
+            tags in prop::collection::hash_map(
+                "(?i:ingest-gateway:|aws:|ingest-gateway)?[a-e]{0,2}", "[a-e]", 0..30),
+            extra in pairs(),
+        ) {
+            let managed = |key: &str| key.replace('ſ', "s").to_ascii_lowercase().starts_with(PREFIX);
+            let is_shown = |key: &String| !managed(key) && !extra.contains_key(key);
+            let expected = tags.keys().filter(|key| is_shown(key)).count();
+            let shown = visible(tags, &extra);
+            prop_assert!(shown.keys().all(is_shown));
+            prop_assert_eq!(shown.len(), expected);
+        }
+    }
+
+    fn written() -> HashMap<String, String> {
+        let tenancy = TenancyTags {
+            tenant: TenantId::parse("acme").unwrap(),
+            operation_id: Ulid(1).into(),
+            request_id: Some(RequestId::parse("r-1").unwrap()),
+            fingerprint: [7; 16].into(),
+        };
+        tenancy.write(&CallerTags::default(), &BTreeMap::new())
+    }
+
+    #[test]
+    fn the_gateway_writes_as_many_as_it_says_all_under_its_prefix() {
+        let tags = written();
+        assert_eq!(tags.len(), MANAGED_TAGS);
+        assert!(tags.keys().all(|key| key.starts_with(PREFIX)));
+    }
+
+    #[test]
+    fn the_gateways_tags_win_over_the_operators() {
+        let tenancy = TenancyTags::read(&written()).unwrap();
+        let extra = BTreeMap::from([(TENANT.to_owned(), "globex".to_owned())]);
+        let tags = tenancy.write(&CallerTags::default(), &extra);
+        assert_eq!(TenancyTags::read(&tags), Some(tenancy));
+    }
+
+    #[test]
+    fn tags_that_the_gateway_did_not_write_say_nothing() {
+        for key in [TENANT, OPERATION_ID, FINGERPRINT] {
+            let mut tags = written();
+            tags.remove(key);
+            assert_eq!(TenancyTags::read(&tags), None, "{key} is gone");
+        }
+        for key in [TENANT, OPERATION_ID, FINGERPRINT, REQUEST_ID] {
+            let mut tags = written();
+            tags.insert(key.to_owned(), "#".to_owned());
+            assert_eq!(TenancyTags::read(&tags), None, "{key} is malformed");
+        }
+        let mut tags = written();
+        tags.remove(REQUEST_ID);
+        assert_eq!(TenancyTags::read(&tags).unwrap().request_id, None);
+    }
+
+    #[test]
+    fn a_prefix_is_reserved_in_any_letter_case() {
+        for reserved in ["aws:", "AWS:x", "aWs:x", "awſ:x", "ingest-gateway:", "Ingest-Gateway:x"]
+        {
+            assert!(is_reserved(reserved), "{reserved}");
+        }
+        for free in ["", "a", "aws", "awsx:", "xaws:", "ingest-gateway", "ıngest-gateway:"] {
+            assert!(!is_reserved(free), "{free}");
+        }
+    }
+}
