@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ivs_ingest_gateway::{
-    pacer::schedule::{Budget, Ended, Next, QueueEnd, Refused, Schedule, Terms, Who},
-    tenancy::TenantId,
+use ivs_ingest_gateway::pacer::schedule::{
+    Budget, Decision, Flow, FlowId, Outcome as CallOutcome, QueueEnd, Rejection, RejectionCause,
+    Schedule, Terms,
 };
 
 /// AWS's limit, in calls a second and in the burst of its bucket.
@@ -106,7 +106,7 @@ enum Happening {
 
 struct Simulation {
     scene: Scene,
-    names: Vec<Who>,
+    names: Vec<FlowId>,
     start: Instant,
     now_us: u64,
     schedule: Schedule<usize>,
@@ -128,9 +128,9 @@ impl Simulation {
     fn new(scene: Scene) -> Self {
         let start = Instant::now();
         let outcome = Outcome { refused: vec![[0; 2]; scene.tenants.len()], ..Outcome::default() };
-        let name = |index| TenantId::parse(&format!("tenant-{index}")).unwrap();
+        let name = |index| FlowId::Caller(format!("tenant-{index}").into());
         let mut new = Self {
-            names: (0..scene.tenants.len()).map(|index| Who::Tenant(name(index))).collect(),
+            names: (0..scene.tenants.len()).map(name).collect(),
             start,
             now_us: 0,
             schedule: Schedule::new(Budget::new(AWS_RATE, start), start),
@@ -175,25 +175,27 @@ impl Simulation {
         let Tenant { demand, .. } = self.scene.tenants[tenant];
         let next = self.draws.next_arrival(demand, self.names.len(), self.now_us);
         self.plan(next, Happening::Arrival { tenant });
-        let (who, terms, now) = (self.who(tenant), self.terms(tenant), self.now());
-        let ahead = self.schedule.waiting(&who);
-        let predicted = self.schedule.predicted_wait(&who, terms, ahead, now);
-        match self.schedule.admit(&who, terms, now + DEADLINE, now) {
+        let (flow, now) = (self.flow(tenant), self.now());
+        let ahead = self.schedule.waiting(&flow.id);
+        let predicted = self.schedule.predicted_wait(&flow, ahead, now);
+        match self.schedule.admit(&flow, now + DEADLINE, now) {
             Ok(()) => {
                 let arrived = Duration::from_micros(self.now_us);
                 self.calls.push(Call { tenant, arrived, predicted, went: Duration::ZERO });
                 let call = self.calls.len() - 1;
-                self.schedule.join(&who, Some(now + DEADLINE), QueueEnd::Back, call, now);
+                self.schedule.join(&flow.id, Some(now + DEADLINE), QueueEnd::Back, call, now);
             }
-            Err(Refused::QueueFull(_)) => self.outcome.refused[tenant][0] += 1,
-            Err(Refused::TooLate(_)) => self.outcome.refused[tenant][1] += 1,
+            Err(Rejection { cause, .. }) => {
+                let cause = usize::from(cause == RejectionCause::DeadlineTooShort);
+                self.outcome.refused[tenant][cause] += 1;
+            }
         }
         self.outcome.most_queued = self.outcome.most_queued.max(self.schedule.queued());
     }
 
     fn give_turns(&mut self) {
         while let Some(next) = self.schedule.next(self.now()) {
-            let Next::Go(call) = next else { continue };
+            let Decision::Grant(call) = next else { continue };
             let went = Duration::from_micros(self.now_us);
             self.calls[call].went = went;
             self.outcome.went.push(went);
@@ -218,18 +220,18 @@ impl Simulation {
 
     fn answer(&mut self, call: usize, sent_us: u64, throttled: bool) {
         let tenant = self.calls[call].tenant;
-        let (who, terms, now) = (self.who(tenant), self.terms(tenant), self.now());
+        let (flow, now) = (self.flow(tenant), self.now());
         let sent_at = self.start + Duration::from_micros(sent_us);
         if !throttled {
-            self.schedule.ended(&who, sent_at, Ended::Answered, now);
+            self.schedule.ended(&flow.id, sent_at, CallOutcome::Completed, now);
             self.outcome.calls.push(self.calls[call]);
             return;
         }
         self.outcome.throttled += 1;
-        self.schedule.ended(&who, sent_at, Ended::Throttled(None), now);
+        self.schedule.ended(&flow.id, sent_at, CallOutcome::Throttled(None), now);
         let deadline = self.start + self.calls[call].arrived + DEADLINE;
-        match self.schedule.readmit(&who, terms, deadline, now) {
-            Ok(()) => drop(self.schedule.join(&who, Some(deadline), QueueEnd::Front, call, now)),
+        match self.schedule.readmit(&flow, deadline, now) {
+            Ok(()) => drop(self.schedule.join(&flow.id, Some(deadline), QueueEnd::Front, call, now)),
             Err(_) => self.outcome.failed += 1,
         }
     }
@@ -243,13 +245,10 @@ impl Simulation {
         self.start + Duration::from_micros(self.now_us)
     }
 
-    fn who(&self, tenant: usize) -> Who {
-        self.names[tenant].clone()
-    }
-
-    fn terms(&self, tenant: usize) -> Terms {
+    fn flow(&self, tenant: usize) -> Flow {
         let Tenant { weight, max_queued, .. } = self.scene.tenants[tenant];
-        Terms { weight, max_queued, max_in_flight: 2 }
+        let terms = Terms { weight, max_queued, max_in_flight: 2 };
+        Flow { id: self.names[tenant].clone(), terms }
     }
 }
 

@@ -1,5 +1,6 @@
+use std::time::Duration;
+
 use super::*;
-use crate::tenancy::TenantId;
 
 const TERMS: Terms = Terms { weight: 1, max_queued: 10, max_in_flight: 100 };
 
@@ -7,8 +8,20 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn who(name: &str) -> Who {
-    Who::Tenant(TenantId::parse(name).unwrap())
+fn id(name: &str) -> FlowId {
+    FlowId::Caller(name.into())
+}
+
+fn flow(name: &str, terms: Terms) -> Flow {
+    Flow { id: id(name), terms }
+}
+
+const fn queue_full(predicted_wait: Duration) -> Rejection {
+    Rejection { cause: RejectionCause::QueueFull, predicted_wait }
+}
+
+const fn too_late(predicted_wait: Duration) -> Rejection {
+    Rejection { cause: RejectionCause::DeadlineTooShort, predicted_wait }
 }
 
 /// A schedule of 5 calls a second, and the time.
@@ -24,8 +37,8 @@ impl Clock {
         Self { schedule: Schedule::new(Budget::new(5.0, start), start), start, now: start }
     }
 
-    fn admit(&mut self, name: &str, terms: Terms, within: Duration) -> Result<(), Refused> {
-        self.schedule.admit(&who(name), terms, self.now + within, self.now)
+    fn admit(&mut self, name: &str, terms: Terms, within: Duration) -> Result<(), Rejection> {
+        self.schedule.admit(&flow(name, terms), self.now + within, self.now)
     }
 
     fn join(&mut self, name: &str, payload: &str) -> EntryId {
@@ -35,19 +48,19 @@ impl Clock {
     fn join_under(&mut self, name: &str, terms: Terms, payload: &str) -> EntryId {
         self.admit(name, terms, Duration::from_mins(1)).unwrap();
         let deadline = Some(self.now + Duration::from_mins(1));
-        self.schedule.join(&who(name), deadline, QueueEnd::Back, payload.to_owned(), self.now)
+        self.schedule.join(&id(name), deadline, QueueEnd::Back, payload.to_owned(), self.now)
     }
 
     fn join_own(&mut self, payload: &str) {
-        self.schedule.join(&Who::Gateway, None, QueueEnd::Back, payload.to_owned(), self.now);
+        self.schedule.join(&FlowId::Internal, None, QueueEnd::Back, payload.to_owned(), self.now);
     }
 
     /// What goes now.
     fn goes(&mut self) -> Vec<String> {
         let next = std::iter::from_fn(|| self.schedule.next(self.now));
         next.map(|next| match next {
-            Next::Go(payload) => payload,
-            Next::TooLate(payload, _) => format!("{payload} is too late"),
+            Decision::Grant(payload) => payload,
+            Decision::Reject(payload, _) => format!("{payload} is too late"),
         })
         .collect()
     }
@@ -64,13 +77,13 @@ impl Clock {
         gone
     }
 
-    fn ends(&mut self, name: &str, ended: Ended) {
-        self.schedule.ended(&who(name), self.now, ended, self.now);
+    fn ends(&mut self, name: &str, outcome: Outcome) {
+        self.schedule.ended(&id(name), self.now, outcome, self.now);
     }
 }
 
 #[test]
-fn one_call_goes_at_once_and_the_next_at_even_distances() {
+fn the_first_call_goes_immediately_and_the_next_ones_at_even_distances() {
     let mut clock = Clock::new();
     for call in ["1", "2", "3"] {
         clock.join("a", call);
@@ -84,7 +97,7 @@ fn one_call_goes_at_once_and_the_next_at_even_distances() {
 }
 
 #[test]
-fn tenants_take_turns_by_weight_and_each_is_served_in_order() {
+fn flows_are_served_by_weight_and_each_in_order() {
     let mut clock = Clock::new();
     let heavy = Terms { weight: 2, ..TERMS };
     for call in ["a1", "a2", "a3"] {
@@ -98,13 +111,13 @@ fn tenants_take_turns_by_weight_and_each_is_served_in_order() {
 }
 
 #[test]
-fn nobody_saves_up_a_share_and_nobody_pays_for_what_none_wanted() {
+fn an_unused_share_is_neither_saved_nor_charged() {
     let mut clock = Clock::new();
-    // For a minute only one wants anything.
+    // For a minute only one flow has calls.
     for _ in 0..300 {
         clock.join("a", "a");
         clock.goes_within(ms(200));
-        clock.ends("a", Ended::Answered);
+        clock.ends("a", Outcome::Completed);
     }
     for call in ["a1", "a2", "a3"] {
         clock.join("a", call);
@@ -117,19 +130,19 @@ fn nobody_saves_up_a_share_and_nobody_pays_for_what_none_wanted() {
 }
 
 #[test]
-fn a_tenant_has_no_more_calls_at_aws_than_it_may() {
+fn a_flow_keeps_its_in_flight_bound() {
     let mut clock = Clock::new();
     let terms = Terms { max_in_flight: 1, ..TERMS };
     clock.join_under("a", terms, "a1");
     clock.join_under("a", terms, "a2");
     clock.join("b", "b1");
     assert_eq!(clock.goes_within(Duration::from_secs(1)), ["a1", "b1"]);
-    clock.ends("a", Ended::Answered);
+    clock.ends("a", Outcome::Completed);
     assert_eq!(clock.goes(), ["a2"]);
 }
 
 #[test]
-fn a_full_queue_refuses_and_takes_nothing() {
+fn a_full_queue_rejects_and_consumes_nothing() {
     let mut clock = Clock::new();
     let terms = Terms { max_queued: 2, ..TERMS };
     for call in ["1", "2", "3"] {
@@ -138,85 +151,85 @@ fn a_full_queue_refuses_and_takes_nothing() {
     }
     let minute = Duration::from_mins(1);
     for _ in 0..100 {
-        assert_eq!(clock.admit("a", terms, minute), Err(Refused::QueueFull(ms(600))));
+        assert_eq!(clock.admit("a", terms, minute), Err(queue_full(ms(600))));
     }
     clock.goes_within(ms(200));
     assert_eq!(clock.admit("a", terms, minute), Ok(()));
 }
 
-/// The wait and the time that AWS takes must fit before the deadline.
+/// The wait and the latency must fit before the deadline.
 #[test]
-fn who_would_be_too_late_is_told_so_at_once_and_for_how_long() {
+fn a_call_that_would_be_too_late_is_rejected_immediately_with_its_wait() {
     let mut clock = Clock::new();
     for call in ["1", "2", "3"] {
         clock.join("a", call);
     }
     assert_eq!(clock.goes(), ["1"]);
-    // Two of a wait, and b, who has had nothing, goes before them.
-    assert_eq!(clock.admit("a", TERMS, ms(599)), Err(Refused::TooLate(ms(600))));
-    assert_eq!(clock.admit("b", TERMS, ms(199)), Err(Refused::TooLate(ms(200))));
+    // Two of a wait, and b, which has used nothing, goes before them.
+    assert_eq!(clock.admit("a", TERMS, ms(599)), Err(too_late(ms(600))));
+    assert_eq!(clock.admit("b", TERMS, ms(199)), Err(too_late(ms(200))));
     assert_eq!(clock.admit("b", TERMS, ms(200)), Ok(()));
-    clock.schedule.leave(&who("b"));
+    clock.schedule.leave(&id("b"));
 
     clock.now += ms(50);
-    clock.schedule.ended(&who("a"), clock.start, Ended::Answered, clock.now);
-    assert_eq!(clock.admit("b", TERMS, ms(199)), Err(Refused::TooLate(ms(150))));
+    clock.schedule.ended(&id("a"), clock.start, Outcome::Completed, clock.now);
+    assert_eq!(clock.admit("b", TERMS, ms(199)), Err(too_late(ms(150))));
     assert_eq!(clock.admit("b", TERMS, ms(200)), Ok(()));
 }
 
-/// However slow AWS is: nothing would show that it is quick again.
+/// Even if the upstream is slow: no other call would show that it has recovered.
 #[test]
-fn who_need_not_wait_is_not_refused() {
+fn a_call_that_need_not_wait_is_not_rejected() {
     let mut clock = Clock::new();
     clock.join("a", "slow");
     clock.goes();
     clock.now += Duration::from_secs(10);
-    clock.schedule.ended(&who("a"), clock.start, Ended::Answered, clock.now);
+    clock.schedule.ended(&id("a"), clock.start, Outcome::Completed, clock.now);
     assert_eq!(clock.admit("a", TERMS, ms(1)), Ok(()));
 }
 
 #[test]
-fn who_leaves_takes_no_slot_and_is_not_waited_for() {
+fn a_cancelled_call_takes_no_slot_and_delays_no_other() {
     let mut clock = Clock::new();
     clock.join("a", "a1");
     let second = clock.join("a", "a2");
     clock.join("a", "a3");
     assert_eq!(clock.goes(), ["a1"]);
-    assert!(clock.schedule.cancel(&who("a"), second));
-    assert!(!clock.schedule.cancel(&who("a"), second));
-    assert_eq!(clock.schedule.waiting(&who("a")), 1);
+    assert!(clock.schedule.cancel(&id("a"), second));
+    assert!(!clock.schedule.cancel(&id("a"), second));
+    assert_eq!(clock.schedule.waiting(&id("a")), 1);
     assert_eq!(clock.goes_within(ms(200)), ["a3"]);
 }
 
 #[test]
-fn a_turn_that_comes_too_late_is_not_spent() {
+fn a_slot_that_comes_too_late_is_not_used() {
     let mut clock = Clock::new();
     clock.join("a", "a1");
     clock.goes();
     let deadline = clock.now + ms(250);
     for call in ["a2", "a3"] {
-        clock.schedule.flow(&who("a"), TERMS, clock.now).admitted += 1;
-        clock.schedule.join(&who("a"), Some(deadline), QueueEnd::Back, call.to_owned(), clock.now);
+        clock.schedule.state(&flow("a", TERMS), clock.now).admitted += 1;
+        clock.schedule.join(&id("a"), Some(deadline), QueueEnd::Back, call.to_owned(), clock.now);
     }
     // A throttle puts the next turn off beyond the deadline.
-    clock.schedule.ended(&who("a"), clock.now, Ended::Throttled(Some(ms(300))), clock.now);
+    clock.schedule.ended(&id("a"), clock.now, Outcome::Throttled(Some(ms(300))), clock.now);
     clock.join("b", "b1");
     assert_eq!(clock.goes_within(ms(300)), ["b1"]);
     assert_eq!(clock.goes_within(ms(300)), ["a2 is too late", "a3 is too late"]);
 }
 
 #[test]
-fn a_throttled_call_goes_again_before_the_others_of_its_tenant() {
+fn a_throttled_call_goes_again_before_the_others_of_its_flow() {
     let mut clock = Clock::new();
     for call in ["a1", "a2"] {
         clock.join("a", call);
     }
     assert_eq!(clock.goes(), ["a1"]);
-    clock.ends("a", Ended::Throttled(None));
+    clock.ends("a", Outcome::Throttled(None));
     let deadline = clock.now + Duration::from_mins(1);
-    clock.schedule.readmit(&who("a"), TERMS, deadline, clock.now).unwrap();
+    clock.schedule.readmit(&flow("a", TERMS), deadline, clock.now).unwrap();
     clock.schedule.join(
-        &who("a"),
+        &id("a"),
         Some(deadline),
         QueueEnd::Front,
         "a1 again".to_owned(),
@@ -226,23 +239,23 @@ fn a_throttled_call_goes_again_before_the_others_of_its_tenant() {
     // At 70 % of 5 a second.
     assert_eq!(clock.goes_within(ms(290)), ["a1 again"]);
     assert_eq!(clock.goes_within(ms(290)), ["a2"]);
-    // What AWS would not do in time is not tried again.
+    // A call that cannot be repeated in time is rejected.
     let soon = clock.now + ms(100);
-    assert!(clock.schedule.readmit(&who("a"), TERMS, soon, clock.now).is_err());
+    assert!(clock.schedule.readmit(&flow("a", TERMS), soon, clock.now).is_err());
 }
 
 #[test]
-fn an_unused_turn_is_the_next_ones() {
+fn an_unused_permit_goes_to_the_next_call() {
     let mut clock = Clock::new();
     clock.join("a", "a1");
     clock.join("a", "a2");
     assert_eq!(clock.goes(), ["a1"]);
-    clock.ends("a", Ended::Unsent);
+    clock.ends("a", Outcome::NotSent);
     assert_eq!(clock.goes(), ["a2"]);
 }
 
 #[test]
-fn the_gateway_has_a_tenth_while_callers_want_all_and_the_rest_when_they_do_not() {
+fn internal_calls_have_a_tenth_under_load_and_the_rest_otherwise() {
     let mut clock = Clock::new();
     let patient = Terms { max_queued: 100, ..TERMS };
     for _ in 0..100 {
@@ -259,19 +272,19 @@ fn the_gateway_has_a_tenth_while_callers_want_all_and_the_rest_when_they_do_not(
     assert!(gone.iter().all(|call| call == "own") && gone.len() == 49, "{gone:?}");
 }
 
-/// Else one who is refused further on, again and again, would make the others' predictions
-/// longer.
+/// Otherwise a caller that is rejected later on, again and again, would lengthen the
+/// predictions of the others.
 #[test]
-fn who_does_without_a_place_is_not_expected_again() {
+fn a_call_that_never_joins_is_not_expected_again() {
     let mut clock = Clock::new();
     for _ in 0..1000 {
         clock.admit("a", TERMS, Duration::from_mins(1)).unwrap();
-        clock.schedule.leave(&who("a"));
+        clock.schedule.leave(&id("a"));
         clock.now += ms(10);
     }
     clock.join("b", "b1");
     clock.goes();
-    assert_eq!(clock.schedule.predicted_wait(&who("b"), TERMS, 0, clock.now), ms(200));
+    assert_eq!(clock.schedule.predicted_wait(&flow("b", TERMS), 0, clock.now), ms(200));
 }
 
 #[test]
@@ -281,7 +294,7 @@ fn flows_are_forgotten() {
         let name = format!("tenant-{tenant}");
         clock.join(&name, "call");
         clock.goes_within(ms(200));
-        clock.ends(&name, Ended::Answered);
+        clock.ends(&name, Outcome::Completed);
     }
     // Those of the last minutes are remembered, for the prediction.
     assert!(clock.schedule.flows.len() < 1500, "{}", clock.schedule.flows.len());

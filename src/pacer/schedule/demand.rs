@@ -1,14 +1,14 @@
-//! How often a tenant calls, of late.
+//! The recent rate of a flow's arrivals.
 
 use std::time::{Duration, Instant};
 
-/// How far back is looked: calls of so long ago count a third.
+/// Time constant of the average: a call of that age counts 1/e.
 const MEMORY: Duration = Duration::from_secs(30);
 
-/// What is taken for none, in calls a second: one call is forgotten after a minute.
+/// Rates below this count as zero, in calls a second: one call is forgotten after a minute.
 const NONE: f64 = 0.003;
 
-/// The rate of a tenant's calls that waited for their turn, as a moving average.
+/// An exponential moving average of a flow's arrivals in the queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Demand {
     per_second: f64,
@@ -16,18 +16,18 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// None so far.
+    /// No arrivals so far.
     pub(super) const fn new(now: Instant) -> Self {
         Self { per_second: 0.0, at: now }
     }
 
-    /// A call comes.
+    /// A call arrives.
     pub(super) fn add(&mut self, now: Instant) {
         let per_second = self.per_second(now) + 1.0 / MEMORY.as_secs_f64();
         *self = Self { per_second, at: now };
     }
 
-    /// The calls a second that are to be expected.
+    /// The expected arrivals a second.
     pub(super) fn per_second(&self, now: Instant) -> f64 {
         let age = now.saturating_duration_since(self.at).as_secs_f64();
         let per_second = self.per_second * (-age / MEMORY.as_secs_f64()).exp();

@@ -1,4 +1,4 @@
-//! One tenant's calls of one operation: those that wait, and those at AWS.
+//! The state of one flow: its calls that wait, and those in flight.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -7,13 +7,13 @@ use super::{
     demand::Demand,
 };
 
-/// A moment in virtual time, which advances by a call's share of the whole: the measure
-/// of how much of the budget a flow has had.
+/// A moment in virtual time: the measure of how much of the budget a flow has used. A
+/// call advances it by the reciprocal of its flow's weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tag(u64);
+pub(super) struct VirtualTime(u64);
 
-impl Tag {
-    /// What a call of weight 1 costs. The greatest weight is 1000, so rounding is below
+impl VirtualTime {
+    /// The cost of a call of weight 1. The greatest weight is 1000, so rounding is below
     /// a thousandth; and 2^44 calls of weight 1 fit.
     const UNIT: u64 = 1 << 20;
 
@@ -28,8 +28,8 @@ impl Tag {
         Self(self.0.saturating_sub(Self::cost(weight)))
     }
 
-    /// How many calls of a flow of that weight begin from `self` to `until`, both
-    /// included.
+    /// The number of calls of a flow of that weight that begin from `self` to `until`,
+    /// both included.
     pub(super) fn calls_until(self, until: Self, weight: u32) -> usize {
         let calls = until.0.checked_sub(self.0).map_or(0, |span| span / Self::cost(weight) + 1);
         usize::try_from(calls).unwrap_or(usize::MAX)
@@ -44,34 +44,34 @@ impl Tag {
 #[derive(Debug)]
 pub(super) struct Entry<E> {
     pub(super) id: EntryId,
-    /// When its answer must leave; a call of the gateway's own has none.
+    /// The time by which its response is needed; an internal call has none.
     pub(super) deadline: Option<Instant>,
-    /// When it began to wait.
+    /// The start of its wait.
     pub(super) since: Instant,
     pub(super) payload: E,
 }
 
-/// Where the first call of a flow stands among those of the others.
-pub(super) type Position = (Tag, u64);
+/// The rank of a flow's first call among those of the other flows.
+pub(super) type Position = (VirtualTime, u64);
 
-/// The calls of one tenant, first come, first served.
+/// One flow. Its calls are served in the order of their arrival.
 #[derive(Debug)]
-pub(super) struct Flow<E> {
+pub(super) struct FlowState<E> {
     pub(super) terms: Terms,
     pub(super) queue: VecDeque<Entry<E>>,
-    /// Places that were given to calls that do not wait in the queue yet.
+    /// Calls that are admitted and not in the queue yet.
     pub(super) admitted: u32,
-    /// Calls at AWS.
+    /// Calls in flight.
     pub(super) in_flight: u32,
-    /// How often calls come.
+    /// The recent rate of arrivals.
     pub(super) demand: Demand,
-    /// When the last call that went is paid for.
-    pub(super) finish: Tag,
-    /// Where the first call stands, if it may go.
+    /// The virtual finish time of the last call that went.
+    pub(super) finish: VirtualTime,
+    /// The rank of the first call, if it may go.
     pub(super) position: Option<Position>,
 }
 
-impl<E> Flow<E> {
+impl<E> FlowState<E> {
     pub(super) const fn new(terms: Terms, now: Instant) -> Self {
         Self {
             terms,
@@ -79,23 +79,23 @@ impl<E> Flow<E> {
             admitted: 0,
             in_flight: 0,
             demand: Demand::new(now),
-            finish: Tag(0),
+            finish: VirtualTime(0),
             position: None,
         }
     }
 
-    /// The calls before one that comes now.
+    /// The calls before one that arrives now.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len() + self.admitted as usize
     }
 
-    /// Whether its first call may go as far as the flow alone is concerned.
+    /// Whether its own bounds let its first call go.
     pub(super) fn may_go(&self) -> bool {
         !self.queue.is_empty() && self.in_flight < self.terms.max_in_flight
     }
 
-    /// Whether nothing would be lost with it at that virtual time.
-    pub(super) fn is_forgettable(&self, time: Tag, now: Instant) -> bool {
+    /// Whether forgetting the flow loses nothing at that virtual time.
+    pub(super) fn is_forgettable(&self, time: VirtualTime, now: Instant) -> bool {
         self.queue.is_empty()
             && self.admitted == 0
             && self.in_flight == 0
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn counts_the_calls_between_two_moments() {
-        let start = Tag::default().after(10, 1);
+        let start = VirtualTime::default().after(10, 1);
         assert_eq!(start.calls_until(start, 1), 1);
         assert_eq!(start.calls_until(start.after(2, 1), 1), 3);
         assert_eq!(start.calls_until(start.after(2, 1), 4), 9);

@@ -1,37 +1,36 @@
-//! How long AWS takes to answer, of late.
+//! The recent latencies of the upstream.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// The most answers that are remembered: enough for a 99th percentile.
-const MAX_ANSWERS: usize = 128;
+/// The most latencies that are kept: enough for a 99th percentile.
+const MAX_LATENCIES: usize = 128;
 
-/// What is older says nothing about now. It must be forgotten even if no call comes:
-/// else one slow answer would refuse callers, and so prevent the answers that show that
-/// AWS is quick again.
+/// Older latencies are ignored, even if no call arrives: otherwise one slow response would
+/// reject calls, and so prevent the responses that show that the upstream has recovered.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
-/// The last answers of AWS.
+/// The last latencies.
 #[derive(Debug, Default)]
 pub(super) struct Latencies(VecDeque<(Instant, Duration)>);
 
 impl Latencies {
-    /// AWS answered after that time.
+    /// Adds the latency of a response.
     pub(super) fn add(&mut self, took: Duration, now: Instant) {
-        if self.0.len() == MAX_ANSWERS {
+        if self.0.len() == MAX_LATENCIES {
             self.0.pop_front();
         }
         self.0.push_back((now, took));
     }
 
-    /// The time in which 99 of 100 recent calls were answered; zero if there were none.
+    /// The 99th percentile of the recent latencies; zero if there are none.
     pub(super) fn p99(&self, now: Instant) -> Duration {
         self.percentile(99, now)
     }
 
-    /// The time that half of the recent calls took; zero if there were none.
+    /// The median of the recent latencies; zero if there are none.
     pub(super) fn median(&self, now: Instant) -> Duration {
         self.percentile(50, now)
     }

@@ -1,43 +1,43 @@
-//! How many calls of one operation may go to AWS, and when the next one may.
+//! The rate of calls, and the time of the next one.
 //!
-//! Calls go one at a time at even distances: AWS's own bucket then always has most of
-//! its burst left, so that calls which the network bunches together are not throttled.
+//! Calls go one at a time at even distances: the upstream's own bucket then always has
+//! most of its burst left, so that calls which the network bunches together are not
+//! throttled.
 
 use std::time::{Duration, Instant};
 
-/// What a throttle leaves of the rate.
+/// The part of the rate that a throttle leaves.
 const CUT: f64 = 0.7;
 
 /// The least that throttles leave of the configured rate, so that its recovery is found.
 const FLOOR: f64 = 0.1;
 
-/// How long the rate takes from nothing to the configured one. Faster, it would run into
-/// AWS's limit so often that more than one call in fifty would be throttled.
+/// The time of a recovery from zero to the configured rate. A faster recovery meets the
+/// upstream's limit so often that more than one call in fifty is throttled.
 const RECOVERY: Duration = Duration::from_mins(5);
 
-/// The longest pause that AWS's word is believed for: it holds back all tenants.
+/// The longest pause that a retry-after of the upstream causes: it delays all flows.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// The share of a second's calls that may go at once to make up for late timers, if that
+/// The share of a second's calls that may go together to make up for late timers, if that
 /// is more than one call: from 100 calls a second on.
 const BURST: f64 = 0.02;
 
-/// A rate of calls that gives way when AWS throttles: additive increase, multiplicative
-/// decrease.
+/// A rate that adapts to throttles: additive increase, multiplicative decrease.
 #[derive(Debug, Clone)]
 pub struct Budget {
     configured: f64,
-    /// As of `since`; it has recovered since then.
+    /// The rate at `since`; it recovers from then on.
     rate: f64,
     since: Instant,
-    /// When the next call may go.
+    /// The time of the next call.
     free_at: Instant,
-    /// When the rate was last cut.
+    /// The time of the last cut.
     cut_at: Option<Instant>,
 }
 
 impl Budget {
-    /// So many calls a second, from `now` on.
+    /// `calls_per_second` from `now` on.
     #[must_use]
     pub const fn new(calls_per_second: f64, now: Instant) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Budget {
         }
     }
 
-    /// The calls a second that go to AWS now.
+    /// The calls a second in force.
     #[must_use]
     pub fn rate(&self, now: Instant) -> f64 {
         let recovered = now.saturating_duration_since(self.since).as_secs_f64()
@@ -57,7 +57,7 @@ impl Budget {
         (self.rate + recovered).min(self.configured)
     }
 
-    /// When the next call may go; it may be past.
+    /// The time of the next call; it may be past.
     #[must_use]
     pub const fn free_at(&self) -> Instant {
         self.free_at
@@ -77,14 +77,14 @@ impl Budget {
         self.free_at = self.free_at.max(earliest) + interval(rate);
     }
 
-    /// A call that was to go did not.
+    /// A granted call was not sent.
     pub fn give_back(&mut self, now: Instant) {
         let before = self.free_at.checked_sub(interval(self.rate(now)));
         self.free_at = before.unwrap_or(self.free_at);
     }
 
-    /// AWS throttled a call that went at `sent_at`. Those that went before the last cut
-    /// tell nothing about the rate after it. `retry_after` is AWS's own word.
+    /// The upstream throttled a call that went at `sent_at`. A call that went before the
+    /// last cut says nothing about the rate after it.
     pub fn throttled(&mut self, sent_at: Instant, retry_after: Option<Duration>, now: Instant) {
         if self.cut_at.is_none_or(|cut_at| cut_at <= sent_at) {
             self.rate = (self.rate(now) * CUT).max(self.configured * FLOOR);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_taken_again() {
+    fn a_slot_that_is_given_back_can_be_taken_again() {
         let start = Instant::now();
         let mut budget = Budget::new(5.0, start);
         budget.take(start);
@@ -168,15 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn aws_says_when_to_come_back() {
+    fn a_retry_after_delays_the_next_call() {
         let start = Instant::now();
         let mut budget = Budget::new(5.0, start);
         budget.throttled(start, Some(Duration::from_secs(2)), start);
         assert_eq!(budget.free_at(), start + Duration::from_secs(2));
-        // A shorter word does not undo it.
+        // A shorter one does not undo it.
         budget.throttled(start, Some(Duration::from_secs(1)), start);
         assert_eq!(budget.free_at(), start + Duration::from_secs(2));
-        // What cannot be meant is not believed.
+        // An absurd one is limited.
         budget.throttled(start, Some(Duration::MAX), start);
         assert_eq!(budget.free_at(), start + LONGEST_PAUSE);
     }

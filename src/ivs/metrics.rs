@@ -1,0 +1,94 @@
+//! Metrics of the calls to AWS and of their pacers.
+
+use std::{fmt, sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use super::{operations::AwsOperation, pacers::Pacers};
+use crate::pacer::Outcome;
+
+/// Bucket bounds of the queue wait, in seconds: from none to the longest deadline.
+const WAIT_SECONDS: [f64; 9] = [0.001, 0.01, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0];
+
+type Labels<const COUNT: usize> = [(&'static str, &'static str); COUNT];
+
+/// Calls to AWS and their waits, by operation. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AwsMetrics {
+    calls: Family<Labels<2>, Counter>,
+    waits: Family<Labels<1>, Histogram, fn() -> Histogram>,
+}
+
+impl AwsMetrics {
+    /// Registers the metrics, and those of the pacers' present load.
+    #[must_use]
+    pub fn register(registry: &mut Registry, pacers: Pacers) -> Self {
+        let calls = Family::default();
+        registry.register("aws_calls", "Calls to AWS, by operation and end", calls.clone());
+        let waits: Family<_, _, fn() -> _> =
+            Family::new_with_constructor(|| Histogram::new(WAIT_SECONDS));
+        let help = "How long calls waited for their turn at AWS, by operation";
+        registry.register_with_unit("turn_wait", help, Unit::Seconds, waits.clone());
+        registry.register_collector(Box::new(PacerLoad(pacers)));
+        Self { calls, waits }
+    }
+
+    /// Counts a call of the operation `O` that begins after `waited` in the queue.
+    pub(super) fn begin<O: AwsOperation>(&self, waited: Duration) -> CountedCall<'_> {
+        self.waits.get_or_create(&[("operation", O::NAME)]).observe(waited.as_secs_f64());
+        CountedCall { metrics: self, operation: O::NAME, end: "unanswered" }
+    }
+}
+
+/// A call in flight, counted when it goes out of scope.
+pub(super) struct CountedCall<'a> {
+    metrics: &'a AwsMetrics,
+    operation: &'static str,
+    end: &'static str,
+}
+
+impl CountedCall<'_> {
+    /// The call has ended with this outcome. A call that is dropped has no response.
+    pub(super) fn ended(mut self, outcome: Outcome) {
+        self.end = match outcome {
+            Outcome::Completed => "answered",
+            Outcome::Throttled(_) => "throttled",
+            Outcome::NoResponse | Outcome::NotSent => "unanswered",
+        };
+    }
+}
+
+impl Drop for CountedCall<'_> {
+    fn drop(&mut self) {
+        let labels = [("operation", self.operation), ("end", self.end)];
+        self.metrics.calls.get_or_create(&labels).inc();
+    }
+}
+
+/// The rates in force and the queues, read at each scrape.
+#[derive(Debug)]
+struct PacerLoad(Pacers);
+
+impl Collector for PacerLoad {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let rates = Family::<Labels<1>, Gauge<f64, AtomicU64>>::default();
+        let queued = Family::<Labels<1>, Gauge>::default();
+        for (operation, load) in self.0.loads() {
+            let labels = [("operation", operation)];
+            rates.get_or_create(&labels).set(load.calls_per_second);
+            queued.get_or_create(&labels).set(i64::try_from(load.queued).unwrap_or(i64::MAX));
+        }
+        let help = "Calls a second that go to AWS; lower than configured while it throttles";
+        let rate =
+            encoder.encode_descriptor("aws_calls_per_second", help, None, rates.metric_type())?;
+        rates.encode(rate)?;
+        let help = "Callers' calls that wait for their turn at AWS";
+        let queue = encoder.encode_descriptor("queued_calls", help, None, queued.metric_type())?;
+        queued.encode(queue)
+    }
+}

@@ -1,0 +1,34 @@
+//! The operations of AWS as types: a [`Permit`](crate::pacer::Permit) of one operation
+//! cannot pay for another.
+
+/// An operation of AWS. Each has a rate of its own in an account and region.
+pub trait AwsOperation {
+    /// AWS's name of the operation.
+    const NAME: &'static str;
+
+    /// The multiple of [`Upstream::calls_per_second`](crate::config::Upstream) that AWS
+    /// allows. Source: the service quotas of Amazon IVS Real-Time.
+    const RATE_FACTOR: f64 = 1.0;
+}
+
+macro_rules! operation {
+    ($type:ident, $name:literal $(, $factor:literal)?) => {
+        #[doc = concat!("`", $name, "`.")]
+        #[derive(Debug)]
+        pub enum $type {}
+
+        impl AwsOperation for $type {
+            const NAME: &'static str = $name;
+            $(const RATE_FACTOR: f64 = $factor;)?
+        }
+    };
+}
+
+operation!(Create, "CreateIngestConfiguration");
+operation!(Get, "GetIngestConfiguration");
+operation!(Update, "UpdateIngestConfiguration");
+operation!(Delete, "DeleteIngestConfiguration");
+operation!(List, "ListIngestConfigurations");
+operation!(GetStage, "GetStage");
+operation!(ListTags, "ListTagsForResource", 2.0);
+operation!(Tag, "TagResource", 2.0);

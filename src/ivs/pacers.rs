@@ -1,0 +1,84 @@
+//! The pacers of one account and region: one for each operation.
+
+use tokio_util::sync::CancellationToken;
+
+use super::operations::{
+    AwsOperation, Create, Delete, Get, GetStage, List, ListTags, Tag, Update,
+};
+use crate::pacer::{Load, Pacer};
+
+/// One pacer for each operation of AWS. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pacers {
+    /// `CreateIngestConfiguration`.
+    pub create: Pacer<Create>,
+    /// `GetIngestConfiguration`.
+    pub get: Pacer<Get>,
+    /// `UpdateIngestConfiguration`.
+    pub update: Pacer<Update>,
+    /// `DeleteIngestConfiguration`.
+    pub delete: Pacer<Delete>,
+    /// `ListIngestConfigurations`.
+    pub list: Pacer<List>,
+    /// `GetStage`.
+    pub get_stage: Pacer<GetStage>,
+    /// `ListTagsForResource`.
+    pub list_tags: Pacer<ListTags>,
+    /// `TagResource`, which the gateway's commands call and its server does not.
+    pub tag: Pacer<Tag>,
+}
+
+impl Pacers {
+    /// Pacers of `calls_per_second`, multiplied by each operation's factor.
+    #[must_use]
+    pub fn new(calls_per_second: f64) -> Self {
+        Self {
+            create: pacer(calls_per_second),
+            get: pacer(calls_per_second),
+            update: pacer(calls_per_second),
+            delete: pacer(calls_per_second),
+            list: pacer(calls_per_second),
+            get_stage: pacer(calls_per_second),
+            list_tags: pacer(calls_per_second),
+            tag: pacer(calls_per_second),
+        }
+    }
+
+    /// Grants permits until `shutdown` fires. Without this task a call that must wait is
+    /// never granted.
+    pub async fn run(self, shutdown: CancellationToken) {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = self.create.run() => {}
+            () = self.get.run() => {}
+            () = self.update.run() => {}
+            () = self.delete.run() => {}
+            () = self.list.run() => {}
+            () = self.get_stage.run() => {}
+            () = self.list_tags.run() => {}
+            () = self.tag.run() => {}
+        }
+    }
+
+    /// The load of each operation that the server calls, by AWS's name.
+    pub(super) fn loads(&self) -> [(&'static str, Load); 7] {
+        [
+            load(&self.create),
+            load(&self.get),
+            load(&self.update),
+            load(&self.delete),
+            load(&self.list),
+            load(&self.get_stage),
+            load(&self.list_tags),
+        ]
+    }
+}
+
+fn pacer<O: AwsOperation>(calls_per_second: f64) -> Pacer<O> {
+    Pacer::new(calls_per_second * O::RATE_FACTOR)
+}
+
+fn load<O: AwsOperation>(pacer: &Pacer<O>) -> (&'static str, Load) {
+    (O::NAME, pacer.load())
+}
