@@ -31,7 +31,7 @@ pub use self::{
     operation::Operation,
     turn::{Place, Turn, is_throttled},
 };
-use crate::{telemetry::CallRecord, telemetry::Metrics, tenancy::Tenant};
+use crate::{ivs::AwsMetrics, telemetry::CallRecord, tenancy::Tenant};
 
 /// For whom a call goes to AWS, and until when its answer is of use.
 #[derive(Debug, Clone)]
@@ -51,13 +51,11 @@ pub struct Pacers([Arc<Pacer>; 7]);
 impl Pacers {
     /// Budgets of so many calls a second of each operation.
     #[must_use]
-    pub fn new(calls_per_second: f64, metrics: &Metrics) -> Self {
-        let pacers = Operation::ALL.map(|operation| {
+    pub fn new(calls_per_second: f64, metrics: &AwsMetrics) -> Self {
+        Self(Operation::ALL.map(|operation| {
             let rate = calls_per_second * operation.factor();
             Arc::new(Pacer::new(operation, rate, metrics))
-        });
-        metrics.register_pacers(Self(pacers.clone()));
-        Self(pacers)
+        }))
     }
 
     /// The pacer of that operation.

@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     error::{Error, NoTurn},
-    ivs::CallError,
-    telemetry::{CallCounts, Limit, LimitCounts, Metrics},
-    tenancy::Tenant,
+    ivs::{AwsMetrics, CallCounts, CallError},
+    tenancy::{Limit, Tenant},
 };
 
 /// What waits is told this.
@@ -30,7 +29,6 @@ pub(super) enum Told {
 pub struct Pacer {
     operation: Operation,
     pub(super) calls: CallCounts,
-    limits: LimitCounts,
     state: Mutex<State>,
     /// The next turn is sooner than [`State::wakes_at`].
     sooner: Notify,
@@ -57,13 +55,12 @@ pub struct Outlook {
 }
 
 impl Pacer {
-    pub(super) fn new(operation: Operation, calls_per_second: f64, metrics: &Metrics) -> Self {
+    pub(super) fn new(operation: Operation, calls_per_second: f64, metrics: &AwsMetrics) -> Self {
         let now = now();
         let schedule = Schedule::new(Budget::new(calls_per_second, now), now);
         Self {
             operation,
             calls: metrics.calls(operation),
-            limits: metrics.limits.clone(),
             state: Mutex::new(State { schedule, wakes_at: None }),
             sooner: Notify::new(),
         }
@@ -86,7 +83,7 @@ impl Pacer {
         let mut state = self.lock();
         let mut admitted = state.schedule.admit(&who, terms, claim.deadline, now);
         if claim.tenant.settings.shadow && matches!(admitted, Err(Refused::QueueFull(_))) {
-            self.limits.would_refuse(Limit::Queue);
+            let _ = claim.tenant.exceeded(Limit::Queue);
             claim.record.would_refuse("ACCOUNT_BUDGET");
             let unbounded = Terms { max_queued: u32::MAX, ..terms };
             admitted = state.schedule.admit(&who, unbounded, claim.deadline, now);
@@ -94,7 +91,7 @@ impl Pacer {
         drop(state);
         match admitted {
             Ok(()) => Ok(Place::new(self, who, Some(claim.clone()))),
-            Err(refused) => Err(self.refusal(refused)),
+            Err(refused) => Err(self.refusal(&claim.tenant, refused)),
         }
     }
 
@@ -141,12 +138,12 @@ impl Pacer {
         (state.schedule.budget().rate(now()), state.schedule.queued())
     }
 
-    pub(super) fn refusal(&self, refused: Refused) -> Error {
+    pub(super) fn refusal(&self, tenant: &Tenant, refused: Refused) -> Error {
         let (why, limit, wait) = match refused {
             Refused::QueueFull(wait) => (NoTurn::QueueFull, Limit::Queue, wait),
             Refused::TooLate(wait) => (NoTurn::TooLate, Limit::Deadline, wait),
         };
-        self.limits.refused(limit);
+        let _ = tenant.exceeded(limit);
         Error::AccountBudget { operation: self.operation.name(), why, retry_after: wait }
     }
 

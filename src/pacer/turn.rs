@@ -54,7 +54,9 @@ impl Place {
                 let claim = self.claim.take();
                 Ok(Turn { pacer, who, claim, usage: Usage::None })
             }
-            Ok(Told::TooLate(wait)) => Err(self.pacer.refusal(Refused::TooLate(wait))),
+            Ok(Told::TooLate(wait)) => Err(self.claim.as_ref().map_or(Error::Internal, |claim| {
+                self.pacer.refusal(&claim.tenant, Refused::TooLate(wait))
+            })),
             // The pacer keeps who waits until it tells it something.
             Err(_) => Err(Error::Internal),
         }

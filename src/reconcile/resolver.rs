@@ -21,14 +21,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::schedule::{Absence, Schedule};
-use super::ticker::Ticker;
+use super::{metrics::ReconcileMetrics, ticker::Ticker};
 use crate::{
     config::Settle,
     ivs::{FailureKind, Ivs},
     ledger::{Doubt, Effect, Event, Ledger, LedgerError, Missed, Resource},
     pacer::{Operation, Pacers},
     request::OperationId,
-    telemetry::Metrics,
 };
 
 /// The most doubts that are read from the ledger at once.
@@ -124,7 +123,7 @@ pub struct Resolver {
     pacers: Pacers,
     times: Settle,
     settling: Resolutions,
-    metrics: Arc<Metrics>,
+    metrics: ReconcileMetrics,
     lists: Ticker,
     tags: Ticker,
     deletes: Ticker,
@@ -145,7 +144,7 @@ impl Resolver {
         times: Settle,
         calls_per_second: f64,
         settling: Resolutions,
-        metrics: Arc<Metrics>,
+        metrics: ReconcileMetrics,
     ) -> Self {
         Self {
             ledger,

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    metrics::ReconcileMetrics,
     resolver::{Resolution, Resolutions},
     ticker::Ticker,
 };
@@ -27,7 +28,6 @@ use crate::{
     },
     pacer::{Operation, Pacers},
     request::OperationId,
-    telemetry::Metrics,
     tenancy::tags::{self, TenancyTags},
 };
 
@@ -63,7 +63,7 @@ pub struct Scan {
     pacers: Pacers,
     rhythm: ScanConfig,
     settling: Resolutions,
-    metrics: Arc<Metrics>,
+    metrics: ReconcileMetrics,
     lists: Ticker,
     reads: Ticker,
     /// Read, and not ours.
@@ -89,7 +89,7 @@ impl Scan {
         pacers: Pacers,
         rhythm: ScanConfig,
         settling: Resolutions,
-        metrics: Arc<Metrics>,
+        metrics: ReconcileMetrics,
     ) -> Self {
         let rate = rhythm.calls_per_second * REBUILD_SHARE;
         Self {

@@ -6,7 +6,7 @@ use ivs_ingest_gateway::{
     config::Settle,
     ivs::Ivs,
     ledger::{Event, Ledger, State},
-    reconcile::{Resolution, Resolutions, Resolver},
+    reconcile::{ReconcileMetrics, Resolution, Resolutions, Resolver},
     telemetry::Metrics,
 };
 use serde_json::json;
@@ -26,14 +26,15 @@ fn times(retry_after_ms: u64, give_up_after_ms: u64) -> Settle {
 }
 
 /// Settles until it goes out of scope.
-fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, Arc<Metrics>, DropGuard) {
+fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, ReconcileMetrics, DropGuard) {
     let settling = Resolutions::default();
-    let metrics = Arc::new(Metrics::default());
+    let registry = Metrics::default();
+    let metrics = registry.register(ReconcileMetrics::register);
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
-    let pacers = pacers(&metrics, &stop);
+    let pacers = pacers(&registry, &stop);
     let told = settling.clone();
-    let settler = Resolver::new(ledger, ivs, pacers, times, 1000.0, told, Arc::clone(&metrics));
+    let settler = Resolver::new(ledger, ivs, pacers, times, 1000.0, told, metrics.clone());
     tokio::spawn(settler.run(stop.clone()));
     (settling, metrics, stop.drop_guard())
 }

@@ -7,7 +7,7 @@ use ivs_ingest_gateway::{
     config::Upstream,
     emulator::{Emulator, Settings},
     ids::Ids,
-    ivs::{CallError, Configuration, Ivs, NewConfiguration, Sdk},
+    ivs::{AwsMetrics, CallError, Configuration, Ivs, NewConfiguration, Sdk},
     ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger},
     pacer::Pacers,
     proto::v1,
@@ -60,7 +60,7 @@ pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration 
 
 /// Pacers that keep nobody waiting, until `stop` fires.
 pub(crate) fn pacers(metrics: &Metrics, stop: &CancellationToken) -> Pacers {
-    let pacers = Pacers::new(10_000.0, metrics);
+    let pacers = Pacers::new(10_000.0, &metrics.register(AwsMetrics::register));
     tokio::spawn(pacers.clone().run(stop.clone()));
     pacers
 }

@@ -9,8 +9,7 @@ use ivs_ingest_gateway::{
     ids::Ids,
     ivs::Ivs,
     ledger::{Event, Ledger, Resource},
-    reconcile::Resolutions,
-    reconcile::{Scan, ScanConfig},
+    reconcile::{ReconcileMetrics, Resolutions, Scan, ScanConfig},
     request::RequestId,
     telemetry::Metrics,
     tenancy::tags::TenancyTags,
@@ -22,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::support::{Aws, Rows, create, pacers, request};
 
 struct Sweeping {
-    metrics: Arc<Metrics>,
+    metrics: ReconcileMetrics,
     complete: watch::Receiver<bool>,
     _stop: DropGuard,
 }
@@ -33,12 +32,13 @@ fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
         calls_per_second: 10_000.0,
         retention: Duration::ZERO,
     };
-    let metrics = Arc::new(Metrics::default());
+    let registry = Metrics::default();
+    let metrics = registry.register(ReconcileMetrics::register);
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
-    let pacers = pacers(&metrics, &stop);
+    let pacers = pacers(&registry, &stop);
     let settling = Resolutions::default();
-    let sweep = Scan::new(ledger, ivs, pacers, rhythm, settling, Arc::clone(&metrics));
+    let sweep = Scan::new(ledger, ivs, pacers, rhythm, settling, metrics.clone());
     let (sender, complete) = watch::channel(is_complete);
     tokio::spawn(sweep.run(sender, stop.clone()));
     Sweeping { metrics, complete, _stop: stop.drop_guard() }

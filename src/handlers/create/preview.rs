@@ -6,10 +6,10 @@ use super::{Created, endpoint, fields, over_quota};
 use crate::{
     error::Error,
     handlers::{CallersConfiguration, Handlers, ledger_failed},
-    ivs::{Configuration, Stage},
+    ivs::Configuration,
     ledger::Fields,
     request::{CreateIngestConfiguration, IngestConfigurationState},
-    tenancy::Tenant,
+    tenancy::{Stage, Tenant},
 };
 
 impl Handlers {

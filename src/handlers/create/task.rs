@@ -5,19 +5,21 @@ use std::{sync::Arc, time::SystemTime};
 use super::{Admitted, Created, Leader, Outcome, endpoint, over_quota};
 use crate::{
     error::Error,
-    handlers::{CallersConfiguration, Handlers, Shared, aws_failed, ledger_failed},
-    ivs::{Answer, AwsFailure, CallError, Configuration, NewConfiguration, Stage},
+    handlers::{
+        CallContext, CallersConfiguration, Handlers, Shared, aws_failed, claim, ledger_failed,
+    },
+    ivs::{Answer, AwsFailure, CallError, Configuration, NewConfiguration},
     ledger::{Effect, Event, LedgerError, Reserved, Resource},
-    pacer::{Claim, Operation, Place, Turn, is_throttled},
+    pacer::{Operation, Place, Turn, is_throttled},
     reconcile::Resolution,
     request::{CreateIngestConfiguration, Fingerprint, OperationId, StageArn},
-    tenancy::tags,
+    tenancy::{Stage, tags},
 };
 
 /// One create.
 pub(super) struct Create {
     pub(super) handlers: Handlers,
-    pub(super) claim: Claim,
+    pub(super) context: CallContext,
     pub(super) operation_id: OperationId,
     pub(super) fingerprint: Fingerprint,
     pub(super) request: CreateIngestConfiguration,
@@ -35,13 +37,15 @@ enum Permission {
 impl Create {
     pub(super) async fn run(mut self, admitted: Admitted, mut leader: Leader) {
         let outcome = self.carry_out(admitted, &mut leader).await;
+        // The call ends here: its permit is free before its caller can send another.
+        drop(self);
         leader.finish(outcome);
     }
 
     async fn carry_out(&mut self, admitted: Admitted, leader: &mut Leader) -> Outcome {
         match self.reserve().await? {
             Reserved::New => {
-                self.claim.record.operation(self.operation_id);
+                self.context.record().operation(self.operation_id.ulid());
                 self.send_in_turn(admitted, Permission::First, leader).await
             }
             Reserved::Replay { operation_id, arn } => {
@@ -65,14 +69,14 @@ impl Create {
                 settled.map(|created| Created { replayed: true, ..created })
             }
             Reserved::FingerprintMismatch => Err(Error::RequestIdReused),
-            Reserved::OverQuota { used } => Err(over_quota(&self.claim.tenant, used)),
+            Reserved::OverQuota { used } => Err(over_quota(self.context.tenant(), used)),
         }
     }
 
     /// An earlier call made the row that this one is about.
     fn is_about(&mut self, operation_id: OperationId) {
         self.operation_id = operation_id;
-        self.claim.record.operation(operation_id);
+        self.context.record().operation(operation_id.ulid());
     }
 
     /// Sends the create when its turn comes. One that AWS throttles waits for another
@@ -209,7 +213,7 @@ impl Create {
     async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         let Handlers { shared, ivs, .. } = &self.handlers;
         let get = || ivs.get_ingest_configuration(&arn);
-        match shared.pacers.of(Operation::Get).read(&self.claim, get).await? {
+        match shared.pacers.of(Operation::Get).read(&claim(&self.context), get).await? {
             Ok(Answer { value, aws_request_id }) => {
                 Ok(self.created(value, replayed, aws_request_id).await)
             }
@@ -227,7 +231,7 @@ impl Create {
         replayed: bool,
         aws_request_id: Option<String>,
     ) -> Created {
-        let extra_tags = &self.claim.tenant.settings.extra_tags;
+        let extra_tags = &self.context.tenant().settings.extra_tags;
         configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
             .into_iter()
             .collect();
@@ -236,7 +240,7 @@ impl Create {
             endpoint(self.stage.as_deref(), configuration.ingest_protocol)
         } else {
             // An update has moved it since.
-            let moved = self.handlers.endpoint(&self.claim, &configuration).await;
+            let moved = self.handlers.endpoint(&self.context, &configuration).await;
             moved.unwrap_or_default()
         };
         Created {

@@ -16,10 +16,11 @@ const EVERY_TEST: [&str; 10] = [
     "identity.metadata.enabled = true",
 ];
 
-const EVERY_TENANT: [&str; 5] = [
+const EVERY_TENANT: [&str; 6] = [
     "max_ingest_configurations = 1000",
     "request_rate = { per_second = 1000000, burst = 1000000 }",
     "create_rate = { per_second = 1000000, burst = 1000000 }",
+    "max_concurrent_calls = 2000",
     "max_in_flight = 1000",
     "max_queued = 1000",
 ];
