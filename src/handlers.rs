@@ -66,6 +66,7 @@ pub struct Shared {
 
 impl Shared {
     /// Nothing under way yet.
+    #[expect(clippy::too_many_arguments, reason = "each is a part that the gateway starts")]
     #[must_use]
     pub fn new(
         ledger: Arc<dyn Ledger>,
