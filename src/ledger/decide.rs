@@ -30,21 +30,23 @@ pub enum Earlier {
     InProgress,
 }
 
-/// Decides a reservation whose `request_id` has a row in `state`. None if that row does
-/// not hold the `request_id`: the reservation goes on as if there were no row.
+/// Decides a reservation of the fingerprint `requested` whose `request_id` has a row in
+/// `state`, made for the fingerprint `recorded`. None if that row does not hold the
+/// `request_id`: the reservation goes on as if there were no row.
 #[must_use]
-pub const fn earlier(state: State, is_same_request: bool) -> Option<Earlier> {
+pub fn earlier<F: PartialEq>(state: State, recorded: &F, requested: &F) -> Option<Earlier> {
     if !holds_request_id(state) {
         return None;
     }
-    if !is_same_request {
+    if recorded != requested {
         return Some(Earlier::Mismatch);
     }
-    Some(match state {
-        State::Live | State::Deleting | State::Deleted => Earlier::Replay,
-        State::InDoubt => Earlier::InDoubt,
-        State::Reserved | State::Sending | State::Rejected => Earlier::InProgress,
-    })
+    match state {
+        State::Live | State::Deleting | State::Deleted => Some(Earlier::Replay),
+        State::InDoubt => Some(Earlier::InDoubt),
+        State::Reserved | State::Sending => Some(Earlier::InProgress),
+        State::Rejected => None,
+    }
 }
 
 /// Whether a row in `state` keeps its `request_id` from other creates. A rejected create

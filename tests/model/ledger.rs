@@ -36,7 +36,7 @@ impl World {
     pub(crate) fn reserve(&mut self, scene: &Scene, request: u8) -> Reserved {
         // The model's clients send the same content with the same `request_id`.
         let earlier = self.row_of(request).and_then(|(create, state)| {
-            decide::earlier(state, true).map(|earlier| (create, earlier))
+            decide::earlier(state, &request, &request).map(|earlier| (create, earlier))
         });
         match earlier {
             Some((create, Earlier::InDoubt)) => return Reserved::InDoubt { create },

@@ -68,7 +68,7 @@ fn earlier(
     let earlier = statement.query_row(keys, |row| {
         let operation_id = operation_id(row, 0)?;
         let fingerprint = Fingerprint::from(row.get::<_, [u8; 16]>(1)?);
-        let earlier = decide::earlier(state(row, 2)?, fingerprint == reservation.fingerprint);
+        let earlier = decide::earlier(state(row, 2)?, &fingerprint, &reservation.fingerprint);
         earlier
             .map(|earlier| match earlier {
                 Earlier::Mismatch => Ok(Reserved::FingerprintMismatch),

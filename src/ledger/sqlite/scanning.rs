@@ -12,8 +12,7 @@ use crate::request::OperationId;
 /// The most rows that one job of the end of a scan looks at.
 const MAX_LOOKED_AT: u32 = 1000;
 
-/// What `decide::is_latest` decides, and any observation ends the scans in a row that
-/// missed the row.
+/// The decision of `decide::is_latest`. Any observation resets the count of missed scans.
 pub(super) const OBSERVE: &str = "UPDATE ingest_configurations
      SET observed_state = iif(observed_at_ms > ?3, observed_state, ?2),
        stage_arn = iif(observed_at_ms > ?3, stage_arn, ?4),
@@ -43,12 +42,13 @@ pub(super) const LAST_LOOKED_AT: &str = "SELECT max(operation_id) FROM (
        SELECT operation_id FROM ingest_configurations
        WHERE operation_id > ?1 ORDER BY operation_id LIMIT ?2)";
 
-/// What `decide::finish_scan` decides about the count of missed scans.
+/// The decision of `decide::finish_scan` about the count of missed scans. A test shows
+/// that the two agree.
 pub(super) const MISS_ONCE_MORE: &str = "UPDATE ingest_configurations SET missed = missed + 1
      WHERE operation_id > ?1 AND operation_id <= ?2 AND state = 4 AND updated_at_ms < ?3
        AND (observed_at_ms IS NULL OR observed_at_ms < ?3)";
 
-/// What `decide::finish_scan` decides about missing rows.
+/// The decision of `decide::finish_scan` about missing rows.
 pub(super) const MISSING: &str = "SELECT operation_id, arn FROM ingest_configurations
      WHERE operation_id > ?1 AND operation_id <= ?2 AND state = 4 AND missed >= ?3
        AND arn IS NOT NULL";

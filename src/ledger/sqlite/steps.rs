@@ -128,8 +128,8 @@ fn permission(operation_id: OperationId, transition: Transition) -> Option<SendP
 pub(super) const TAKE_OVER: &str = "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3
      WHERE state = ?1 AND state <= 5 AND state <> 4 AND lease_until_ms < ?4";
 
-/// Takes over the creates whose lease expired before `lease_before_ms`: what
-/// [`decide::take_over`] decides about each, in one statement a state.
+/// Takes over the creates whose lease expired before `lease_before_ms`: the decision of
+/// [`decide::take_over`] about each, in one statement a state.
 pub(super) fn expire(
     connection: &Connection,
     now_ms: i64,
