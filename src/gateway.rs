@@ -97,8 +97,8 @@ impl Gateway {
             reserved: config.server.max_deadline + LEASE_MARGIN,
             sending: config.upstream.attempt_timeout + LEASE_MARGIN,
         };
-        let (ledger, expired) = SqliteLedger::open(path, leases)?;
-        let is_complete = ledger.is_complete().await?;
+        let (ledger, expired) = SqliteLedger::open(path, leases, Clock::system())?;
+        let is_complete = ledger.is_rebuilt().await?;
         tracing::info!(
             rejected = expired.rejected,
             in_doubt = expired.in_doubt,

@@ -138,7 +138,7 @@ fn over_quota(tenant: &Tenant, used: u32) -> Error {
 fn fields(request: &CreateIngestConfiguration) -> Fields {
     Fields {
         name: request.name.as_str().to_owned(),
-        stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).to_owned(),
+        stage_arn: request.stage_arn.as_ref().map(|arn| arn.as_str().to_owned()),
         user_id: request.user_id.as_str().to_owned(),
         attributes: request.attributes.as_map().clone(),
         ingest_protocol: request.ingest_protocol,

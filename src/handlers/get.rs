@@ -51,7 +51,8 @@ impl Handlers {
     pub(super) async fn basic(&self, row: Row) -> CallersConfiguration {
         let Fields { stage_arn, ingest_protocol, .. } = &row.fields;
         let stages = &self.shared.stages;
-        let ingest_endpoint = stages.known_endpoint(stage_arn, *ingest_protocol).await;
+        let ingest_endpoint =
+            stages.known_endpoint(stage_arn.as_deref().unwrap_or_default(), *ingest_protocol).await;
         CallersConfiguration {
             create_time: row.operation_id.minted_at(),
             state_observed_at: row.observed_at,
@@ -105,7 +106,7 @@ impl Handlers {
         let seen = Observation {
             arn: configuration.arn.clone(),
             state: configuration.state,
-            stage_arn: configuration.stage_arn.clone(),
+            stage_arn: Some(configuration.stage_arn.clone()).filter(|arn| !arn.is_empty()),
             redundant_ingest: configuration.redundant_ingest,
             at,
         };
@@ -139,8 +140,8 @@ pub(super) fn from_row(row: Row) -> Configuration {
         name: fields.name,
         ingest_protocol: fields.ingest_protocol,
         stream_key: String::new().into(),
-        stage_arn: fields.stage_arn,
-        participant_id,
+        stage_arn: fields.stage_arn.unwrap_or_default(),
+        participant_id: participant_id.unwrap_or_default(),
         state,
         user_id: fields.user_id,
         redundant_ingest: fields.redundant_ingest,

@@ -9,8 +9,9 @@ use std::{
 
 use aws_sdk_ivsrealtime::{Client, config::retry::RetryConfig, types};
 use ivs_ingest_gateway::{
+    clock::Clock,
     ids::Ids,
-    ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
+    ledger::{Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
     request::{CreateIngestConfiguration, IngestProtocol},
     tenancy::TenantId,
     tenancy::tags::TenancyTags,
@@ -128,9 +129,9 @@ impl Looks {
 async fn crash(gateway: &Gateway, aws: &Aws, wishes: Vec<Wish>) {
     let lease = Duration::from_mins(1);
     let leases = Leases { reserved: lease, sending: lease };
-    let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases).unwrap();
+    let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases, Clock::system()).unwrap();
     // It is not one in place of a lost one.
-    ledger.complete().await.unwrap();
+    ledger.mark_rebuilt().await.unwrap();
     let ledger = Arc::new(ledger);
     let ids = Arc::new(Ids::random());
     let client = aws.client(Some(RetryConfig::disabled()), Duration::from_secs(30));
@@ -165,7 +166,7 @@ async fn send(ledger: &SqliteLedger, request: &CreateIngestConfiguration, tags: 
         limit: u32::MAX,
         fields: Fields {
             name: request.name.as_str().to_owned(),
-            stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).to_owned(),
+            stage_arn: request.stage_arn.as_ref().map(|arn| arn.as_str().to_owned()),
             user_id: request.user_id.as_str().to_owned(),
             attributes: request.attributes.as_map().clone(),
             ingest_protocol: request.ingest_protocol,
@@ -174,7 +175,7 @@ async fn send(ledger: &SqliteLedger, request: &CreateIngestConfiguration, tags: 
         },
     };
     assert_eq!(ledger.reserve(reservation).await.unwrap(), Reserved::New);
-    ledger.apply(tags.operation_id, Event::Send).await.unwrap();
+    assert!(ledger.send(tags.operation_id).await.unwrap().is_some());
 }
 
 async fn create(client: &Client, request: &CreateIngestConfiguration, tags: &TenancyTags) {

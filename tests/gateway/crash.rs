@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use ivs_ingest_gateway::{
+    clock::Clock,
     ids::Ids,
     ledger::{Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
     proto::v1::CreateIngestConfigurationRequest,
@@ -25,7 +26,7 @@ async fn recovered(gateway: &crate::support::Gateway) -> [Value; 2] {
 
 /// How many of acme's rows are in each state that counts.
 async fn usage(world: &World) -> Vec<(State, u32)> {
-    let (ledger, _) = SqliteLedger::open(&world.ledger(), LEASES).unwrap();
+    let (ledger, _) = SqliteLedger::open(&world.ledger(), LEASES, Clock::system()).unwrap();
     let usage = ledger.usage(TenantId::parse("acme").unwrap()).await.unwrap();
     usage.0.into_iter().collect()
 }
@@ -118,7 +119,7 @@ async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
 /// Leaves the ledger as a gateway does that dies between the reservation and the
 /// sending: too short a time to be hit from outside.
 async fn reserve_and_die(path: &std::path::Path) {
-    let (ledger, _) = SqliteLedger::open(path, LEASES).unwrap();
+    let (ledger, _) = SqliteLedger::open(path, LEASES, Clock::system()).unwrap();
     let reservation = Reservation {
         operation_id: Ids::random().next_operation_id(SystemTime::now()),
         tenant: TenantId::parse("acme").unwrap(),
@@ -127,7 +128,7 @@ async fn reserve_and_die(path: &std::path::Path) {
         limit: 1,
         fields: Fields {
             name: String::new(),
-            stage_arn: String::new(),
+            stage_arn: None,
             user_id: String::new(),
             attributes: [].into(),
             ingest_protocol: IngestProtocol::Rtmps,

@@ -106,7 +106,7 @@ async fn a_long_absence_permits_one_more_sending() {
     while !settling.may_resend(row, first) {
         tokio::task::yield_now().await;
     }
-    rows.ledger.apply_to_sending(row, first, Event::Resend).await.unwrap().unwrap();
+    assert!(rows.ledger.resend(row, first).await.unwrap().is_some());
     rows.ledger.apply(row, Event::Ambiguous).await.unwrap();
     assert!(!settling.may_resend(row, last_sent_at().await));
 }
@@ -194,6 +194,6 @@ async fn a_late_answer_ends_the_doubt() {
 fn resource(made: &ivs_ingest_gateway::ivs::Configuration) -> ivs_ingest_gateway::ledger::Resource {
     ivs_ingest_gateway::ledger::Resource {
         arn: made.arn.clone(),
-        participant_id: made.participant_id.clone(),
+        participant_id: Some(made.participant_id.clone()),
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::D
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use ivs_ingest_gateway::{
+    clock::Clock,
     config::Upstream,
     emulator::{Emulator, Settings},
     ids::Ids,
@@ -140,7 +141,7 @@ impl Rows {
     pub(crate) fn open(path: &Path) -> Self {
         let lease = Duration::from_mins(1);
         let leases = Leases { reserved: lease, sending: lease };
-        let (ledger, _) = SqliteLedger::open(path, leases).unwrap();
+        let (ledger, _) = SqliteLedger::open(path, leases, Clock::system()).unwrap();
         Self { ledger: Arc::new(ledger), ids: Ids::random(), _folder: None }
     }
 
@@ -161,7 +162,7 @@ impl Rows {
             limit: 1000,
             fields: Fields {
                 name: request.name.as_str().into(),
-                stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).into(),
+                stage_arn: request.stage_arn.as_ref().map(|arn| arn.as_str().into()),
                 user_id: request.user_id.as_str().into(),
                 attributes: BTreeMap::new(),
                 ingest_protocol: request.ingest_protocol,
@@ -170,7 +171,7 @@ impl Rows {
             },
         };
         assert_eq!(self.ledger.reserve(reservation).await.unwrap(), Reserved::New);
-        self.ledger.apply(operation_id, Event::Send).await.unwrap();
+        assert!(self.ledger.send(operation_id).await.unwrap().is_some());
         TenancyTags { tenant, operation_id, request_id: None, fingerprint }
     }
 

@@ -58,7 +58,7 @@ async fn live(aws: &Aws, rows: &Rows, ivs: &Ivs, tenant: &str) -> String {
     let request = request("studio", &aws.stage_arn);
     let tags = rows.sending(tenant, &request).await;
     let made = create(ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
+    let resource = Resource { arn: made.arn.clone(), participant_id: Some(made.participant_id) };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     made.arn
 }
@@ -73,7 +73,7 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
         }
     }
     let new = Rows::new();
-    assert!(!new.ledger.is_complete().await.unwrap());
+    assert!(!new.ledger.is_rebuilt().await.unwrap());
     // The first walk is cut off: it leaves rows, and a ledger that is not complete.
     let failing = json!({"operation": "GetIngestConfiguration", "kind": "error_500_before",
         "probability": 0.05});
@@ -82,10 +82,10 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
     while new.used("acme").await == 0 {
         tokio::task::yield_now().await;
     }
-    assert!(!new.ledger.is_complete().await.unwrap());
+    assert!(!new.ledger.is_rebuilt().await.unwrap());
     aws.control("DELETE", "faults", serde_json::Value::Null).await;
     sweeping.complete.wait_for(|complete| *complete).await.unwrap();
-    assert!(new.ledger.is_complete().await.unwrap());
+    assert!(new.ledger.is_rebuilt().await.unwrap());
     assert_eq!((new.used("acme").await, new.used("globex").await), (120, 7));
     let arns = aws.arns().await;
     let owners = new.ledger.owners(arns.clone()).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_second_configuration_of_one_create_is_deleted() {
     let request = request("studio", &aws.stage_arn);
     let tags = rows.sending("acme", &request).await;
     let made = create(&ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
+    let resource = Resource { arn: made.arn.clone(), participant_id: Some(made.participant_id) };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     create(&ivs, &request, &tags).await.unwrap();
     let sweeping = sweep(&rows, ivs, true);
@@ -180,7 +180,7 @@ async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
     };
     create(&ivs, &request, &first).await.unwrap();
     let made = create(&ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn, participant_id: made.participant_id };
+    let resource = Resource { arn: made.arn, participant_id: Some(made.participant_id) };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     let sweeping = sweep(&rows, ivs, true);
     sweeping.walks(2).await;

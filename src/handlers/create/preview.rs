@@ -50,7 +50,7 @@ fn unmade(request: &CreateIngestConfiguration) -> Configuration {
         name,
         ingest_protocol,
         stream_key: String::new().into(),
-        stage_arn,
+        stage_arn: stage_arn.unwrap_or_default(),
         participant_id: String::new(),
         state: IngestConfigurationState::Inactive,
         user_id,

@@ -9,7 +9,7 @@ use crate::{
         CallContext, CallersConfiguration, Handlers, Shared, aws_failed, claim, ledger_failed,
     },
     ivs::{Answer, AwsFailure, CallError, Configuration, NewConfiguration},
-    ledger::{Effect, Event, LedgerError, Reserved, Resource},
+    ledger::{Event, Reserved, Resource, SendPermission, Transition},
     pacer::{Operation, Place, Turn, is_throttled},
     reconcile::Resolution,
     request::{CreateIngestConfiguration, Fingerprint, OperationId, StageArn},
@@ -94,11 +94,11 @@ impl Create {
             if let Some(permit) = permit.take() {
                 permit.spend();
             }
-            let effect = match permission {
-                Permission::First => self.apply(Event::Send).await?,
+            let permitted = match permission {
+                Permission::First => self.first_sending().await?,
                 Permission::Again { sent_at } => self.resend(sent_at).await?,
             };
-            match self.send(effect, &mut turn).await {
+            match self.send(permitted, &mut turn).await {
                 Ok(outcome) => return outcome,
                 Err(failure) => {
                     place = self.put_off(turn, failure).await?;
@@ -140,18 +140,22 @@ impl Create {
             return Err(Error::Aws(failure));
         };
         match self.apply(Event::Throttled).await {
-            Ok(Effect::AwaitTurn) => Ok(place),
+            Ok(Transition { changed: true, .. }) => Ok(place),
             _ => Err(Error::Aws(failure)),
         }
     }
 
     /// Sends the create, once, and records what became of it. The row is durably sent
-    /// before any byte goes to AWS, so that after a crash it counts as sent; and `effect`,
-    /// the ledger's answer to that, is the only permission to send. An error says that AWS
+    /// before any byte goes to AWS, so that after a crash it counts as sent; and `permitted`,
+    /// which the ledger returned then, is the only permission to send. An error says that AWS
     /// throttled it: it was not carried out, and its row says still that it was sent.
-    async fn send(&self, effect: Effect, turn: &mut Turn) -> Result<Outcome, AwsFailure> {
+    async fn send(
+        &self,
+        permitted: Option<SendPermission>,
+        turn: &mut Turn,
+    ) -> Result<Outcome, AwsFailure> {
         let operation_id = self.operation_id;
-        if effect != Effect::SendCreate {
+        if permitted.is_none() {
             return Ok(Err(Error::InProgress { operation_id }));
         }
         let new = NewConfiguration { request: &self.request, tags: self.tags() };
@@ -159,7 +163,7 @@ impl Create {
             Ok(Answer { value, aws_request_id }) => {
                 let resource = Resource {
                     arn: value.arn.clone(),
-                    participant_id: value.participant_id.clone(),
+                    participant_id: Some(value.participant_id.clone()).filter(|id| !id.is_empty()),
                 };
                 // If this fails the row stays as sent, and settles by its tag. The
                 // configuration exists, so its key is answered all the same.
@@ -258,19 +262,19 @@ impl Create {
 
     /// Takes back the doubt about the sending of `sent_at`, which was absent for long, to
     /// send once more. Whoever comes second gets no permission.
-    async fn resend(&self, sent_at: SystemTime) -> Result<Effect, Error> {
-        let ledger = &self.handlers.shared.ledger;
-        match ledger.apply_to_sending(self.operation_id, sent_at, Event::Resend).await {
-            Ok(transition) => Ok(transition.map_or(Effect::None, |transition| transition.effect)),
-            // It was settled since it was read, either way: who asks again learns how.
-            Err(LedgerError::Illegal(_)) => Ok(Effect::None),
-            Err(error) => Err(ledger_failed(&error, "resend")),
-        }
+    async fn resend(&self, sent_at: SystemTime) -> Result<Option<SendPermission>, Error> {
+        let permitted = self.handlers.shared.ledger.resend(self.operation_id, sent_at).await;
+        permitted.map_err(|error| ledger_failed(&error, "resend"))
     }
 
-    async fn apply(&self, event: Event) -> Result<Effect, Error> {
+    async fn first_sending(&self) -> Result<Option<SendPermission>, Error> {
+        let permitted = self.handlers.shared.ledger.send(self.operation_id).await;
+        permitted.map_err(|error| ledger_failed(&error, "send"))
+    }
+
+    async fn apply(&self, event: Event) -> Result<Transition, Error> {
         let doing = event.name();
         let applied = self.handlers.shared.ledger.apply(self.operation_id, event).await;
-        applied.map(|transition| transition.effect).map_err(|error| ledger_failed(&error, doing))
+        applied.map_err(|error| ledger_failed(&error, doing))
     }
 }
