@@ -20,13 +20,13 @@
 //! | [`settle`] | finds out what became of creates whose outcome is unknown |
 //! | [`sweep`] | keeps the ledger true to AWS, and rebuilds a lost one |
 //! | [`ivs`] | Amazon IVS Real-Time through the AWS SDK |
-//! | [`emulator`] | a stand-in for AWS that speaks its wire protocol |
 //!
 //! # What is absent where
 //!
 //! Calls go down that table only. tonic is known to `front` and `rpc` alone, the
 //! AWS SDK to `ivs` alone, SQL to `ledger` alone. `ingest`, `tags` and the ledger's
-//! transition function do no I/O. Nothing in the path of a call knows the emulator.
+//! transition function do no I/O. Only `cli` knows the
+//! emulator, a crate of its own (`crates/emulator`).
 //! Stream keys are `SecretString` from the moment they are read, leave in
 //! `rpc::convert` alone, and are in no log, error or row.
 //!
@@ -41,7 +41,6 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod deadline;
-pub mod emulator;
 pub mod error;
 pub mod front;
 pub mod gateway;
