@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use aws_tag_rules::{KEY_CHARACTERS, VALUE_CHARACTERS};
+
 use super::section::Section;
 use crate::{
     request::{IngestProtocol, StageArn},
@@ -14,8 +16,6 @@ use crate::{
 
 /// AWS allows 50 tags on a resource; callers and the gateway itself share the rest.
 const MAX_EXTRA_TAGS: usize = 16;
-const MAX_TAG_KEY_CHARACTERS: usize = 128;
-const MAX_TAG_VALUE_CHARACTERS: usize = 256;
 
 pub(super) fn read(mut section: Section<'_>) -> TenancySettings {
     let built_in = TenantSettings::default();
@@ -137,25 +137,41 @@ fn extra_tag_key(key: &str) -> Result<(), String> {
 }
 
 fn tag_key(key: &str) -> Result<(), String> {
-    if (1..=MAX_TAG_KEY_CHARACTERS).contains(&key.chars().count()) && key.chars().all(in_tag) {
+    if aws_tag_rules::is_key(key) {
         Ok(())
     } else {
-        Err(format!("is not a tag's key; give 1 to {MAX_TAG_KEY_CHARACTERS} {CHARACTERS_OF_A_TAG}"))
+        let most = KEY_CHARACTERS.end();
+        Err(format!("is not a tag's key; give 1 to {most} {CHARACTERS_OF_A_TAG}"))
     }
 }
 
 fn tag_value(value: &str) -> Result<(), String> {
-    if value.chars().count() <= MAX_TAG_VALUE_CHARACTERS && value.chars().all(in_tag) {
+    if aws_tag_rules::is_value(value) {
         Ok(())
     } else {
-        Err(format!(
-            "is not a tag's value; give up to {MAX_TAG_VALUE_CHARACTERS} {CHARACTERS_OF_A_TAG}"
-        ))
+        let most = VALUE_CHARACTERS.end();
+        Err(format!("is not a tag's value; give up to {most} {CHARACTERS_OF_A_TAG}"))
     }
 }
 
 const CHARACTERS_OF_A_TAG: &str = "letters, digits, spaces and _ . : / = + - @";
 
-fn in_tag(character: char) -> bool {
-    character.is_alphanumeric() || " _.:/=+-@".contains(character)
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    /// `char::is_alphanumeric` accepts combining marks, and AWS does not.
+    #[test]
+    fn extra_tags_contain_what_aws_accepts() {
+        let read = |tag: &str| {
+            let required = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true";
+            let text = format!("{required}\n[tenants.acme.extra_tags]\n{tag}\n");
+            Config::parse(&text, "gateway.toml", []).map_err(|problems| problems.to_string())
+        };
+        for bad in [r#""e\u0301" = "x""#, r#"key = "e\u0301""#] {
+            let problems = read(bad).unwrap_err();
+            assert!(problems.contains("letters, digits, spaces and _ . : / = + - @"), "{problems}");
+        }
+        read("\"\u{E9} \u{A0}\" = \"\u{2028}\u{661}\"").unwrap();
+    }
 }

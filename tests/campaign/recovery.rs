@@ -16,6 +16,7 @@ use ivs_ingest_gateway::{
     tenancy::TenantId,
     tenancy::tags::TenancyTags,
 };
+use ivs_realtime_emulator::Operation;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -50,7 +51,7 @@ pub(crate) async fn recovery() {
     let of_tenant = |(tenant, _): &(String, usize)| {
         (0..2).map(|stage| (format!("{tenant}-{stage}"), tenant.clone())).collect::<Vec<_>>()
     };
-    let (aws, stages) = Aws::start(0.0, seed, tenants.iter().flat_map(of_tenant)).await;
+    let (aws, stages) = Aws::start(0.0, seed, tenants.iter().flat_map(of_tenant));
     let times = Times {
         calls_per_second: CALLS_PER_SECOND,
         attempt_timeout_ms: 4000,
@@ -67,17 +68,17 @@ pub(crate) async fn recovery() {
     });
     crash(&gateway, &aws, wishes.collect()).await;
     let sent = Instant::now();
-    aws.set_rate(CALLS_PER_SECOND).await;
-    aws.clear_calls().await;
+    aws.control().set_rate(CALLS_PER_SECOND).unwrap();
+    aws.control().clear_calls().unwrap();
 
     let began = Instant::now();
     gateway.start();
     gateway.ready().await;
     let ready = began.elapsed();
     until("all that exists is found", async || gateway.count(&[State::Live]) == ROWS / 2).await;
-    let (found, to_find) = (began.elapsed(), Looks::of(&aws).await);
+    let (found, to_find) = (began.elapsed(), Looks::of(&aws));
     gateway.settled().await;
-    let (settled, to_settle) = (began.elapsed(), Looks::of(&aws).await);
+    let (settled, to_settle) = (began.elapsed(), Looks::of(&aws));
     let window_left = Duration::from_millis(times.give_up_after_ms).saturating_sub(began - sent);
     gateway.stop().await;
     say(&format!(
@@ -98,7 +99,7 @@ pub(crate) async fn recovery() {
         window_left.as_secs_f64(),
     ));
     let rows = gateway.rows();
-    for held in aws.held().await {
+    for held in aws.held() {
         let live = rows.iter().find(|row| row.arn.as_deref() == Some(&held.arn)).unwrap();
         assert_eq!(live.request_id, held.tag("request-id"));
         assert_eq!((live.tenant.as_str(), live.state), (held.tag("tenant"), State::Live as u8));
@@ -108,11 +109,11 @@ pub(crate) async fn recovery() {
 }
 
 impl Looks {
-    async fn of(aws: &Aws) -> Self {
-        let lists = aws.calls("ListIngestConfigurations").await;
-        let tag_reads = aws.calls("ListTagsForResource").await;
+    fn of(aws: &Aws) -> Self {
+        let lists = aws.calls(Operation::ListIngestConfigurations);
+        let tag_reads = aws.calls(Operation::ListTagsForResource);
         assert_eq!(lists.throttled + tag_reads.throttled, 0, "the rate was not kept to");
-        Self { lists: lists.all, tag_reads: tag_reads.all }
+        Self { lists: lists.calls, tag_reads: tag_reads.calls }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "they are few")]

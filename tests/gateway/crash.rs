@@ -10,7 +10,8 @@ use ivs_ingest_gateway::{
     request::{Fingerprint, IngestProtocol},
     tenancy::TenantId,
 };
-use serde_json::{Value, json};
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
+use serde_json::Value;
 
 use crate::support::{World, create};
 
@@ -44,7 +45,7 @@ async fn what_was_sent_is_in_doubt_and_still_counts() {
     let live = acme.create(request("live")).await.unwrap().ingest_configuration.unwrap();
     acme.create_one().await.unwrap();
     // It reaches AWS, and nobody learns what AWS makes of it.
-    world.emulator.next_create("slow_before", 60_000);
+    world.emulator.next_create(FaultKind::SlowBefore, 60_000);
     let call = tokio::spawn(async move { acme.create(request("sent")).await });
     world.emulator.reached_by_creates(3).await;
     gateway.kill();
@@ -97,7 +98,8 @@ async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
     gateway.stop().await;
     std::fs::remove_file(world.ledger()).unwrap();
 
-    world.emulator.fault(&json!({"operation": "ListIngestConfigurations", "kind": "drop_before"}));
+    let lost = Fault::new(FaultKind::DropBefore).on(Operation::ListIngestConfigurations);
+    world.emulator.fault(&lost);
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
     let refused = acme.create(request("old")).await.unwrap_err();
