@@ -53,12 +53,7 @@ enum Command {
     /// a ledger that is thrown away at the end. The tenant is what the metadata
     /// x-tenant-id says. Prints the grpcurl line to try.
     Dev(dev::Options),
-    /// Run the emulator of Amazon IVS Real-Time alone.
-    ///
-    /// It speaks the wire protocol of AWS to the AWS SDKs and the AWS CLI: signatures
-    /// are checked, calls are throttled, and faults can be injected. Everything is in
-    /// memory.
-    Emulator(emulator::Options),
+    Emulator(ivs_realtime_emulator::cli::Options),
     /// Give configurations that were made before the gateway to tenants.
     ///
     /// Writes the gateway's tags on them; the sweep of the running gateway then makes

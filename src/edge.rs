@@ -1,11 +1,15 @@
-//! Every call passes the edge before it reaches its RPC: one place, in order. Each step
-//! says why it stands where it stands.
+//! The edge: the steps that every call passes before it reaches its handler. `stack` shows
+//! their order, and each step's reason to stand where it stands.
 //!
 //! Built on the transport of `server`; calls `rpc`.
 
 mod deadline;
+mod discard;
 mod identity;
+mod limits;
+mod services;
 mod stack;
 
-pub use identity::{Authenticator, Caller, TENANT_HEADER};
-pub use stack::{Edge, HealthService};
+pub use identity::{Authenticator, TENANT_HEADER};
+pub use services::HealthService;
+pub use stack::Edge;

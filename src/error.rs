@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::{
     ivs::{AwsFailure, FailureKind},
     request::{IngestProtocol, OperationId, Violations},
-    tenancy::TenantId,
+    tenancy::{LimitExceeded, RateLimit, TenantError, TenantId},
 };
 
 /// Why a call failed.
@@ -64,7 +64,7 @@ pub enum Error {
         limit: u32,
     },
     /// The tenant calls too often, or too much at once.
-    #[error("the tenant is over its {limit}; try again after {} ms", retry_after.as_millis())]
+    #[error("the tenant is over its {}; try again after {} ms", rate_limit_name(*limit), retry_after.as_millis())]
     TenantRateQuota {
         /// Whose rate.
         tenant: TenantId,
@@ -135,24 +135,18 @@ pub enum NoTurn {
     TooLate,
 }
 
-/// The limits of how often a tenant may call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateLimit {
-    /// `request_rate`: all methods.
-    Requests,
-    /// `create_rate`.
-    Creates,
-    /// `max_in_flight` and `max_queued`: calls at the same time.
-    InFlight,
+impl From<LimitExceeded> for Error {
+    fn from(LimitExceeded { tenant, limit, retry_after }: LimitExceeded) -> Self {
+        Self::TenantRateQuota { tenant, limit, retry_after }
+    }
 }
 
-impl std::fmt::Display for RateLimit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Requests => "request rate",
-            Self::Creates => "create rate",
-            Self::InFlight => "limit of calls at the same time",
-        })
+impl From<TenantError> for Error {
+    fn from(error: TenantError) -> Self {
+        match error {
+            TenantError::Unknown => Self::TenantForbidden,
+            TenantError::RegistryFull => Self::Overloaded,
+        }
     }
 }
 
@@ -239,6 +233,14 @@ fn aws_message(failure: &AwsFailure) -> String {
             "AWS did not answer as it should".to_owned()
         }
         FailureKind::Refused => "AWS refused the request".to_owned(),
+    }
+}
+
+const fn rate_limit_name(limit: RateLimit) -> &'static str {
+    match limit {
+        RateLimit::Requests => "request rate",
+        RateLimit::Creates => "create rate",
+        RateLimit::Concurrency => "limit of calls at the same time",
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gateway put together: what `serve` and `dev` run.
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -10,24 +10,21 @@ use tonic_health::ServingStatus;
 use crate::{
     clock::Clock,
     config::{self, Config, LedgerUrl},
-    edge::Authenticator,
-    edge::Edge,
+    edge::{Authenticator, Edge},
     handlers::{Handlers, Shared},
     ids::Ids,
-    ivs::{ConnectError, Sdk},
+    ivs::{self, AwsMetrics, ConnectError, Sdk},
     ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
     pacer::Pacers,
     proto::v1::ingest_service_server::SERVICE_NAME,
-    reconcile::{Resolutions, Resolver},
-    reconcile::{Scan, ScanConfig},
+    reconcile::{ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig},
     server::{
-        Acceptor, Limits, Listener,
+        Acceptor, Listener,
         admin::{Admin, Readiness},
         tls::{ServerTls, TlsError, TlsFiles},
     },
     telemetry::Metrics,
-    tenancy::Stages,
-    tenancy::Tenants,
+    tenancy::{LimitCounts, StageOwnership, Tenants},
 };
 
 /// What a row's lease is longer than the longest that its work can take: a stopped
@@ -50,6 +47,7 @@ pub struct Gateway {
     tenants: Arc<Tenants>,
     ledger: Arc<dyn Ledger>,
     metrics: Arc<Metrics>,
+    clock: Clock,
     pacers: Pacers,
     is_complete: bool,
     sdk: Sdk,
@@ -99,8 +97,8 @@ impl Gateway {
             reserved: config.server.max_deadline + LEASE_MARGIN,
             sending: config.upstream.attempt_timeout + LEASE_MARGIN,
         };
-        let (ledger, expired) = SqliteLedger::open(path, leases)?;
-        let is_complete = ledger.is_complete().await?;
+        let (ledger, expired) = SqliteLedger::open(path, leases, Clock::system())?;
+        let is_complete = ledger.is_rebuilt().await?;
         tracing::info!(
             rejected = expired.rejected,
             in_doubt = expired.in_doubt,
@@ -110,10 +108,9 @@ impl Gateway {
         let sdk = Sdk::load(&config.upstream, credentials).await?;
         let server = &config.server;
         let tls = server.tls.as_ref().map(|tls| ServerTls::load(&files(tls))).transpose()?;
-        let listener =
-            Listener::bind(server.listen, tls.clone(), limits(server)).map_err(|source| {
-                StartError::Listen { key: "server.listen", address: server.listen, source }
-            })?;
+        let listener = Listener::bind(server.listen, tls.clone(), server.limits.clone()).map_err(
+            |source| StartError::Listen { key: "server.listen", address: server.listen, source },
+        )?;
         let admin = server.admin_listen.map(|address| {
             Acceptor::bind(address).map_err(|source| StartError::Listen {
                 key: "server.admin_listen",
@@ -121,13 +118,18 @@ impl Gateway {
                 source,
             })
         });
-        let metrics = Arc::new(Metrics::default());
+        let (metrics, clock) = (Arc::new(Metrics::default()), Clock::system());
+        let counts = metrics.register(LimitCounts::register);
+        let aws_metrics = metrics.register(AwsMetrics::register);
+        let pacers = Pacers::new(config.upstream.calls_per_second, &aws_metrics);
+        metrics.register(|registry| ivs::register_load(registry, pacers.clone()));
         let gateway = Self {
             listener,
             admin: admin.transpose()?,
             tls,
-            tenants: Arc::new(Tenants::new(config.tenants.clone(), metrics.limits.clone())),
-            pacers: Pacers::new(config.upstream.calls_per_second, &metrics),
+            tenants: Arc::new(Tenants::new(config.tenants.clone(), counts, clock.clone())),
+            pacers,
+            clock,
             metrics,
             ledger: Arc::new(ledger),
             is_complete,
@@ -176,23 +178,29 @@ impl Gateway {
         });
 
         let Config { server, identity, upstream, settle, .. } = self.config;
+        let stages = StageOwnership::new(
+            Arc::clone(&self.tenants),
+            self.sdk.region().to_owned(),
+            upstream.account_id,
+            upstream.stage_cache,
+        );
+        let (clock, ids) = (self.clock, Ids::random());
         let shared = Arc::new(Shared::new(
             Arc::clone(&self.ledger),
-            Arc::clone(&self.tenants),
-            Stages::new(&upstream, self.sdk.region(), Arc::clone(&self.tenants)),
+            stages,
             settling,
             settle.first_probe * PATIENCE_PROBES,
             complete,
             self.pacers,
-            Clock::system(),
-            Ids::random(),
+            clock.clone(),
+            ids.clone(),
         ));
         let authenticator = Authenticator::new(identity, self.tenants);
-        let front = Arc::new(Edge::new(&server, authenticator, shutdown.clone()));
+        let edge = Arc::new(Edge::new(&server, authenticator, shutdown.clone(), clock, ids));
         let sdk = self.sdk;
         let service = move |worker: crate::server::WorkerContext| {
             let handlers = Handlers::new(Arc::clone(&shared), sdk.client(), worker.tasks);
-            let service = front.service(handlers, health_service.clone());
+            let service = edge.service(handlers, health_service.clone());
             std::future::ready(service)
         };
         let drained = self.listener.serve(service, shutdown).await?;
@@ -218,7 +226,7 @@ impl Gateway {
         settling: &Resolutions,
         stopped: &CancellationToken,
     ) -> (watch::Receiver<bool>, [JoinHandle<()>; 3]) {
-        let metrics = &self.metrics;
+        let metrics = self.metrics.register(ReconcileMetrics::register);
         let Config { upstream, settle, sweep, ledger, .. } = &self.config;
         let (complete, is_complete) = watch::channel(self.is_complete);
         let settler = Resolver::new(
@@ -228,7 +236,7 @@ impl Gateway {
             settle.clone(),
             upstream.calls_per_second,
             settling.clone(),
-            Arc::clone(metrics),
+            metrics.clone(),
         );
         let rhythm = ScanConfig {
             interval: sweep.interval,
@@ -241,7 +249,7 @@ impl Gateway {
             self.pacers.clone(),
             rhythm,
             settling.clone(),
-            Arc::clone(metrics),
+            metrics,
         );
         let background = [
             tokio::spawn(self.pacers.clone().run(stopped.clone())),
@@ -261,7 +269,7 @@ impl Gateway {
             upstream = self.sdk.endpoint(),
             region = self.sdk.region(),
             ledger = %ledger.display(),
-            workers = self.config.server.workers,
+            workers = self.config.server.limits.workers,
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
@@ -323,17 +331,4 @@ impl Reload {
 
 fn files(tls: &config::Tls) -> TlsFiles {
     TlsFiles { cert: tls.cert.clone(), key: tls.key.clone(), client_ca: tls.client_ca.clone() }
-}
-
-fn limits(server: &config::Server) -> Limits {
-    Limits {
-        workers: NonZeroUsize::new(server.workers).unwrap_or(NonZeroUsize::MIN),
-        max_connections: server.max_connections,
-        handshake_timeout: server.handshake_timeout,
-        max_concurrent_streams: server.max_concurrent_streams,
-        max_metadata_bytes: server.max_metadata_bytes,
-        max_connection_age: server.max_connection_age,
-        drain_timeout: server.drain_timeout,
-        ..Limits::default()
-    }
 }

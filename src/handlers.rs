@@ -3,12 +3,14 @@
 //!
 //! Called by `rpc`. gRPC, SQL and the AWS SDK must never be named here.
 
+mod context;
 mod create;
 mod delete;
 mod get;
 mod get_quota;
 mod list;
 mod single_flight;
+mod stages;
 mod update;
 
 use std::{
@@ -19,13 +21,13 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+pub use context::{CallContext, permitted};
 pub use create::Created;
 pub use get_quota::Quota;
 pub use list::Listed;
 
 use crate::{
     clock::Clock,
-    edge::Caller,
     error::Error,
     ids::Ids,
     ivs::{AwsFailure, Configuration, FailureKind, Ivs},
@@ -33,10 +35,7 @@ use crate::{
     pacer::{Claim, Pacers},
     reconcile::Resolutions,
     request::{Fingerprint, RequestId},
-    telemetry::CallRecord,
-    tenancy::Stages,
-    tenancy::TenantId,
-    tenancy::Tenants,
+    tenancy::{StageOwnership, TenantId},
 };
 use single_flight::SingleFlight;
 
@@ -44,10 +43,8 @@ use single_flight::SingleFlight;
 pub struct Shared {
     /// Idempotency and quota.
     pub ledger: Arc<dyn Ledger>,
-    /// The tenants and their rates.
-    pub tenants: Arc<Tenants>,
-    /// The stages that were looked up.
-    pub stages: Stages,
+    /// The owners of stages.
+    pub stages: StageOwnership,
     /// The creates under way, so that a second call with the same `request_id`
     /// joins the first.
     running: SingleFlight<(TenantId, RequestId), Fingerprint, Created>,
@@ -69,11 +66,11 @@ pub struct Shared {
 
 impl Shared {
     /// Nothing under way yet.
+    #[expect(clippy::too_many_arguments, reason = "each is a part that the gateway starts")]
     #[must_use]
     pub fn new(
         ledger: Arc<dyn Ledger>,
-        tenants: Arc<Tenants>,
-        stages: Stages,
+        stages: StageOwnership,
         settling: Resolutions,
         settle_patience: Duration,
         ledger_complete: watch::Receiver<bool>,
@@ -83,7 +80,6 @@ impl Shared {
     ) -> Self {
         Self {
             ledger,
-            tenants,
             stages,
             running: SingleFlight::default(),
             reads: SingleFlight::default(),
@@ -127,12 +123,12 @@ pub struct CallersConfiguration {
     pub state_observed_at: SystemTime,
 }
 
-/// What a call for this caller claims of AWS's budget.
-fn claim(caller: &Caller, record: &CallRecord) -> Claim {
+/// The call's claim on AWS's budget.
+fn claim(context: &CallContext) -> Claim {
     Claim {
-        tenant: Arc::clone(caller.tenant()),
-        deadline: caller.deadline(),
-        record: record.clone(),
+        tenant: Arc::clone(context.tenant()),
+        deadline: context.deadline(),
+        record: context.record().clone(),
     }
 }
 

@@ -9,6 +9,7 @@ mod calls;
 mod changes;
 mod connect;
 mod lists;
+mod metrics;
 mod outcome;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 pub use calls::NewConfiguration;
 pub use changes::Change;
 pub use connect::{ConnectError, Sdk};
+pub use metrics::{AwsMetrics, CallCounts, register_load};
 pub use outcome::{AwsFailure, CallError, FailureKind};
 
 use crate::request::{IngestConfigurationState, IngestProtocol};

@@ -19,13 +19,13 @@
 //! | [`reconcile`] | resolution of unknown outcomes, scans of AWS, rebuild of a lost ledger |
 //! | [`telemetry`] | record of a call, access log, metrics registry |
 //! | [`error`], [`proto`], [`clock`], [`ids`] | shared by the modules above |
-//! | [`emulator`] | emulator of AWS that speaks its wire protocol |
 //!
 //! # What is absent where
 //!
 //! Calls go down that table only. tonic is known to `edge` and `rpc` alone, the
 //! AWS SDK to `ivs` alone, SQL to `ledger` alone. `request`, the tags and the ledger's
-//! transition function do no I/O. Nothing in the path of a call knows the emulator.
+//! decisions do no I/O. Only `cli` knows the emulator, a crate of its own
+//! (`crates/emulator`).
 //! Stream keys are `SecretString` from the moment they are read, leave in
 //! `rpc::convert` alone, and are in no log, error or row.
 //!
@@ -40,7 +40,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod edge;
-pub mod emulator;
 pub mod error;
 pub mod gateway;
 pub mod handlers;

@@ -1,5 +1,5 @@
-//! The gRPC service: unwraps the message, calls the operation, wraps the answer.
-//! With `front`, the only place that knows tonic.
+//! The gRPC service: parses the message, calls the handler, wraps the response. With
+//! `edge`, the only module that knows tonic.
 
 mod convert;
 pub mod status;
@@ -7,9 +7,8 @@ pub mod status;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    edge::Caller,
     error::Error,
-    handlers::Handlers,
+    handlers::{CallContext, Handlers},
     proto::v1::{
         CreateIngestConfigurationRequest, CreateIngestConfigurationResponse,
         DeleteIngestConfigurationRequest, DeleteIngestConfigurationResponse,
@@ -20,9 +19,8 @@ use crate::{
     },
     request::{
         CreateIngestConfiguration, DeleteIngestConfiguration, GetIngestConfiguration,
-        ListIngestConfigurations, UpdateIngestConfiguration,
+        ListIngestConfigurations, UpdateIngestConfiguration, Violations,
     },
-    telemetry::CallRecord,
 };
 
 /// The service, on one worker.
@@ -45,104 +43,80 @@ impl IngestService for Rpc {
         &self,
         request: Request<CreateIngestConfigurationRequest>,
     ) -> Result<Response<CreateIngestConfigurationResponse>, Status> {
-        let (call, message) = Call::of(request)?;
-        let Call { caller, record } = &call;
-        let parsed =
-            CreateIngestConfiguration::parse(message, &caller.tenant().settings.extra_tags);
-        let answer = match parsed {
-            Ok(create) => self.handlers.create_ingest_configuration(caller, create, record).await,
-            Err(violations) => Err(Error::InvalidFields(violations)),
-        };
-        call.answer(answer)
+        let (context, message) = open(request)?;
+        let extra_tags = &context.tenant().settings.extra_tags;
+        let create = parsed(&context, CreateIngestConfiguration::parse(message, extra_tags))?;
+        respond(&context, self.handlers.create_ingest_configuration(&context, create).await)
     }
 
     async fn get_ingest_configuration(
         &self,
         request: Request<GetIngestConfigurationRequest>,
     ) -> Result<Response<GetIngestConfigurationResponse>, Status> {
-        let (call, message) = Call::of(request)?;
-        let answer = match GetIngestConfiguration::parse(message) {
-            Ok(get) => {
-                self.handlers.get_ingest_configuration(&call.caller, get, &call.record).await
-            }
-            Err(violations) => Err(Error::InvalidFields(violations)),
-        };
-        call.answer(answer)
+        let (context, message) = open(request)?;
+        let get = parsed(&context, GetIngestConfiguration::parse(message))?;
+        respond(&context, self.handlers.get_ingest_configuration(&context, get).await)
     }
 
     async fn list_ingest_configurations(
         &self,
         request: Request<ListIngestConfigurationsRequest>,
     ) -> Result<Response<ListIngestConfigurationsResponse>, Status> {
-        let (call, message) = Call::of(request)?;
-        let answer = match ListIngestConfigurations::parse(message) {
-            Ok(list) => self.handlers.list_ingest_configurations(&call.caller, list).await,
-            Err(violations) => Err(Error::InvalidFields(violations)),
-        };
-        call.answer(answer)
+        let (context, message) = open(request)?;
+        let list = parsed(&context, ListIngestConfigurations::parse(message))?;
+        respond(&context, self.handlers.list_ingest_configurations(&context, list).await)
     }
 
     async fn update_ingest_configuration(
         &self,
         request: Request<UpdateIngestConfigurationRequest>,
     ) -> Result<Response<UpdateIngestConfigurationResponse>, Status> {
-        let (call, message) = Call::of(request)?;
-        let answer = match UpdateIngestConfiguration::parse(message) {
-            Ok(update) => {
-                self.handlers.update_ingest_configuration(&call.caller, update, &call.record).await
-            }
-            Err(violations) => Err(Error::InvalidFields(violations)),
-        };
-        call.answer(answer)
+        let (context, message) = open(request)?;
+        let update = parsed(&context, UpdateIngestConfiguration::parse(message))?;
+        respond(&context, self.handlers.update_ingest_configuration(&context, update).await)
     }
 
     async fn delete_ingest_configuration(
         &self,
         request: Request<DeleteIngestConfigurationRequest>,
     ) -> Result<Response<DeleteIngestConfigurationResponse>, Status> {
-        let (call, message) = Call::of(request)?;
-        let answer = match DeleteIngestConfiguration::parse(message) {
-            Ok(delete) => {
-                self.handlers.delete_ingest_configuration(&call.caller, delete, &call.record).await
-            }
-            Err(violations) => Err(Error::InvalidFields(violations)),
-        };
-        call.answer(answer)
+        let (context, message) = open(request)?;
+        let delete = parsed(&context, DeleteIngestConfiguration::parse(message))?;
+        respond(&context, self.handlers.delete_ingest_configuration(&context, delete).await)
     }
 
     async fn get_quota(
         &self,
         request: Request<GetQuotaRequest>,
     ) -> Result<Response<GetQuotaResponse>, Status> {
-        let (call, GetQuotaRequest {}) = Call::of(request)?;
-        let answer = self.handlers.get_quota(&call.caller).await;
-        call.answer(answer)
+        let (context, GetQuotaRequest {}) = open(request)?;
+        respond(&context, self.handlers.get_quota(&context).await)
     }
 }
 
-/// Who calls, and the record of the call.
-struct Call {
-    caller: Caller,
-    record: CallRecord,
+/// Takes the context that the edge attached to the call. A call without one passed no
+/// authentication, and is rejected.
+fn open<M>(request: Request<M>) -> Result<(CallContext, M), Status> {
+    let (_, mut extensions, message) = request.into_parts();
+    let context = extensions.remove().ok_or_else(|| status::of(&Error::Internal))?;
+    Ok((context, message))
 }
 
-impl Call {
-    /// Takes what `front` decided about the call. Without it there is no caller.
-    fn of<M>(request: Request<M>) -> Result<(Self, M), Status> {
-        let (_, mut extensions, message) = request.into_parts();
-        match (extensions.remove(), extensions.remove()) {
-            (Some(caller), Some(record)) => Ok((Self { caller, record }, message)),
-            _ => Err(status::of(&Error::Internal)),
-        }
-    }
+fn parsed<T>(context: &CallContext, parsed: Result<T, Violations>) -> Result<T, Status> {
+    parsed.map_err(|violations| rejected(context, &Error::InvalidFields(violations)))
+}
 
-    fn answer<T, M: From<T>>(self, result: Result<T, Error>) -> Result<Response<M>, Status> {
-        match result {
-            Ok(value) => Ok(Response::new(M::from(value))),
-            Err(error) => {
-                self.record.failed(&error);
-                Err(status::of(&error))
-            }
-        }
+fn respond<T, M: From<T>>(
+    context: &CallContext,
+    result: Result<T, Error>,
+) -> Result<Response<M>, Status> {
+    match result {
+        Ok(value) => Ok(Response::new(M::from(value))),
+        Err(error) => Err(rejected(context, &error)),
     }
+}
+
+fn rejected(context: &CallContext, error: &Error) -> Status {
+    context.record().failed(error.reason(), error.aws_request_id());
+    status::of(error)
 }

@@ -1,12 +1,23 @@
-//! Tenants: their ids, their limits, their tags at AWS and their stages.
+//! Tenants: their ids, settings, limits, tags at AWS and stages.
+//!
+//! Called by `edge` and `handlers`. Neither AWS nor the configuration file is known here:
+//! a lookup of a stage is passed in, and so are the settings.
 
 mod gcra;
 mod id;
+mod limits;
+mod metrics;
 mod registry;
+mod settings;
 mod stages;
 pub mod tags;
+mod tenant;
 
 pub use gcra::{Gcra, TooSoon};
 pub use id::{InvalidTenantId, MAX_TENANT_ID_CHARACTERS, TenantId};
-pub use registry::{CreatePermit, InFlight, Spent, Tenant, Tenants};
-pub use stages::Stages;
+pub use limits::{Admitted, Enforcement, Limit, LimitExceeded, RateLimit};
+pub use metrics::LimitCounts;
+pub use registry::{TenantError, Tenants};
+pub use settings::{Rate, TenancySettings, TenantSettings};
+pub use stages::{OwnershipError, Stage, StageOwnership};
+pub use tenant::{ConcurrencyPermit, CreatePermit, RateUsage, Tenant};

@@ -9,6 +9,7 @@ use std::{
 };
 
 use ivs_ingest_gateway::{
+    clock::Clock,
     ids::Ids,
     ledger::{Event, Filter, Ledger, Reservation, Reserved, SqliteLedger},
     request::Fingerprint,
@@ -132,7 +133,7 @@ async fn reserve_beside_flushes(
 impl Opened {
     fn open(filled: &Filled, seed: usize) -> Result<Self, Failure> {
         let started = Instant::now();
-        let (ledger, _) = SqliteLedger::open(&filled.path, LEASES)?;
+        let (ledger, _) = SqliteLedger::open(&filled.path, LEASES, Clock::system())?;
         Ok(Self {
             ledger,
             open_ns: elapsed_ns(started),
@@ -198,7 +199,7 @@ impl Opened {
         let is_over = Cell::new(false);
         let missed = async {
             let started = Instant::now();
-            let missed = self.ledger.missed(SystemTime::UNIX_EPOCH).await?;
+            let missed = self.ledger.finish_scan(SystemTime::UNIX_EPOCH).await?;
             is_over.set(true);
             if missed.is_empty() { Ok(elapsed_ns(started)) } else { Err("rows are missed".into()) }
         };

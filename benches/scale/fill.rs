@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use ivs_ingest_gateway::ledger::{Adopted, Leases, Ledger, SqliteLedger};
+use ivs_ingest_gateway::{
+    clock::Clock,
+    ledger::{Adopted, Leases, Ledger, SqliteLedger},
+};
 
 use crate::{
     Failure,
@@ -74,7 +77,7 @@ async fn fill(path: &Path, tenants: usize) -> Result<(), Failure> {
 }
 
 async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
-    let (ledger, _) = SqliteLedger::open(path, LEASES)?;
+    let (ledger, _) = SqliteLedger::open(path, LEASES, Clock::system())?;
     let ledger = Arc::new(ledger);
     let now = SystemTime::now();
     let next = Arc::new(AtomicUsize::new(0));
@@ -99,6 +102,6 @@ async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
         task.await??;
     }
     // Without it a gateway would first look at AWS for what this ledger lacks.
-    ledger.complete().await?;
+    ledger.mark_rebuilt().await?;
     Ok(())
 }

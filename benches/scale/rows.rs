@@ -60,7 +60,7 @@ pub(crate) fn adoption(row: usize, tenants: usize, now: SystemTime) -> Result<Ad
         // Callers send a UUID, mostly.
         request_id: format!("{:016x}-{:016x}", mix(row), mix(row + 1)),
         fingerprint: Fingerprint::from((u128::from(mix(row)) << 64).to_be_bytes()),
-        resource: Resource { arn: arn(row), participant_id: letters(row + 1, 12) },
+        resource: Resource { arn: arn(row), participant_id: Some(letters(row + 1, 12)) },
         fields: fields(tenant, row),
     })
 }
@@ -71,7 +71,7 @@ pub(crate) fn fields(tenant: usize, row: usize) -> Fields {
     };
     Fields {
         name: format!("studio-{}", row % 97),
-        stage_arn: stage_arn(&letters(tenant, 12)),
+        stage_arn: Some(stage_arn(&letters(tenant, 12))),
         user_id: format!("camera-{}", row % 13),
         attributes: map(&[("room", format!("studio-{}", row % 97)), ("floor", "3".to_owned())]),
         ingest_protocol: IngestProtocol::Rtmps,

@@ -76,6 +76,7 @@ pub(crate) fn paced_configuration(
         max_ingest_configurations = {CONFIGURATIONS_A_TENANT}
         request_rate = {{ per_second = 1e6, burst = 1000000 }}
         create_rate = {{ per_second = 1e6, burst = 1000000 }}
+        max_concurrent_calls = 2000
         max_in_flight = 1000
         [tenants.{LIMITED_TENANT}]
         request_rate = {{ per_second = 1e-6, burst = 1 }}

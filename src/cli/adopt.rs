@@ -97,7 +97,7 @@ fn parse_line(line: &str, config: &Config) -> Result<(ConfigurationArn, TenantId
     };
     let arn = ConfigurationArn::parse(arn).map_err(|faults| format!("the ARN {faults}"))?;
     let tenant = TenantId::parse(tenant).map_err(|rule| rule.to_string())?;
-    if config.tenants.settings(&tenant).is_none() {
+    if config.tenants.of(&tenant).is_none() {
         return Err(format!("there is no tenant {tenant} in the configuration"));
     }
     Ok((arn, tenant))

@@ -4,15 +4,12 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use clap::Args;
+use ivs_realtime_emulator::{Server, Settings};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, environment, say, serve::stop_on_signal};
-use crate::{
-    config::Config,
-    emulator::{Emulator, Settings},
-    gateway::Gateway,
-};
+use crate::{config::Config, gateway::Gateway};
 
 /// The tenants of the demonstration. Each has a stage.
 const TENANTS: [&str; 2] = ["acme", "globex"];
@@ -38,19 +35,19 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let secret = settings.secret_access_key.expose_secret();
     let credentials =
         Credentials::new(settings.access_key_id.as_str(), secret, None, None, "emulator");
-    let emulator = Emulator::bind(settings.clone())
+    let server = Server::bind(settings.clone())
         .await
         .map_err(|error| format!("--emulator-listen {}: {error}", options.emulator_listen))?;
     let [stage, _] = TENANTS.map(|tenant| {
         let tags = BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]);
-        emulator.create_stage(&format!("{tenant}-studio"), tags)
+        server.emulator().create_stage(&format!("{tenant}-studio"), tags)
     });
-    let emulator_address = emulator.local_addr();
+    let emulator_address = server.local_addr();
 
     let shutdown = CancellationToken::new();
     stop_on_signal(shutdown.clone())?;
     let emulator_stopped = CancellationToken::new();
-    let emulating = tokio::spawn(emulator.serve(emulator_stopped.clone()));
+    let emulating = tokio::spawn(server.serve(emulator_stopped.clone()));
 
     let folder = tempfile::Builder::new().prefix("ivs-ingest-gateway-dev-").tempdir()?;
     let text = configuration(options, &settings, emulator_address, folder.path());
@@ -62,7 +59,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
 
     // The last calls of the drain still needed it.
     emulator_stopped.cancel();
-    emulating.await??;
+    emulating.await?;
     Ok(())
 }
 

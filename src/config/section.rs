@@ -133,6 +133,17 @@ impl<'r> Section<'r> {
         default: u64,
         range: RangeInclusive<u64>,
     ) -> Duration {
+        self.duration(name, Duration::from_millis(default), range)
+    }
+
+    /// Takes a whole number of milliseconds, with a default that is a duration.
+    pub(super) fn duration(
+        &mut self,
+        name: &str,
+        default: Duration,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(self.integer(name, default, range))
     }
 

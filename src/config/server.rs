@@ -3,12 +3,13 @@
 use std::{
     fs,
     net::SocketAddr,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
 use super::section::Section;
+use crate::server::Limits;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 50051);
 const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
@@ -27,31 +28,18 @@ pub struct Server {
     pub plaintext: bool,
     /// TLS on `listen`. Absent: plain text.
     pub tls: Option<Tls>,
-    /// Threads that serve, each with a runtime of its own. Default: one a core.
-    pub workers: usize,
-    /// Connections that are open at once. Default 1024.
-    pub max_connections: usize,
+    /// The limits of the transport of `listen`.
+    pub limits: Limits,
     /// Calls that run at once, of all connections; more are answered UNAVAILABLE.
     /// Default 1024.
     pub max_concurrent_requests: usize,
-    /// Calls that run at once on one connection (HTTP/2 streams). Default 128.
-    pub max_concurrent_streams: u32,
     /// Bytes of one request message. Default 65536: the largest valid request,
     /// with 50 tags, has some 20 KiB.
     pub max_message_bytes: usize,
-    /// Bytes of the metadata of one request (HTTP/2 header list). Default 16384.
-    pub max_metadata_bytes: u32,
-    /// From accept to the end of the TLS and HTTP/2 handshakes. Default 5 s.
-    pub handshake_timeout: Duration,
-    /// The age at which a connection is closed gracefully, so that load spreads
-    /// over replicas. `max_connection_age_ms = 0`, the default, is never: `None`.
-    pub max_connection_age: Option<Duration>,
     /// The deadline of a call whose caller sends no `grpc-timeout`. Default 30 s.
     pub default_deadline: Duration,
     /// The longest deadline; a caller's longer one is cut to it. Default 120 s.
     pub max_deadline: Duration,
-    /// How long calls may run on after the signal to stop. Default 20 s.
-    pub drain_timeout: Duration,
     /// Whether gRPC reflection is served, for grpcurl. Default true.
     pub reflection: bool,
 }
@@ -72,7 +60,6 @@ pub struct Tls {
 impl Server {
     pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Self {
         let tls = section.has("tls").then(|| Tls::read(section.section("tls"), folder));
-        let max_connection_age = section.milliseconds("max_connection_age_ms", 0, 0..=86_400_000);
         Self {
             listen: section.text("listen", address).unwrap_or(DEFAULT_LISTEN),
             admin_listen: section
@@ -80,21 +67,15 @@ impl Server {
                 .unwrap_or(Some(DEFAULT_ADMIN_LISTEN)),
             plaintext: section.text("plaintext", plaintext).unwrap_or(false),
             tls: tls.flatten(),
-            workers: section.integer("workers", cores(), 1..=1024),
-            max_connections: section.integer("max_connections", 1024, 1..=1_000_000),
+            limits: limits(&mut section),
             max_concurrent_requests: section.integer(
                 "max_concurrent_requests",
                 1024,
                 1..=1_000_000,
             ),
-            max_concurrent_streams: section.integer("max_concurrent_streams", 128, 1..=65_536),
             max_message_bytes: section.integer("max_message_bytes", 65_536, 1024..=4_194_304),
-            max_metadata_bytes: section.integer("max_metadata_bytes", 16_384, 1024..=1_048_576),
-            handshake_timeout: section.milliseconds("handshake_timeout_ms", 5000, 100..=60_000),
-            max_connection_age: (!max_connection_age.is_zero()).then_some(max_connection_age),
             default_deadline: section.milliseconds("default_deadline_ms", 30_000, 100..=600_000),
             max_deadline: section.milliseconds("max_deadline_ms", 120_000, 100..=600_000),
-            drain_timeout: section.milliseconds("drain_timeout_ms", 20_000, 0..=600_000),
             reflection: section.boolean("reflection", true),
         }
     }
@@ -110,8 +91,35 @@ impl Tls {
     }
 }
 
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, std::num::NonZero::get)
+/// Reads the limits of the transport. Their defaults are those of [`Limits::default`].
+fn limits(section: &mut Section<'_>) -> Limits {
+    let default = Limits::default();
+    let workers = section.integer("workers", default.workers.get(), 1..=1024);
+    // 0 disables the limit.
+    let age = default.max_connection_age.unwrap_or_default();
+    let age = section.duration("max_connection_age_ms", age, 0..=86_400_000);
+    Limits {
+        workers: NonZeroUsize::new(workers).unwrap_or(default.workers),
+        max_connections: section.integer("max_connections", default.max_connections, 1..=1_000_000),
+        max_concurrent_streams: section.integer(
+            "max_concurrent_streams",
+            default.max_concurrent_streams,
+            1..=65_536,
+        ),
+        max_metadata_bytes: section.integer(
+            "max_metadata_bytes",
+            default.max_metadata_bytes,
+            1024..=1_048_576,
+        ),
+        handshake_timeout: section.duration(
+            "handshake_timeout_ms",
+            default.handshake_timeout,
+            100..=60_000,
+        ),
+        max_connection_age: (!age.is_zero()).then_some(age),
+        drain_timeout: section.duration("drain_timeout_ms", default.drain_timeout, 0..=600_000),
+        ..default
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

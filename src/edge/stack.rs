@@ -1,7 +1,4 @@
-//! What every call passes before it reaches its RPC, in one place and in order.
-//!
-//! Built on the transport of `server`; calls `rpc`. Each step says why it stands
-//! where it stands.
+//! The steps of every call, in order. Each says why it stands where it stands.
 
 use std::{
     convert::Infallible,
@@ -9,15 +6,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
@@ -28,87 +23,76 @@ use tower_http::{
 
 use super::{
     deadline::Deadlines,
-    identity::{Authenticator, Caller},
+    discard::Discards,
+    identity::Authenticator,
+    limits,
+    services::{HealthService, with_reflection},
 };
 use crate::{
+    clock::Clock,
     error::Error,
-    handlers::Handlers,
-    proto::{
-        self,
-        v1::ingest_service_server::{IngestServiceServer, SERVICE_NAME},
-    },
+    handlers::{CallContext, Handlers},
+    ids::Ids,
+    proto::v1::ingest_service_server::{IngestServiceServer, SERVICE_NAME},
     rpc::{Rpc, status},
     telemetry::{AccessLogLine, CALL_ID_HEADER, CallRecord},
 };
 
-/// How long the rest of a refused request may take to come. A client sends it at once,
-/// with the headers.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The most refused requests whose rest is waited for: whoever sends headers alone must
-/// not fill the memory.
-const MAX_DISCARDS: usize = 1024;
-
-/// What all workers share of the front.
+/// The part of the edge that all workers share.
 #[derive(Debug)]
 pub struct Edge {
     authenticator: Authenticator,
     deadlines: Deadlines,
-    places: Semaphore,
-    discards: Semaphore,
+    running: Semaphore,
+    discards: Discards,
     max_message_bytes: usize,
     reflection: bool,
     draining: CancellationToken,
+    clock: Clock,
+    ids: Ids,
 }
 
 impl Edge {
-    /// The front of `config`. Once `draining` fires, new calls are sent elsewhere.
+    /// The edge that `config` describes. It rejects new calls once `draining` fires.
     #[must_use]
     pub fn new(
         config: &crate::config::Server,
         authenticator: Authenticator,
         draining: CancellationToken,
+        clock: Clock,
+        ids: Ids,
     ) -> Self {
         Self {
             authenticator,
             deadlines: Deadlines { default: config.default_deadline, max: config.max_deadline },
-            places: Semaphore::new(config.max_concurrent_requests),
-            discards: Semaphore::new(MAX_DISCARDS),
+            running: Semaphore::new(config.max_concurrent_requests),
+            discards: Discards::new(config.max_message_bytes),
             max_message_bytes: config.max_message_bytes,
             reflection: config.reflection,
             draining,
+            clock,
+            ids,
         }
     }
 
-    /// Lets a call in, or refuses it for what its metadata and the load say.
+    /// The steps that need the metadata alone.
     fn admit(
         &self,
         metadata: &HeaderMap,
         record: &CallRecord,
-    ) -> Result<(SemaphorePermit<'_>, Caller), Error> {
-        // Before any work: a gateway that is going, or full, says so for free.
+    ) -> Result<(SemaphorePermit<'_>, CallContext), Error> {
+        // Before any work: a gateway that drains, or is full, rejects at no cost.
         if self.draining.is_cancelled() {
             return Err(Error::Draining);
         }
-        let place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        let running = self.running.try_acquire().map_err(|_| Error::Overloaded)?;
         // Before the limits, which are the tenant's.
         let tenant = self.authenticator.authenticate(metadata)?;
-        record.tenant(&tenant.id);
+        record.tenant(tenant.id.as_str());
         // Before the message is read: a flood costs its headers and little more.
-        let deadline = Instant::now() + self.deadlines.of(metadata);
-        let caller = self.authenticator.admit(tenant, deadline.into_std(), record)?;
-        Ok((place, caller))
-    }
-
-    /// Receives the rest of a request that is refused, without looking at it. An HTTP/2
-    /// stream whose end is not received is reset, and h2 ends a connection after 1,024 of
-    /// those: the refusals of one tenant would cut off the others behind the same proxy.
-    async fn discard(&self, body: Incoming) {
-        // Too many at once are those that do not end: their streams are reset.
-        let Ok(_place) = self.discards.try_acquire() else { return };
-        let mut body = Limited::new(body, self.max_message_bytes);
-        let ended = async { while let Some(Ok(_)) = body.frame().await {} };
-        let _ = tokio::time::timeout(DISCARD_TIMEOUT, ended).await;
+        let permit = limits::admit(&tenant, record)?;
+        let deadline = self.clock.monotonic() + self.deadlines.of(metadata);
+        Ok((running, CallContext::new(tenant, permit, deadline, record.clone())))
     }
 
     /// The service of one worker.
@@ -123,47 +107,47 @@ impl Edge {
         if self.reflection {
             others = with_reflection(others);
         }
-        let stack = Stack { front: Arc::clone(self), ingest, others };
         ServiceBuilder::new()
             // First, so that nothing below can print a credential.
             .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
-            // A panic below answers its own call and no other: HTTP/2 shares the
-            // connection.
-            .layer(CatchPanicLayer::custom(|_| answer_of(&Error::Internal)))
-            .service(stack)
+            // A panic below ends its own call alone: HTTP/2 shares the connection.
+            .layer(CatchPanicLayer::custom(|_| response_of(&Error::Internal)))
+            .service(Stack { edge: Arc::clone(self), ingest, others })
     }
 }
 
 /// The two services of a worker behind the steps.
 #[derive(Clone)]
 struct Stack {
-    front: Arc<Edge>,
+    edge: Arc<Edge>,
     ingest: IngestServiceServer<Rpc>,
     others: Routes,
 }
 
 impl Stack {
-    async fn call_in_order(mut self, mut request: Request<Incoming>) -> Response<Body> {
-        // Before all else: whatever refuses the call below, it has an id and a line
-        // in the log.
-        let record = CallRecord::begin(request.headers());
+    async fn call_in_order(mut self, request: Request<Incoming>) -> Response<Body> {
+        // Before all else: a call that a later step rejects has an id and a line in the
+        // log too.
+        let Edge { clock, ids, .. } = &*self.edge;
+        let generate_id = || ids.next_call_id(clock.wall());
+        let record = CallRecord::begin(request.headers(), clock.monotonic(), generate_id);
         let rpc = request.uri().path().strip_prefix('/').unwrap_or_default().to_owned();
         let is_ingest = rpc.strip_prefix(SERVICE_NAME).is_some_and(|rest| rest.starts_with('/'));
-        let line = AccessLogLine::begin(record.clone(), rpc);
-        request.extensions_mut().insert(record.clone());
+        let clock = clock.clone();
+        let line = AccessLogLine::begin(record.clone(), rpc, move || clock.monotonic());
 
         let served = if is_ingest {
             self.serve(request, &record).await
         } else {
-            // Health and reflection tell nothing of a tenant and cost AWS nothing.
+            // Health and reflection reveal nothing of a tenant and cost AWS nothing.
             Ok(infallible(self.others.call(request).await))
         };
         let mut response = served.unwrap_or_else(|error| {
-            record.failed(&error);
-            answer_of(&error)
+            record.failed(error.reason(), error.aws_request_id());
+            response_of(&error)
         });
 
-        response.headers_mut().insert(CALL_ID_HEADER, record.request_id().clone());
+        response.headers_mut().insert(CALL_ID_HEADER, record.call_id().clone());
         let code = response.headers().get("grpc-status").map_or(&b"0"[..], HeaderValue::as_bytes);
         line.answered(status::code_name(code));
         response
@@ -174,21 +158,21 @@ impl Stack {
         mut request: Request<Incoming>,
         record: &CallRecord,
     ) -> Result<Response<Body>, Error> {
-        let front = Arc::clone(&self.front);
-        let (_place, caller) = match front.admit(request.headers(), record) {
+        let edge = Arc::clone(&self.edge);
+        let (_running, context) = match edge.admit(request.headers(), record) {
             Ok(admitted) => admitted,
             Err(error) => {
-                front.discard(request.into_body()).await;
+                edge.discards.receive(request.into_body()).await;
                 return Err(error);
             }
         };
-        let deadline = Instant::from_std(caller.deadline());
-        request.extensions_mut().insert(caller);
+        let deadline = Instant::from_std(context.deadline());
+        request.extensions_mut().insert(context);
         // Around all that waits, reading the body included.
-        let answered = tokio::time::timeout_at(deadline, self.ingest.call(request)).await;
-        let response = answered
-            .map(infallible)
-            .map_err(|_| Error::DeadlineExceeded { operation_id: record.operation_id() })?;
+        let served = timeout_at(deadline, self.ingest.call(request)).await;
+        let response = served.map(infallible).map_err(|_| Error::DeadlineExceeded {
+            operation_id: record.operation_id().map(Into::into),
+        })?;
         status::refused_unseen(response.headers()).map_or(Ok(response), Err)
     }
 }
@@ -199,7 +183,7 @@ impl Service<Request<Incoming>> for Stack {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // Always ready: a full gateway answers so, and never makes a caller wait.
+        // Always ready: a full gateway rejects calls, and never makes a caller wait.
         Poll::Ready(Ok(()))
     }
 
@@ -209,51 +193,7 @@ impl Service<Request<Incoming>> for Stack {
     }
 }
 
-/// Whatever can be added to tonic's routes.
-pub trait HealthService:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
-    + tonic::server::NamedService
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<S> HealthService for S where
-    S: Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + tonic::server::NamedService
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// Reflection v1, and v1alpha for grpcurl up to 1.8.7. The descriptors of the
-/// error details are registered too, or grpcurl prints them as base64.
-fn with_reflection(routes: Routes) -> Routes {
-    let builder = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    match (builder().build_v1(), builder().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
-        (v1, v1alpha) => {
-            let error = v1.err().or(v1alpha.err());
-            tracing::error!(?error, "reflection is off: its descriptors cannot be read");
-            routes
-        }
-    }
-}
-
-fn answer_of(error: &Error) -> Response<Body> {
+fn response_of(error: &Error) -> Response<Body> {
     status::of(error).into_http()
 }
 

@@ -6,19 +6,16 @@ mod reservation;
 mod task;
 
 use super::{
-    CallersConfiguration, Handlers, claim,
+    CallContext, CallersConfiguration, Handlers, claim, permitted,
     single_flight::{self, Entered, Waiter},
 };
 use crate::{
-    edge::Caller,
     error::Error,
-    ivs::Stage,
     ledger::Fields,
     pacer::{Operation, Place},
     request::{CreateIngestConfiguration, Fingerprint, IngestProtocol, OperationId, RequestId},
     telemetry::CallRecord,
-    tenancy::TenantId,
-    tenancy::{CreatePermit, Tenant},
+    tenancy::{CreatePermit, Stage, Tenant, TenantId},
 };
 use task::Create;
 
@@ -56,17 +53,15 @@ impl Handlers {
     /// Every row of the error table that a create can meet.
     pub async fn create_ingest_configuration(
         &self,
-        caller: &Caller,
+        context: &CallContext,
         request: CreateIngestConfiguration,
-        record: &CallRecord,
     ) -> Result<Created, Error> {
-        let tenant = caller.tenant();
-        if !tenant.settings.allowed_protocols.contains(&request.ingest_protocol.into()) {
+        let (tenant, record) = (context.tenant(), context.record());
+        if !tenant.settings.allowed_protocols.contains(&request.ingest_protocol) {
             return Err(Error::ProtocolForbidden(request.ingest_protocol));
         }
-        let claim = claim(caller, record);
         let stage = match &request.stage_arn {
-            Some(arn) => Some(self.stage(&claim, arn).await?),
+            Some(arn) => Some(self.stage(context, arn).await?),
             None => None,
         };
         if request.validate_only {
@@ -91,9 +86,9 @@ impl Handlers {
             }
         };
         // Before the disk is touched: a refusal costs a look into memory.
-        let permit = self.shared.tenants.permit_create(tenant, record);
+        let permit = permitted(tenant.acquire_create(), record);
         let admitted = permit.and_then(|permit| {
-            let place = self.shared.pacers.of(Operation::Create).admit(&claim)?;
+            let place = self.shared.pacers.of(Operation::Create).admit(&claim(context))?;
             Ok(Admitted { permit, place })
         });
         let admitted = match admitted {
@@ -105,7 +100,7 @@ impl Handlers {
         };
         let create = Create {
             handlers: self.clone(),
-            claim,
+            context: context.clone(),
             operation_id: self.shared.ids.next_operation_id(self.shared.clock.wall()),
             fingerprint,
             request,
@@ -126,7 +121,7 @@ async fn finished(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
     let outcome = waiter.outcome().await;
     if let Ok(created) = &outcome {
         if let Some(operation_id) = created.operation_id {
-            record.operation(operation_id);
+            record.operation(operation_id.ulid());
         }
         if let Some(aws_request_id) = &created.aws_request_id {
             record.aws_request(aws_request_id);
@@ -143,7 +138,7 @@ fn over_quota(tenant: &Tenant, used: u32) -> Error {
 fn fields(request: &CreateIngestConfiguration) -> Fields {
     Fields {
         name: request.name.as_str().to_owned(),
-        stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).to_owned(),
+        stage_arn: request.stage_arn.as_ref().map(|arn| arn.as_str().to_owned()),
         user_id: request.user_id.as_str().to_owned(),
         attributes: request.attributes.as_map().clone(),
         ingest_protocol: request.ingest_protocol,
@@ -153,5 +148,5 @@ fn fields(request: &CreateIngestConfiguration) -> Fields {
 }
 
 fn endpoint(stage: Option<&Stage>, protocol: IngestProtocol) -> String {
-    stage.map_or("", |stage| stage.ingest_endpoint(protocol)).to_owned()
+    stage.and_then(|stage| stage.ingest_endpoint(protocol)).unwrap_or_default().to_owned()
 }

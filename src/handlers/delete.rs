@@ -1,14 +1,12 @@
 //! `DeleteIngestConfiguration`: the quota is free once AWS confirms, and not before.
 
-use super::{Handlers, claim, ledger_failed};
+use super::{CallContext, Handlers, claim, ledger_failed};
 use crate::{
-    edge::Caller,
     error::Error,
     ivs::{AwsFailure, CallError, FailureKind},
     ledger::{Event, State},
-    pacer::{Claim, Operation, Turn},
+    pacer::{Operation, Turn},
     request::{DeleteIngestConfiguration, OperationId},
-    telemetry::CallRecord,
 };
 
 impl Handlers {
@@ -21,24 +19,22 @@ impl Handlers {
     /// of AWS.
     pub async fn delete_ingest_configuration(
         &self,
-        caller: &Caller,
+        context: &CallContext,
         request: DeleteIngestConfiguration,
-        record: &CallRecord,
     ) -> Result<(), Error> {
-        let (tenant, arn) = (&caller.tenant().id, request.arn.as_str());
+        let (tenant, arn) = (&context.tenant().id, request.arn.as_str());
         let row = self.shared.ledger.find(tenant.clone(), arn.to_owned()).await;
         let row = row.map_err(|error| ledger_failed(&error, "find"))?;
         let row = row.ok_or_else(|| Error::NotFound { arn: arn.to_owned() })?;
-        record.operation(row.operation_id);
+        context.record().operation(row.operation_id.ulid());
         if row.row_state == State::Deleted {
             return Ok(());
         }
-        let claim = claim(caller, record);
         // Whoever goes away while it waits leaves the queue.
-        let turn = self.shared.pacers.of(Operation::Delete).admit(&claim)?.turn().await?;
+        let turn = self.shared.pacers.of(Operation::Delete).admit(&claim(context))?.turn().await?;
         let delete = Delete {
             handlers: self.clone(),
-            claim,
+            context: context.clone(),
             id: row.operation_id,
             arn: row.arn,
             force: request.force,
@@ -52,7 +48,7 @@ impl Handlers {
 /// One delete.
 struct Delete {
     handlers: Handlers,
-    claim: Claim,
+    context: CallContext,
     id: OperationId,
     arn: String,
     force: bool,
@@ -95,7 +91,7 @@ impl Delete {
                 tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
                 let get = || ivs.get_ingest_configuration(&self.arn);
                 let pacer = self.handlers.shared.pacers.of(Operation::Get);
-                match pacer.read(&self.claim, get).await {
+                match pacer.read(&claim(&self.context), get).await {
                     Ok(Err(error)) if error.failure().kind == FailureKind::NotFound => {
                         self.gone().await
                     }

@@ -1,30 +1,19 @@
 //! `GetIngestConfiguration`: from the ledger, or from AWS.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
-
-use tokio::time::{Instant, timeout_at};
+use std::time::SystemTime;
 
 use super::{
-    CallersConfiguration, Handlers, Shared, aws_failed, claim, ledger_failed,
+    CallContext, CallersConfiguration, Handlers, aws_failed, claim, ledger_failed,
     single_flight::{Entered, Leader},
 };
 use crate::{
-    edge::Caller,
     error::Error,
-    ivs::{Answer, Configuration, Stage},
+    ivs::{Answer, Configuration},
     ledger::{Fields, Observation, Row, State},
-    pacer::{Claim, Operation},
-    request::{ConfigurationArn, ConfigurationView, GetIngestConfiguration, StageArn},
-    telemetry::CallRecord,
-    tenancy::Tenant,
+    pacer::Operation,
+    request::{ConfigurationArn, ConfigurationView, GetIngestConfiguration},
     tenancy::tags,
 };
-
-/// How long an answer waits for the endpoint of a stage that was not looked up lately.
-const ENDPOINT_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Handlers {
     /// Reads one configuration of the tenant.
@@ -33,30 +22,28 @@ impl Handlers {
     /// `NOT_FOUND` if there is none or it is another tenant's, and the failures of AWS.
     pub async fn get_ingest_configuration(
         &self,
-        caller: &Caller,
+        context: &CallContext,
         request: GetIngestConfiguration,
-        record: &CallRecord,
     ) -> Result<CallersConfiguration, Error> {
-        let tenant = caller.tenant();
-        let row = self.owned_row(tenant, &request.arn, record).await?;
+        let row = self.owned_row(context, &request.arn).await?;
         match request.view {
             ConfigurationView::Basic => Ok(self.basic(row).await),
-            ConfigurationView::Full => self.full(caller, &row, record).await,
+            ConfigurationView::Full => self.full(context, &row).await,
         }
     }
 
     /// The tenant's own row of that ARN. Nothing else may be known of it.
     pub(super) async fn owned_row(
         &self,
-        tenant: &Tenant,
+        context: &CallContext,
         arn: &ConfigurationArn,
-        record: &CallRecord,
     ) -> Result<Row, Error> {
-        let row = self.shared.ledger.find(tenant.id.clone(), arn.as_str().to_owned()).await;
+        let row =
+            self.shared.ledger.find(context.tenant().id.clone(), arn.as_str().to_owned()).await;
         let row = row.map_err(|error| ledger_failed(&error, "find"))?;
         let row = row.filter(|row| row.row_state != State::Deleted);
         let row = row.ok_or_else(|| Error::NotFound { arn: arn.as_str().to_owned() })?;
-        record.operation(row.operation_id);
+        context.record().operation(row.operation_id.ulid());
         Ok(row)
     }
 
@@ -64,7 +51,8 @@ impl Handlers {
     pub(super) async fn basic(&self, row: Row) -> CallersConfiguration {
         let Fields { stage_arn, ingest_protocol, .. } = &row.fields;
         let stages = &self.shared.stages;
-        let ingest_endpoint = stages.known_endpoint(stage_arn, *ingest_protocol).await;
+        let ingest_endpoint =
+            stages.known_endpoint(stage_arn.as_deref().unwrap_or_default(), *ingest_protocol).await;
         CallersConfiguration {
             create_time: row.operation_id.minted_at(),
             state_observed_at: row.observed_at,
@@ -74,31 +62,26 @@ impl Handlers {
     }
 
     /// What AWS says. Reads of one ARN that come while one is under way share it.
-    async fn full(
-        &self,
-        caller: &Caller,
-        row: &Row,
-        record: &CallRecord,
-    ) -> Result<CallersConfiguration, Error> {
-        let claim = claim(caller, record);
+    async fn full(&self, context: &CallContext, row: &Row) -> Result<CallersConfiguration, Error> {
         let waiter = match self.shared.reads.enter(row.arn.clone(), ()) {
             Entered::Follower((), waiter) => waiter,
             Entered::Leader(leader, waiter) => {
-                let (handlers, claim, arn) = (self.clone(), claim.clone(), row.arn.clone());
-                self.mutations.spawn(async move { handlers.read(claim, arn, leader).await });
+                let (handlers, context, arn) = (self.clone(), context.clone(), row.arn.clone());
+                self.mutations.spawn(async move { handlers.read(context, arn, leader).await });
                 waiter
             }
         };
         let (configuration, aws_request_id) = waiter.outcome().await?;
         if let Some(id) = &aws_request_id {
-            record.aws_request(id);
+            context.record().aws_request(id);
         }
-        Ok(self.fresh(&claim, row, configuration).await)
+        Ok(self.fresh(context, row, configuration).await)
     }
 
     /// Reads as long as anybody waits for it.
-    async fn read(&self, claim: Claim, arn: String, mut leader: Leader<String, (), Read>) {
+    async fn read(&self, context: CallContext, arn: String, mut leader: Leader<String, (), Read>) {
         let get = || self.ivs.get_ingest_configuration(&arn);
+        let claim = claim(&context);
         let pacer = self.shared.pacers.of(Operation::Get);
         let Some(answer) = leader.while_awaited(pacer.read(&claim, get)).await else { return };
         leader.finish(answer.and_then(|answer| match answer {
@@ -115,7 +98,7 @@ impl Handlers {
     /// of the state is remembered.
     pub(super) async fn fresh(
         &self,
-        claim: &Claim,
+        context: &CallContext,
         row: &Row,
         mut configuration: Configuration,
     ) -> CallersConfiguration {
@@ -123,7 +106,7 @@ impl Handlers {
         let seen = Observation {
             arn: configuration.arn.clone(),
             state: configuration.state,
-            stage_arn: configuration.stage_arn.clone(),
+            stage_arn: Some(configuration.stage_arn.clone()).filter(|arn| !arn.is_empty()),
             redundant_ingest: configuration.redundant_ingest,
             at,
         };
@@ -132,44 +115,17 @@ impl Handlers {
         {
             tracing::warn!(%error, "what AWS showed could not be remembered");
         }
-        let extra_tags = &claim.tenant.settings.extra_tags;
+        let extra_tags = &context.tenant().settings.extra_tags;
         configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
             .into_iter()
             .collect();
-        let ingest_endpoint = self.endpoint(claim, &configuration).await;
+        let ingest_endpoint = self.endpoint(context, &configuration).await;
         CallersConfiguration {
             configuration,
             ingest_endpoint: ingest_endpoint.unwrap_or_default(),
             create_time: row.operation_id.minted_at(),
             state_observed_at: at,
         }
-    }
-}
-
-impl Handlers {
-    /// The stage, if it is the tenant's.
-    pub(super) async fn stage(&self, claim: &Claim, arn: &StageArn) -> Result<Arc<Stage>, Error> {
-        let Shared { stages, pacers, .. } = &*self.shared;
-        stages.owned_by(claim, arn, pacers.of(Operation::GetStage), &self.ivs).await
-    }
-
-    /// Where the configuration's stage takes ingest; none if there is no stage, or if
-    /// AWS does not tell soon: the rest of the answer does not wait for it.
-    pub(super) async fn endpoint(
-        &self,
-        claim: &Claim,
-        configuration: &Configuration,
-    ) -> Option<String> {
-        let Configuration { stage_arn, ingest_protocol, .. } = configuration;
-        let stages = &self.shared.stages;
-        if let Some(known) = stages.known_endpoint(stage_arn, *ingest_protocol).await {
-            return Some(known);
-        }
-        let arn = StageArn::parse(stage_arn.as_str()).ok()?;
-        let soon = Instant::now() + ENDPOINT_PATIENCE;
-        let claim = Claim { deadline: claim.deadline.min(soon.into_std()), ..claim.clone() };
-        let stage = timeout_at(soon, self.stage(&claim, &arn)).await.ok()?.ok()?;
-        Some(stage.ingest_endpoint(*ingest_protocol).to_owned())
     }
 }
 
@@ -184,8 +140,8 @@ pub(super) fn from_row(row: Row) -> Configuration {
         name: fields.name,
         ingest_protocol: fields.ingest_protocol,
         stream_key: String::new().into(),
-        stage_arn: fields.stage_arn,
-        participant_id,
+        stage_arn: fields.stage_arn.unwrap_or_default(),
+        participant_id: participant_id.unwrap_or_default(),
         state,
         user_id: fields.user_id,
         redundant_ingest: fields.redundant_ingest,

@@ -1,12 +1,11 @@
 //! `GetQuota`: the tenant's limits, and what is used of them.
 
-use super::{Handlers, ledger_failed};
+use super::{CallContext, Handlers, ledger_failed};
 use crate::{
-    edge::Caller,
     error::Error,
     ledger::Usage,
     pacer::{Operation, Outlook},
-    tenancy::Spent,
+    tenancy::RateUsage,
 };
 
 /// The tenant's limits and what is used of them.
@@ -16,8 +15,8 @@ pub struct Quota {
     pub max_ingest_configurations: u32,
     /// How many count against that, by state.
     pub usage: Usage,
-    /// The rates and the calls at once.
-    pub spent: Spent,
+    /// The use of the rates and of the concurrency.
+    pub rates: RateUsage,
     /// The tenant's share against the others'.
     pub weight: u32,
     /// What a create would meet on its way to AWS.
@@ -31,13 +30,13 @@ impl Handlers {
     ///
     /// # Errors
     /// `LEDGER_UNAVAILABLE`.
-    pub async fn get_quota(&self, caller: &Caller) -> Result<Quota, Error> {
-        let tenant = caller.tenant();
+    pub async fn get_quota(&self, context: &CallContext) -> Result<Quota, Error> {
+        let tenant = context.tenant();
         let usage = self.shared.ledger.usage(tenant.id.clone()).await;
         Ok(Quota {
             max_ingest_configurations: tenant.settings.max_ingest_configurations,
             usage: usage.map_err(|error| ledger_failed(&error, "usage"))?,
-            spent: self.shared.tenants.spent(tenant),
+            rates: tenant.rate_usage(),
             weight: tenant.settings.weight,
             creates: self.shared.pacers.of(Operation::Create).outlook(tenant),
             max_queued: tenant.settings.max_queued,

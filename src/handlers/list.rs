@@ -2,9 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{CallersConfiguration, Handlers, ledger_failed};
+use super::{CallContext, CallersConfiguration, Handlers, ledger_failed};
 use crate::{
-    edge::Caller,
     error::Error,
     ledger::Filter,
     request::{IngestConfigurationState, ListIngestConfigurations, OperationId, Violation, reason},
@@ -27,10 +26,10 @@ impl Handlers {
     /// `INVALID_FIELDS` if the token is not of this list; `LEDGER_UNAVAILABLE`.
     pub async fn list_ingest_configurations(
         &self,
-        caller: &Caller,
+        context: &CallContext,
         request: ListIngestConfigurations,
     ) -> Result<Listed, Error> {
-        let tenant = caller.tenant();
+        let tenant = context.tenant();
         let filter = Filter {
             stage_arn: request.stage_arn.map(|arn| arn.as_str().to_owned()),
             state: request.state,

@@ -1,13 +1,11 @@
 //! `UpdateIngestConfiguration`: another stage, or another redundancy.
 
-use super::{CallersConfiguration, Handlers, aws_failed, claim};
+use super::{CallContext, CallersConfiguration, Handlers, aws_failed, claim};
 use crate::{
-    edge::Caller,
     error::Error,
     ivs::{Answer, CallError, Change, Configuration},
-    pacer::{Claim, Operation, Turn},
+    pacer::{Operation, Turn},
     request::UpdateIngestConfiguration,
-    telemetry::CallRecord,
 };
 
 impl Handlers {
@@ -19,37 +17,34 @@ impl Handlers {
     /// active, and the other failures of AWS.
     pub async fn update_ingest_configuration(
         &self,
-        caller: &Caller,
+        context: &CallContext,
         request: UpdateIngestConfiguration,
-        record: &CallRecord,
     ) -> Result<CallersConfiguration, Error> {
-        let tenant = caller.tenant();
-        let row = self.owned_row(tenant, &request.arn, record).await?;
-        let claim = claim(caller, record);
+        let row = self.owned_row(context, &request.arn).await?;
         if let Some(Some(stage)) = &request.stage_arn {
-            self.stage(&claim, stage).await?;
+            self.stage(context, stage).await?;
         }
         let stage_arn = request.stage_arn.map(|stage| stage.map_or_else(String::new, String::from));
         let change =
             Change { arn: row.arn.clone(), stage_arn, redundant_ingest: request.redundant_ingest };
         // Whoever goes away while it waits leaves the queue.
-        let turn = self.shared.pacers.of(Operation::Update).admit(&claim)?.turn().await?;
-        let (handlers, task_claim) = (self.clone(), claim.clone());
+        let turn = self.shared.pacers.of(Operation::Update).admit(&claim(context))?.turn().await?;
+        let (handlers, task_context) = (self.clone(), context.clone());
         // In a task of its own: a caller who goes away ends the waiting, not the work.
-        let change = async move { handlers.change(change, turn, &task_claim).await };
+        let change = async move { handlers.change(change, turn, &task_context).await };
         let work = self.mutations.spawn(change);
         let (configuration, aws_request_id) = work.await.map_err(|_| Error::Internal)??;
         if let Some(id) = &aws_request_id {
-            record.aws_request(id);
+            context.record().aws_request(id);
         }
-        Ok(self.fresh(&claim, &row, configuration).await)
+        Ok(self.fresh(context, &row, configuration).await)
     }
 
     async fn change(
         &self,
         change: Change,
         turn: Turn,
-        claim: &Claim,
+        context: &CallContext,
     ) -> Result<(Configuration, Option<String>), Error> {
         let failure = match turn.spend_on(|| self.ivs.update_ingest_configuration(&change)).await? {
             Ok(Answer { value, aws_request_id }) => return Ok((value, aws_request_id)),
@@ -57,7 +52,7 @@ impl Handlers {
             Err(CallError::Ambiguous(failure)) => {
                 // What was asked for says by itself whether it happened.
                 let get = || self.ivs.get_ingest_configuration(&change.arn);
-                match self.shared.pacers.of(Operation::Get).read(claim, get).await? {
+                match self.shared.pacers.of(Operation::Get).read(&claim(context), get).await? {
                     Ok(Answer { value, aws_request_id }) if change.is_done(&value) => {
                         return Ok((value, aws_request_id));
                     }

@@ -1,117 +1,151 @@
 //! The embedded ledger: one SQLite file, one writer thread.
 //!
-//! WAL with `synchronous=FULL`: what a method answered survives a power cut. The
-//! writer commits everything that waits as one group, so that many callers share
-//! one flush of the disk.
+//! WAL with `synchronous=FULL`: a change whose method has returned survives a power cut.
+//! The writer commits all waiting jobs as one group, so that many callers share one flush
+//! of the disk.
 
+mod adopting;
+mod columns;
+mod driver;
 mod open;
 mod reading;
 mod reconciling;
-mod statements;
-mod writer;
+mod reserving;
+mod scanning;
+mod steps;
+mod store;
 
 use std::{collections::HashMap, path::Path, thread, time::SystemTime};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-pub use self::open::OpenError;
-use self::writer::Job;
-use super::{
-    Adopted, Adoption, Doubt, Event, Expired, Filter, Leases, Ledger, LedgerError, LedgerFuture,
-    Missed, Observation, Reservation, Reserved, Row, Transition, Usage, unix_ms,
+use self::{columns::unix_ms, driver::Senders};
+pub use self::{
+    driver::Queues,
+    open::OpenError,
+    store::{Group, Job, Store},
 };
-use crate::{request::OperationId, tenancy::TenantId};
-
-/// The most jobs that wait for the writer. It commits hundreds in one flush of a few
-/// milliseconds: a longer queue means a disk that has stopped.
-const MAX_WAITING: usize = 4096;
+use super::{
+    Adopted, Adoption, Event, Expired, Filter, InDoubtCreate, Leases, Ledger, LedgerError,
+    LedgerFuture, Observation, Reservation, Reserved, Row, SendPermission, Transition,
+    UnconfirmedRow, Usage,
+};
+use crate::{clock::Clock, request::OperationId, tenancy::TenantId};
 
 /// A ledger in a SQLite file.
 pub struct SqliteLedger {
-    jobs: mpsc::Sender<Job>,
-    reads: mpsc::Sender<Job>,
+    queues: Option<Senders>,
     threads: Vec<thread::JoinHandle<()>>,
     leases: Leases,
+    clock: Clock,
 }
 
-/// What a full queue means for a job.
-enum Patience {
-    /// New work is refused, so that what is under way can be recorded.
-    Refuse,
-    /// What is under way waits.
+/// The behaviour of a job when its queue is full.
+enum WhenFull {
+    /// New work is rejected, so that work under way can be recorded.
+    Reject,
+    /// Work under way waits.
     Wait,
-    /// What only reads goes to the reader, and is refused by a full queue of its own.
-    Read,
 }
 
 impl SqliteLedger {
-    /// Opens the ledger at `path` and makes it if it is not there. All leases are
-    /// over, since no other process can have the file: what was reserved is rejected,
-    /// what may have been sent is in doubt.
+    /// Opens the ledger at `path` and makes it if it does not exist. All leases are
+    /// expired, since no other process can have the file: reserved creates are rejected,
+    /// and those that may have been sent are in doubt.
     ///
     /// # Errors
-    /// [`OpenError`], with the path and the way out.
-    pub fn open(path: &Path, leases: Leases) -> Result<(Self, Expired), OpenError> {
-        let (connection, lock) = open::open(path)?;
-        let expired = statements::expire(&connection, unix_ms(SystemTime::now()), i64::MAX)
-            .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
-        let reader = open::open_reader(path)?;
-        let (jobs, waiting) = mpsc::channel(MAX_WAITING);
-        let (reads, waiting_reads) = mpsc::channel(MAX_WAITING);
-        let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            let started = thread::Builder::new().name(name.to_owned()).spawn(work);
-            started.map_err(|source| OpenError::Folder { path: path.to_owned(), source })
-        };
-        let write = move || {
-            writer::run(connection, waiting);
-            drop(lock);
-        };
-        let threads = vec![
-            start("ledger-writer", Box::new(write))?,
-            start("ledger-reader", Box::new(move || writer::read(&reader, waiting_reads)))?,
-        ];
-        Ok((Self { jobs, reads, threads, leases }, expired))
+    /// [`OpenError`], with the path and the fix.
+    pub fn open(path: &Path, leases: Leases, clock: Clock) -> Result<(Self, Expired), OpenError> {
+        let (store, expired) = Store::open(path, &clock)?;
+        let (mut ledger, queues) = Self::new(leases, clock);
+        ledger.threads = driver::spawn(store, queues)
+            .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        Ok((ledger, expired))
     }
 
-    fn ask<T: Send + 'static>(
+    /// A ledger whose caller runs the jobs of the queues on a [`Store`].
+    #[must_use]
+    pub fn new(leases: Leases, clock: Clock) -> (Self, Queues) {
+        let (senders, queues) = driver::queues();
+        (Self { queues: Some(senders), threads: Vec::new(), leases, clock }, queues)
+    }
+
+    /// Runs `work` on the connection that writes.
+    fn write<T: Send + 'static>(
         &self,
-        patience: Patience,
-        work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
+        when_full: WhenFull,
+        work: impl FnOnce(&Connection, SystemTime) -> Result<T, LedgerError> + Send + 'static,
     ) -> LedgerFuture<'_, T> {
-        let stopped = || LedgerError::Unavailable("its thread has stopped".to_owned());
-        let refused = move |error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                LedgerError::Unavailable("too much is waiting for it".to_owned())
-            }
-            mpsc::error::TrySendError::Closed(_) => stopped(),
-        };
+        let clock = self.clock.clone();
         Box::pin(async move {
-            let (job, answered) = writer::job(work);
-            match patience {
-                Patience::Read => self.reads.try_send(job).map_err(refused)?,
-                Patience::Refuse => self.jobs.try_send(job).map_err(refused)?,
-                Patience::Wait => self.jobs.send(job).await.map_err(|_| stopped())?,
+            let (job, result) = Job::new(move |connection| work(connection, clock.wall()));
+            let queue = &self.queues.as_ref().ok_or_else(stopped)?.writes;
+            match when_full {
+                WhenFull::Reject => queue.try_send(job).map_err(|error| rejected(&error))?,
+                WhenFull::Wait => queue.send(job).await.map_err(|_| stopped())?,
             }
-            answered.await.map_err(|_| stopped())?
+            result.await.map_err(|_| stopped())?
         })
+    }
+
+    /// Runs `work` on the connection that reads, unless the queue is full.
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> LedgerFuture<'_, T> {
+        Box::pin(async move {
+            let (job, result) = Job::new(|connection| Ok(work(connection)?));
+            let queue = &self.queues.as_ref().ok_or_else(stopped)?.reads;
+            queue.try_send(job).map_err(|error| rejected(&error))?;
+            result.await.map_err(|_| stopped())?
+        })
+    }
+}
+
+fn stopped() -> LedgerError {
+    LedgerError::Unavailable("its thread has stopped".to_owned())
+}
+
+fn rejected(error: &mpsc::error::TrySendError<Job>) -> LedgerError {
+    match error {
+        mpsc::error::TrySendError::Full(_) => {
+            LedgerError::Unavailable("too much is waiting for it".to_owned())
+        }
+        mpsc::error::TrySendError::Closed(_) => stopped(),
     }
 }
 
 impl Ledger for SqliteLedger {
     fn reserve(&self, reservation: Reservation) -> LedgerFuture<'_, Reserved> {
-        let lease = self.leases.reserved;
-        self.ask(Patience::Refuse, move |connection| {
-            statements::reserve(connection, &reservation, SystemTime::now() + lease)
+        let leases = self.leases;
+        self.write(WhenFull::Reject, move |connection, now| {
+            reserving::reserve(connection, &reservation, now, &leases)
+        })
+    }
+
+    fn send(&self, operation_id: OperationId) -> LedgerFuture<'_, Option<SendPermission>> {
+        let leases = self.leases;
+        self.write(WhenFull::Wait, move |connection, now| {
+            steps::send(connection, operation_id, now, &leases)
+        })
+    }
+
+    fn resend(
+        &self,
+        operation_id: OperationId,
+        sent_at: SystemTime,
+    ) -> LedgerFuture<'_, Option<SendPermission>> {
+        let leases = self.leases;
+        self.write(WhenFull::Wait, move |connection, now| {
+            steps::resend(connection, operation_id, sent_at, now, &leases)
         })
     }
 
     fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, Transition> {
-        // What goes back to its reservation waits as long as one.
-        let is_reserved = event == Event::Throttled;
-        let lease = if is_reserved { self.leases.reserved } else { self.leases.sending };
-        self.ask(Patience::Wait, move |connection| {
-            statements::apply(connection, operation_id, &event, SystemTime::now() + lease)
+        let leases = self.leases;
+        self.write(WhenFull::Wait, move |connection, now| {
+            steps::apply(connection, operation_id, (&event).into(), now, &leases)
         })
     }
 
@@ -121,19 +155,19 @@ impl Ledger for SqliteLedger {
         sent_at: SystemTime,
         event: Event,
     ) -> LedgerFuture<'_, Option<Transition>> {
-        let lease = self.leases.sending;
-        self.ask(Patience::Wait, move |connection| {
-            let lease_until = SystemTime::now() + lease;
-            statements::apply_to_sending(connection, operation_id, sent_at, &event, lease_until)
+        let leases = self.leases;
+        self.write(WhenFull::Wait, move |connection, now| {
+            let step = (&event).into();
+            steps::apply_to_sending(connection, operation_id, sent_at, step, now, &leases)
         })
     }
 
     fn usage(&self, tenant: TenantId) -> LedgerFuture<'_, Usage> {
-        self.ask(Patience::Read, move |connection| statements::usage(connection, &tenant))
+        self.read(move |connection| reading::usage(connection, &tenant))
     }
 
     fn find(&self, tenant: TenantId, arn: String) -> LedgerFuture<'_, Option<Row>> {
-        self.ask(Patience::Read, move |connection| Ok(reading::find(connection, &tenant, &arn)?))
+        self.read(move |connection| reading::find(connection, &tenant, &arn))
     }
 
     fn list(
@@ -143,53 +177,54 @@ impl Ledger for SqliteLedger {
         before: Option<OperationId>,
         limit: u32,
     ) -> LedgerFuture<'_, Vec<Row>> {
-        self.ask(Patience::Read, move |connection| {
-            Ok(reading::list(connection, &tenant, &filter, before, limit)?)
-        })
+        self.read(move |connection| reading::list(connection, &tenant, &filter, before, limit))
     }
 
-    fn abandoned_deletes(&self) -> LedgerFuture<'_, Vec<Missed>> {
-        self.ask(Patience::Wait, |connection| {
-            Ok(reconciling::abandoned_deletes(connection, unix_ms(SystemTime::now()))?)
+    fn abandoned_deletes(&self) -> LedgerFuture<'_, Vec<UnconfirmedRow>> {
+        self.write(WhenFull::Wait, |connection, now| {
+            Ok(reconciling::abandoned_deletes(connection, unix_ms(now))?)
         })
     }
 
     fn expire(&self) -> LedgerFuture<'_, Expired> {
-        self.ask(Patience::Wait, |connection| {
-            let now_ms = unix_ms(SystemTime::now());
-            Ok(statements::expire(connection, now_ms, now_ms)?)
+        self.write(WhenFull::Wait, |connection, now| {
+            Ok(steps::expire(connection, unix_ms(now), unix_ms(now))?)
         })
     }
 
-    fn in_doubt(&self, after: Option<OperationId>, limit: u32) -> LedgerFuture<'_, Vec<Doubt>> {
-        self.ask(Patience::Wait, move |connection| {
+    fn in_doubt(
+        &self,
+        after: Option<OperationId>,
+        limit: u32,
+    ) -> LedgerFuture<'_, Vec<InDoubtCreate>> {
+        self.write(WhenFull::Wait, move |connection, _| {
             Ok(reconciling::in_doubt(connection, after, limit)?)
         })
     }
 
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>> {
-        self.ask(Patience::Wait, move |connection| Ok(reconciling::owners(connection, arns)?))
+        self.write(WhenFull::Wait, move |connection, _| Ok(reconciling::owners(connection, arns)?))
     }
 
     fn observe(&self, seen: Vec<Observation>) -> LedgerFuture<'_, Vec<String>> {
-        self.ask(Patience::Wait, move |connection| Ok(reconciling::observe(connection, seen)?))
+        self.write(WhenFull::Wait, move |connection, _| Ok(scanning::observe(connection, seen)?))
     }
 
-    /// A job for some of the rows, and then one for the next: other jobs get in between.
-    fn missed(&self, walk_began: SystemTime) -> LedgerFuture<'_, Vec<Missed>> {
-        let walk_began_ms = unix_ms(walk_began);
+    /// One job for some of the rows, and then one for the next: other jobs run in between.
+    fn finish_scan(&self, scan_began: SystemTime) -> LedgerFuture<'_, Vec<UnconfirmedRow>> {
+        let scan_began_ms = unix_ms(scan_began);
         Box::pin(async move {
-            let mut missed = Vec::new();
+            let mut missing = Vec::new();
             let mut after = None;
             loop {
                 let (found, last) = self
-                    .ask(Patience::Wait, move |connection| {
-                        Ok(reconciling::missed(connection, walk_began_ms, after)?)
+                    .write(WhenFull::Wait, move |connection, _| {
+                        Ok(scanning::finish(connection, scan_began_ms, after)?)
                     })
                     .await?;
-                missed.extend(found);
+                missing.extend(found);
                 if last.is_none() {
-                    return Ok(missed);
+                    return Ok(missing);
                 }
                 after = last;
             }
@@ -197,31 +232,35 @@ impl Ledger for SqliteLedger {
     }
 
     fn adopt(&self, found: Adoption) -> LedgerFuture<'_, Adopted> {
-        self.ask(Patience::Wait, move |connection| reconciling::adopt(connection, &found))
+        let leases = self.leases;
+        self.write(WhenFull::Wait, move |connection, now| {
+            adopting::adopt(connection, &found, now, &leases)
+        })
     }
 
     fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize> {
-        self.ask(Patience::Wait, move |connection| {
+        self.write(WhenFull::Wait, move |connection, _| {
             Ok(reconciling::prune(connection, unix_ms(before))?)
         })
     }
 
-    fn is_complete(&self) -> LedgerFuture<'_, bool> {
-        self.ask(Patience::Wait, |connection| Ok(reconciling::is_complete(connection)?))
+    fn is_rebuilt(&self) -> LedgerFuture<'_, bool> {
+        self.write(WhenFull::Wait, |connection, _| Ok(reconciling::is_rebuilt(connection)?))
     }
 
-    fn complete(&self) -> LedgerFuture<'_, ()> {
-        self.ask(Patience::Wait, |connection| Ok(reconciling::complete(connection)?))
+    fn mark_rebuilt(&self) -> LedgerFuture<'_, ()> {
+        self.write(WhenFull::Wait, |connection, now| {
+            Ok(reconciling::mark_rebuilt(connection, now)?)
+        })
     }
 }
 
 impl Drop for SqliteLedger {
-    /// Waits for the writer to commit what it was given and to close the file.
+    /// Waits for the writer to commit the jobs in its queue and to close the file.
     fn drop(&mut self) {
-        let (closed, _) = mpsc::channel(1);
-        (self.jobs, self.reads) = (closed.clone(), closed);
+        self.queues = None;
         for thread in self.threads.drain(..) {
-            // One that panicked has nothing left to commit.
+            // A thread that panicked has nothing left to commit.
             let _ = thread.join();
         }
     }

@@ -21,14 +21,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::schedule::{Absence, Schedule};
-use super::ticker::Ticker;
+use super::{metrics::ReconcileMetrics, ticker::Ticker};
 use crate::{
     config::Settle,
     ivs::{FailureKind, Ivs},
-    ledger::{Doubt, Effect, Event, Ledger, LedgerError, Missed, Resource},
+    ledger::{Event, InDoubtCreate, Ledger, LedgerError, Resource, UnconfirmedRow},
     pacer::{Operation, Pacers},
     request::OperationId,
-    telemetry::Metrics,
 };
 
 /// The most doubts that are read from the ledger at once.
@@ -124,7 +123,7 @@ pub struct Resolver {
     pacers: Pacers,
     times: Settle,
     settling: Resolutions,
-    metrics: Arc<Metrics>,
+    metrics: ReconcileMetrics,
     lists: Ticker,
     tags: Ticker,
     deletes: Ticker,
@@ -145,7 +144,7 @@ impl Resolver {
         times: Settle,
         calls_per_second: f64,
         settling: Resolutions,
-        metrics: Arc<Metrics>,
+        metrics: ReconcileMetrics,
     ) -> Self {
         Self {
             ledger,
@@ -199,11 +198,11 @@ impl Resolver {
         let doubts = self.doubts().await?;
         self.metrics.in_doubt.set(i64::try_from(doubts.len()).unwrap_or(i64::MAX));
         let now = Instant::now();
-        let mut due: HashMap<String, Vec<Doubt>> = HashMap::new();
+        let mut due: HashMap<String, Vec<InDoubtCreate>> = HashMap::new();
         for doubt in doubts {
             let schedule = self.schedules.get(&doubt.operation_id);
             if schedule.is_some_and(|schedule| schedule.due <= now) {
-                due.entry(doubt.stage_arn.clone()).or_default().push(doubt);
+                due.entry(doubt.stage_arn.clone().unwrap_or_default()).or_default().push(doubt);
             }
         }
         for (stage_arn, doubts) in due {
@@ -216,8 +215,8 @@ impl Resolver {
 
     /// A delete whose outcome nobody waits for any more: what AWS has now is what there
     /// is, since the delete cannot be under way still.
-    async fn settle_delete(&mut self, abandoned: Missed) -> Result<(), LedgerError> {
-        let Missed { operation_id, arn } = abandoned;
+    async fn settle_delete(&mut self, abandoned: UnconfirmedRow) -> Result<(), LedgerError> {
+        let UnconfirmedRow { operation_id, arn } = abandoned;
         self.deletes.turn().await;
         let mut turn = self.pacers.of(Operation::Get).own_turn().await;
         let event = match turn.spend(self.ivs.get_ingest_configuration(&arn)).await {
@@ -235,8 +234,8 @@ impl Resolver {
     }
 
     /// The rows in doubt, each with a schedule; rows that are settled lose theirs.
-    async fn doubts(&mut self) -> Result<Vec<Doubt>, LedgerError> {
-        let mut doubts: Vec<Doubt> = Vec::new();
+    async fn doubts(&mut self) -> Result<Vec<InDoubtCreate>, LedgerError> {
+        let mut doubts: Vec<InDoubtCreate> = Vec::new();
         loop {
             let after = doubts.last().map(|doubt| doubt.operation_id);
             let mut more = self.ledger.in_doubt(after, READ_AT_ONCE).await?;
@@ -265,7 +264,11 @@ impl Resolver {
     }
 
     /// It was looked for, from `began` on, and not found.
-    async fn not_found(&mut self, doubt: &Doubt, began: SystemTime) -> Result<(), LedgerError> {
+    async fn not_found(
+        &mut self,
+        doubt: &InDoubtCreate,
+        began: SystemTime,
+    ) -> Result<(), LedgerError> {
         let Some(schedule) = self.schedules.get_mut(&doubt.operation_id) else { return Ok(()) };
         match schedule.not_found(began, &self.times) {
             Absence::Unproved => {}
@@ -284,13 +287,13 @@ impl Resolver {
     /// Applies the end of a doubt. A row that somebody else has moved on since is no
     /// failure: whoever did so knew more. One that was sent again while AWS was asked is in
     /// doubt anew.
-    async fn settled(&mut self, doubt: &Doubt, event: Event) -> Result<bool, LedgerError> {
-        let Doubt { operation_id, sent_at, .. } = *doubt;
+    async fn settled(&mut self, doubt: &InDoubtCreate, event: Event) -> Result<bool, LedgerError> {
+        let InDoubtCreate { operation_id, sent_at, .. } = *doubt;
         match self.ledger.apply_to_sending(operation_id, sent_at, event).await {
             Ok(transition) => {
                 self.schedules.remove(&operation_id);
                 // What changed nothing was known already, perhaps with another ARN.
-                let ended = transition.is_some_and(|it| it.effect != Effect::None);
+                let ended = transition.is_some_and(|it| it.changed);
                 if ended {
                     self.metrics.settled.inc();
                 }

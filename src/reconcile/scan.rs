@@ -17,17 +17,18 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    metrics::ReconcileMetrics,
     resolver::{Resolution, Resolutions},
     ticker::Ticker,
 };
 use crate::{
     ivs::{Answer, CallError, Configuration, FailureKind, Ivs, Page},
     ledger::{
-        Adopted, Adoption, Event, Fields, Ledger, LedgerError, Missed, Observation, Resource,
+        Adopted, Adoption, Event, Fields, Ledger, LedgerError, Observation, Resource,
+        UnconfirmedRow,
     },
     pacer::{Operation, Pacers},
     request::OperationId,
-    telemetry::Metrics,
     tenancy::tags::{self, TenancyTags},
 };
 
@@ -63,7 +64,7 @@ pub struct Scan {
     pacers: Pacers,
     rhythm: ScanConfig,
     settling: Resolutions,
-    metrics: Arc<Metrics>,
+    metrics: ReconcileMetrics,
     lists: Ticker,
     reads: Ticker,
     /// Read, and not ours.
@@ -89,7 +90,7 @@ impl Scan {
         pacers: Pacers,
         rhythm: ScanConfig,
         settling: Resolutions,
-        metrics: Arc<Metrics>,
+        metrics: ReconcileMetrics,
     ) -> Self {
         let rate = rhythm.calls_per_second * REBUILD_SHARE;
         Self {
@@ -143,7 +144,7 @@ impl Scan {
     /// often a start is cut off in the middle of one.
     async fn rebuild(&mut self) -> Result<(), ScanError> {
         self.walk().await?;
-        Ok(self.ledger.complete().await?)
+        Ok(self.ledger.mark_rebuilt().await?)
     }
 
     async fn walk(&mut self) -> Result<(), ScanError> {
@@ -164,7 +165,7 @@ impl Scan {
             let seen = summaries.into_iter().map(|summary| Observation {
                 arn: summary.arn,
                 state: summary.state,
-                stage_arn: summary.stage_arn,
+                stage_arn: Some(summary.stage_arn).filter(|arn| !arn.is_empty()),
                 redundant_ingest: summary.redundant_ingest,
                 at,
             });
@@ -177,7 +178,7 @@ impl Scan {
         for arn in unknown {
             self.look_into(arn).await?;
         }
-        for missed in self.ledger.missed(began).await? {
+        for missed in self.ledger.finish_scan(began).await? {
             self.confirm_gone(missed).await?;
         }
         self.metrics.sweeps.inc();
@@ -241,12 +242,13 @@ impl Scan {
 
     /// Two walks missed it. Only AWS's own word that it is not there frees its quota: a
     /// list that shows nothing may be a list of the wrong place.
-    async fn confirm_gone(&mut self, missed: Missed) -> Result<(), ScanError> {
-        let Missed { operation_id, arn } = missed;
+    async fn confirm_gone(&mut self, missed: UnconfirmedRow) -> Result<(), ScanError> {
+        let UnconfirmedRow { operation_id, arn } = missed;
         match self.read(&arn).await {
             Ok(answer) => {
                 let at = SystemTime::now();
                 let Configuration { state, stage_arn, redundant_ingest, .. } = answer.value;
+                let stage_arn = Some(stage_arn).filter(|arn| !arn.is_empty());
                 let seen = Observation { arn, state, stage_arn, redundant_ingest, at };
                 self.ledger.observe(vec![seen]).await?;
             }
@@ -274,10 +276,13 @@ fn adoption(tenancy: TenancyTags, found: Configuration) -> Adoption {
         tenant,
         request_id: request_id.map_or_else(|| operation_id.to_string(), |id| id.to_string()),
         fingerprint,
-        resource: Resource { arn: found.arn, participant_id: found.participant_id },
+        resource: Resource {
+            arn: found.arn,
+            participant_id: Some(found.participant_id).filter(|id| !id.is_empty()),
+        },
         fields: Fields {
             name: found.name,
-            stage_arn: found.stage_arn,
+            stage_arn: Some(found.stage_arn).filter(|arn| !arn.is_empty()),
             user_id: found.user_id,
             attributes: found.attributes,
             ingest_protocol: found.ingest_protocol,

@@ -3,9 +3,9 @@
 use secrecy::ExposeSecret;
 
 use crate::{
-    config::Rate,
     handlers::{CallersConfiguration, Created, Listed, Quota},
     proto::v1,
+    tenancy::Rate,
 };
 
 impl From<Created> for v1::CreateIngestConfigurationResponse {
@@ -98,13 +98,13 @@ impl From<Quota> for v1::GetQuotaResponse {
                 used_by_state: by_state.collect(),
                 ..count(quota.max_ingest_configurations, used)
             }),
-            requests: Some(rate(quota.spent.requests)),
-            creates: Some(rate(quota.spent.creates)),
+            requests: Some(rate(quota.rates.requests)),
+            creates: Some(rate(quota.rates.creates)),
             queued_creates: Some(count(
                 quota.max_queued,
                 u32::try_from(quota.creates.queued).unwrap_or(u32::MAX),
             )),
-            in_flight: Some(count(quota.spent.max_in_flight, quota.spent.in_flight)),
+            in_flight: Some(count(quota.rates.max_concurrent_calls, quota.rates.concurrent_calls)),
             predicted_create_wait: quota.creates.predicted_wait.try_into().ok(),
             account_creates_per_second: quota.creates.calls_per_second,
             weight: quota.weight,

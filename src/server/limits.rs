@@ -1,4 +1,5 @@
-//! What the transport allows, in one place; the configuration fills it.
+//! The limits of the transport, and the one source of their defaults. The configuration
+//! overrides them.
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
@@ -10,15 +11,15 @@ pub struct Limits {
     /// process may use.
     pub workers: NonZeroUsize,
     /// Connections open at once, over all workers; one more is closed at once.
-    /// Default 10,000. A connection is a file descriptor: keep it below `ulimit -n`.
+    /// Default 1024. A connection is a file descriptor: keep it below `ulimit -n`.
     pub max_connections: usize,
     /// Handshakes (TLS and the HTTP/2 preface) in progress at once, over all
     /// workers; further ones wait, within their own time limit. Default 512.
     pub max_handshakes: NonZeroUsize,
-    /// From accept to the end of the HTTP/2 preface. Default 10 s.
+    /// From accept to the end of the HTTP/2 preface. Default 5 s.
     pub handshake_timeout: Duration,
     /// Requests in flight on one connection (HTTP/2
-    /// `SETTINGS_MAX_CONCURRENT_STREAMS`). Default 200.
+    /// `SETTINGS_MAX_CONCURRENT_STREAMS`). Default 128.
     pub max_concurrent_streams: u32,
     /// The size of a request's metadata, as HTTP/2 counts it
     /// (`SETTINGS_MAX_HEADER_LIST_SIZE`: names, values and 32 bytes a field).
@@ -41,10 +42,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             workers: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            max_connections: 10_000,
+            max_connections: 1024,
             max_handshakes: const { NonZeroUsize::new(512).unwrap() },
-            handshake_timeout: Duration::from_secs(10),
-            max_concurrent_streams: 200,
+            handshake_timeout: Duration::from_secs(5),
+            max_concurrent_streams: 128,
             max_metadata_bytes: 16 * 1024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),

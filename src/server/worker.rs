@@ -26,14 +26,9 @@ use super::connection::{self, HttpService, Terms};
 /// What the service of a worker is built with.
 #[derive(Debug, Clone)]
 pub struct WorkerContext {
-    /// From 0; its thread is named `worker-INDEX`.
-    pub index: usize,
     /// Work that outlives its request (a mutation whose caller left). The worker ends
     /// only when these are done, or the drain's time is over.
     pub tasks: TaskTracker,
-    /// Fires when this worker begins to drain, so that an endless answer (a health
-    /// watch) can end and not hold its connection to the last moment.
-    pub draining: CancellationToken,
 }
 
 /// What was still unfinished when the drain's time was over, and so was dropped.
@@ -106,14 +101,10 @@ impl Worker {
                 }
             };
             let drained = runtime.block_on(async {
-                let context = WorkerContext {
-                    index,
-                    tasks: TaskTracker::new(),
-                    draining: CancellationToken::new(),
-                };
-                let service = factory(context.clone()).await;
+                let tasks = TaskTracker::new();
+                let service = factory(WorkerContext { tasks: tasks.clone() }).await;
                 let _ = ready_tx.send(Ok(()));
-                run(handovers, terms, service, context).await
+                run(handovers, terms, service, tasks).await
             });
             // Drops what was cut, without waiting for blocking calls (a DNS look-up).
             runtime.shutdown_background();
@@ -156,9 +147,9 @@ async fn run<S: HttpService>(
     mut handovers: mpsc::UnboundedReceiver<Handover>,
     terms: Arc<Terms>,
     service: S,
-    context: WorkerContext,
+    tasks: TaskTracker,
 ) -> Drained {
-    let WorkerContext { tasks, draining, .. } = context;
+    let draining = CancellationToken::new();
     let drain_timeout: Duration = terms.limits.drain_timeout;
     let connections = TaskTracker::new();
     while let Some(Handover { stream, addr, place }) = handovers.recv().await {

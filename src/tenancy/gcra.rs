@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::config::Rate;
+use super::Rate;
 
 /// A rate limit: `per_second` sustained, `burst` at once after a pause.
 ///

@@ -1,40 +1,68 @@
-//! Whose a stage is and where it takes ingest: one `GetStage`, remembered for a
-//! while and shared by all callers of a tenant who ask at the same time.
+//! Ownership of stages: which stages a tenant may use. One lookup is remembered for a
+//! while, and concurrent callers of one tenant share it.
 //!
-//! What one tenant asked for never hastens another's answer: a stage that is absent,
-//! one without an owner and one of somebody else's cost the same call the first time,
-//! and none while that is remembered. So how long a refusal takes tells nothing.
+//! The lookups of one tenant never hasten a response to another tenant: a stage that is
+//! absent, a stage without an owner and a stage of another tenant cost the same lookup the
+//! first time, and none while its result is remembered. So the duration of a rejection
+//! reveals nothing.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use moka::{Expiry, future::Cache};
 
-use crate::{
-    config::Upstream,
-    error::Error,
-    ivs::{CallError, FailureKind, Ivs, Stage},
-    pacer::{Claim, Pacer},
-    request::{IngestProtocol, StageArn},
-    tenancy::TenantId,
-    tenancy::{Tenant, Tenants},
-};
+use super::{Tenant, TenantId, Tenants};
+use crate::request::{IngestProtocol, StageArn};
 
 /// The most stages that are remembered: each costs about 2 KiB.
 const MAX_REMEMBERED: u64 = 10_000;
 
-/// How long an endpoint may be remembered, by AWS's own word.
+/// How long an endpoint may be remembered, by AWS's documentation.
 const ENDPOINT_AGE: Duration = Duration::from_hours(14 * 24);
 
-/// How long a refusal is remembered at the most. Shorter than an owner may be, because
-/// whoever is refused goes and tags the stage.
-const REFUSAL_AGE: Duration = Duration::from_secs(10);
+/// How long a rejection is remembered at most. It is shorter than the age of an owner,
+/// because an operator may tag the stage after the rejection.
+const REJECTION_AGE: Duration = Duration::from_secs(10);
 
-/// Stages as AWS showed them: their owners no older than the configured age.
+/// A stage, as far as the gateway uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The tags of the stage: one of them names the owner.
+    pub tags: HashMap<String, String>,
+    /// The URL for encoders that publish over RTMP.
+    pub rtmp_endpoint: Option<String>,
+    /// The URL for encoders that publish over RTMPS.
+    pub rtmps_endpoint: Option<String>,
+}
+
+impl Stage {
+    /// The URL to enter in an encoder that speaks `protocol`.
+    #[must_use]
+    pub fn ingest_endpoint(&self, protocol: IngestProtocol) -> Option<&str> {
+        match protocol {
+            IngestProtocol::Rtmp => self.rtmp_endpoint.as_deref(),
+            IngestProtocol::Rtmps => self.rtmps_endpoint.as_deref(),
+        }
+    }
+}
+
+/// The tenant may not use the stage, or its ownership is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OwnershipError<E> {
+    /// The stage is absent, has no owner, or belongs to another tenant.
+    #[error("the stage does not exist or is not the tenant's")]
+    Forbidden,
+    /// The lookup failed. The failure is not remembered.
+    #[error("the stage cannot be looked up: {0}")]
+    Lookup(E),
+}
+
+/// The owners of stages. Each is no older than the configured age.
 #[derive(Debug, Clone)]
-pub struct Stages {
+pub struct StageOwnership {
     seen: Cache<(TenantId, StageArn), Seen>,
     endpoints: Cache<String, Arc<Stage>>,
     tenants: Arc<Tenants>,
@@ -42,16 +70,16 @@ pub struct Stages {
     account_id: Option<String>,
 }
 
-/// What a tenant's look at a stage showed.
+/// The result of a tenant's lookup.
 #[derive(Debug, Clone)]
 struct Seen {
     /// None if there is no such stage.
     stage: Option<Arc<Stage>>,
-    /// How long this is remembered, if not as long as an owner is.
+    /// How long the result is remembered, if not as long as an owner is.
     age: Option<Duration>,
 }
 
-/// How long each look is remembered.
+/// Gives each result its own age.
 struct Ages;
 
 impl<K> Expiry<K, Seen> for Ages {
@@ -70,73 +98,66 @@ impl<K> Expiry<K, Seen> for Ages {
     }
 }
 
-impl Stages {
-    /// Remembers what a stage's tags say for `upstream.stage_cache`: so long can a
-    /// change of a stage's owner go unnoticed.
+impl StageOwnership {
+    /// Remembers the tags of a stage for `age`: a change of the owner can go unnoticed for
+    /// that long. Stages of another region are rejected without a lookup, and so are those
+    /// of another account, if `account_id` names one.
     #[must_use]
-    pub fn new(upstream: &Upstream, region: &str, tenants: Arc<Tenants>) -> Self {
+    pub fn new(
+        tenants: Arc<Tenants>,
+        region: String,
+        account_id: Option<String>,
+        age: Duration,
+    ) -> Self {
         let seen = Cache::builder()
             .max_capacity(MAX_REMEMBERED)
-            .time_to_live(upstream.stage_cache)
+            .time_to_live(age)
             .expire_after(Ages)
             .build();
         let endpoints =
             Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(ENDPOINT_AGE).build();
-        let (region, account_id) = (region.to_owned(), upstream.account_id.clone());
         Self { seen, endpoints, tenants, region, account_id }
     }
 
-    /// The stage, if it is the tenant's.
+    /// The stage, if it belongs to the tenant. `lookup` returns the stage, or none if it is
+    /// absent; it is not polled while an earlier result is remembered.
     ///
     /// # Errors
-    /// `STAGE_FORBIDDEN` if it is absent, without an owner or another tenant's; the
-    /// failures of AWS otherwise.
-    pub async fn owned_by(
-        &self,
-        claim: &Claim,
-        arn: &StageArn,
-        pacer: &Arc<Pacer>,
-        ivs: &Ivs,
-    ) -> Result<Arc<Stage>, Error> {
-        // Another region or account cannot be the gateway's: no call can say otherwise.
-        let foreign = |account: &String| account != arn.account_id();
-        if arn.region() != self.region || self.account_id.as_ref().is_some_and(foreign) {
-            return Err(Error::StageForbidden);
-        }
-        let tenant = &claim.tenant;
-        let key = (tenant.id.clone(), arn.clone());
-        let look = async {
-            let answer = pacer.read(claim, || ivs.get_stage(arn)).await?;
-            self.look(tenant, arn, answer).await
-        };
-        let seen = self.seen.try_get_with(key, look).await;
-        let seen = seen.map_err(|error: Arc<Error>| (*error).clone())?;
-        // Decided anew each time: the configuration may have changed since.
-        seen.stage.filter(|stage| self.is_owner(tenant, arn, stage)).ok_or(Error::StageForbidden)
-    }
-
-    /// What AWS's answer about the stage means for the tenant.
-    async fn look(
+    /// [`OwnershipError`].
+    pub async fn owned_by<E>(
         &self,
         tenant: &Tenant,
         arn: &StageArn,
-        answer: Result<Stage, CallError>,
-    ) -> Result<Seen, Error> {
-        let stage = match answer {
-            Ok(stage) => Some(Arc::new(stage)),
-            Err(error) if is_absent(&error) => None,
-            Err(error) => return Err(failed(arn, &error)),
-        };
+        lookup: impl Future<Output = Result<Option<Stage>, E>>,
+    ) -> Result<Arc<Stage>, OwnershipError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let is_foreign = |account: &String| account != arn.account_id();
+        if arn.region() != self.region || self.account_id.as_ref().is_some_and(is_foreign) {
+            return Err(OwnershipError::Forbidden);
+        }
+        let key = (tenant.id.clone(), arn.clone());
+        let look = async { Ok(self.remember(tenant, arn, lookup.await?).await) };
+        let seen = self.seen.try_get_with(key, look).await;
+        let seen = seen.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?;
+        // Decided again on each call: the configuration may have changed since the lookup.
+        let owned = seen.stage.filter(|stage| self.is_owner(tenant, arn, stage));
+        owned.ok_or(OwnershipError::Forbidden)
+    }
+
+    async fn remember(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Seen {
+        let stage = stage.map(Arc::new);
         let owned = stage.as_ref().filter(|stage| self.is_owner(tenant, arn, stage));
         if let Some(stage) = owned {
             self.endpoints.insert(arn.as_str().to_owned(), Arc::clone(stage)).await;
         }
-        let age = owned.is_none().then_some(REFUSAL_AGE);
-        Ok(Seen { stage, age })
+        let age = owned.is_none().then_some(REJECTION_AGE);
+        Seen { stage, age }
     }
 
-    /// Whether the configuration lists the stage as the tenant's; one that it lists for
-    /// nobody is whose its tag says.
+    /// Whether the configuration lists the stage as the tenant's. The tag decides for a
+    /// stage that the configuration does not list.
     fn is_owner(&self, tenant: &Tenant, arn: &StageArn, stage: &Stage) -> bool {
         if let Some(owner) = self.tenants.stage_owner(arn) {
             return owner == tenant.id;
@@ -145,19 +166,12 @@ impl Stages {
         owner.is_some_and(|owner| owner == tenant.id.as_str())
     }
 
-    /// Where a stage takes ingest, if it was looked up lately. Costs no AWS call.
+    /// The ingest endpoint of a stage, if a lookup returned it lately. Costs no lookup.
     pub async fn known_endpoint(&self, arn: &str, protocol: IngestProtocol) -> Option<String> {
         let stage = self.endpoints.get(arn).await?;
-        Some(stage.ingest_endpoint(protocol).to_owned())
+        stage.ingest_endpoint(protocol).map(str::to_owned)
     }
 }
 
-fn is_absent(error: &CallError) -> bool {
-    matches!(error.failure().kind, FailureKind::NotFound | FailureKind::Validation)
-}
-
-fn failed(arn: &StageArn, error: &CallError) -> Error {
-    let failure = error.failure();
-    tracing::warn!(stage_arn = arn.as_str(), %failure, "GetStage failed");
-    Error::Aws(failure.clone())
-}
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use aws_sdk_ivsrealtime::{Client, types};
 use ivs_ingest_gateway::proto::v1::IngestProtocol;
+use ivs_realtime_emulator::Operation;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{aws::Aws, callers::Wish};
@@ -47,16 +48,16 @@ pub(crate) async fn run(aws: &Aws, wishes: Vec<Wish>, attempt_timeout: Duration)
     }
     let ends = callers.join_all().await;
     // What executes late is at AWS now.
-    aws.clear_faults().await;
+    aws.control().clear_faults().unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let held: BTreeSet<String> = aws.held().await.into_iter().map(|held| held.arn).collect();
+    let held: BTreeSet<String> = aws.held().into_iter().map(|held| held.arn).collect();
     Outcome {
         calls: ends.iter().map(|(_, calls)| calls).sum(),
-        sent: aws.calls("CreateIngestConfiguration").await.all,
+        sent: aws.calls(Operation::CreateIngestConfiguration).calls,
         acknowledged: ends.len(),
         live: held.len(),
         lost: ends.iter().filter(|(arn, _)| !held.contains(arn)).count(),
-        injected: aws.injected().await,
+        injected: aws.injected(),
     }
 }
 

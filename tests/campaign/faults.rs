@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ivs_realtime_emulator::Operation;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
@@ -100,8 +101,8 @@ pub(crate) async fn campaign() {
         plan.seed, plan.creates, plan.kills
     ));
     let outcome = through_the_gateway(&plan).await;
-    let (aws, stages) = Aws::start(0.0, plan.seed, plan.stages()).await;
-    aws.inject_faults().await;
+    let (aws, stages) = Aws::start(0.0, plan.seed, plan.stages());
+    aws.inject_faults();
     let attempt = Duration::from_millis(Times::default().attempt_timeout_ms);
     let bare = bare_sdk::run(&aws, plan.wishes(&stages), attempt).await;
     say(&table(&plan, &outcome, &bare));
@@ -119,12 +120,12 @@ pub(crate) async fn campaign() {
 
 async fn through_the_gateway(plan: &Plan) -> Outcome {
     let began = Instant::now();
-    let (aws, stages) = Aws::start(0.0, plan.seed, plan.stages()).await;
+    let (aws, stages) = Aws::start(0.0, plan.seed, plan.stages());
     let mut draws = Draws::of(plan.seed, 1);
     let mut gateway = Gateway::new(&aws, &Times::default(), &plan.tenants(), &mut draws);
     gateway.start();
     gateway.ready().await;
-    aws.inject_faults().await;
+    aws.inject_faults();
 
     let wishes: Arc<[Wish]> = plan.wishes(&stages).into();
     let tally = Arc::new(Tally::default());
@@ -160,20 +161,20 @@ async fn through_the_gateway(plan: &Plan) -> Outcome {
     }
     allow.send_replace(plan.creates);
     until("every create has begun", async || taken.load(Ordering::Relaxed) >= plan.creates).await;
-    aws.clear_faults().await;
+    aws.control().clear_faults().unwrap();
     let ends: Vec<(Wish, End)> = callers.join_all().await.into_iter().flatten().collect();
     gateway.settled().await;
     gateway.stop().await;
 
-    let held = aws.held().await;
-    let creates = aws.calls("CreateIngestConfiguration").await;
+    let held = aws.held();
+    let creates = aws.calls(Operation::CreateIngestConfiguration);
     assert!(held.iter().all(|held| held.stream_key.starts_with(STREAM_KEY_PREFIX)));
     Outcome {
         findings: Findings::of(&ends, &held, &gateway.rows()),
         tally,
         kills: plan.kills,
-        injected: aws.injected().await,
-        sent: creates.all,
+        injected: aws.injected(),
+        sent: creates.calls,
         made_and_deleted: creates.executed - held.len() as u64,
         keys_in_log: gateway.log().matches(STREAM_KEY_PREFIX).count(),
         took: began.elapsed(),

@@ -118,6 +118,7 @@ impl Gateway {
             [tenants.default]
             request_rate = {{ per_second = 100000, burst = 100000 }}
             create_rate = {{ per_second = 100000, burst = 100000 }}
+            max_concurrent_calls = 2000
             max_in_flight = 1000
             "#,
             url = aws.url(),

@@ -32,7 +32,7 @@ pub(crate) async fn rebuild() {
     // Each tenant creates as much as it may.
     let tenants: Vec<_> = (0..3).map(|tenant| (format!("tenant-{tenant}"), CREATES / 3)).collect();
     let of_tenant = |(tenant, _): &(String, usize)| (format!("{tenant}-studio"), tenant.clone());
-    let (aws, stages) = Aws::start(CALLS_PER_SECOND, seed, tenants.iter().map(of_tenant)).await;
+    let (aws, stages) = Aws::start(CALLS_PER_SECOND, seed, tenants.iter().map(of_tenant));
     let times = Times {
         calls_per_second: CALLS_PER_SECOND,
         attempt_timeout_ms: 4000,
@@ -114,7 +114,7 @@ impl Before {
             another.request.request_id = "one-more".into();
             assert_eq!(another.ask(&client).await, Some(End::Refused));
         }
-        assert_eq!(aws.held().await.len(), CREATES);
+        assert_eq!(aws.held().len(), CREATES);
     }
 }
 

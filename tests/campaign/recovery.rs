@@ -9,12 +9,14 @@ use std::{
 
 use aws_sdk_ivsrealtime::{Client, config::retry::RetryConfig, types};
 use ivs_ingest_gateway::{
+    clock::Clock,
     ids::Ids,
-    ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
+    ledger::{Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
     request::{CreateIngestConfiguration, IngestProtocol},
     tenancy::TenantId,
     tenancy::tags::TenancyTags,
 };
+use ivs_realtime_emulator::Operation;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -49,7 +51,7 @@ pub(crate) async fn recovery() {
     let of_tenant = |(tenant, _): &(String, usize)| {
         (0..2).map(|stage| (format!("{tenant}-{stage}"), tenant.clone())).collect::<Vec<_>>()
     };
-    let (aws, stages) = Aws::start(0.0, seed, tenants.iter().flat_map(of_tenant)).await;
+    let (aws, stages) = Aws::start(0.0, seed, tenants.iter().flat_map(of_tenant));
     let times = Times {
         calls_per_second: CALLS_PER_SECOND,
         attempt_timeout_ms: 4000,
@@ -66,17 +68,17 @@ pub(crate) async fn recovery() {
     });
     crash(&gateway, &aws, wishes.collect()).await;
     let sent = Instant::now();
-    aws.set_rate(CALLS_PER_SECOND).await;
-    aws.clear_calls().await;
+    aws.control().set_rate(CALLS_PER_SECOND).unwrap();
+    aws.control().clear_calls().unwrap();
 
     let began = Instant::now();
     gateway.start();
     gateway.ready().await;
     let ready = began.elapsed();
     until("all that exists is found", async || gateway.count(&[State::Live]) == ROWS / 2).await;
-    let (found, to_find) = (began.elapsed(), Looks::of(&aws).await);
+    let (found, to_find) = (began.elapsed(), Looks::of(&aws));
     gateway.settled().await;
-    let (settled, to_settle) = (began.elapsed(), Looks::of(&aws).await);
+    let (settled, to_settle) = (began.elapsed(), Looks::of(&aws));
     let window_left = Duration::from_millis(times.give_up_after_ms).saturating_sub(began - sent);
     gateway.stop().await;
     say(&format!(
@@ -97,7 +99,7 @@ pub(crate) async fn recovery() {
         window_left.as_secs_f64(),
     ));
     let rows = gateway.rows();
-    for held in aws.held().await {
+    for held in aws.held() {
         let live = rows.iter().find(|row| row.arn.as_deref() == Some(&held.arn)).unwrap();
         assert_eq!(live.request_id, held.tag("request-id"));
         assert_eq!((live.tenant.as_str(), live.state), (held.tag("tenant"), State::Live as u8));
@@ -107,11 +109,11 @@ pub(crate) async fn recovery() {
 }
 
 impl Looks {
-    async fn of(aws: &Aws) -> Self {
-        let lists = aws.calls("ListIngestConfigurations").await;
-        let tag_reads = aws.calls("ListTagsForResource").await;
+    fn of(aws: &Aws) -> Self {
+        let lists = aws.calls(Operation::ListIngestConfigurations);
+        let tag_reads = aws.calls(Operation::ListTagsForResource);
         assert_eq!(lists.throttled + tag_reads.throttled, 0, "the rate was not kept to");
-        Self { lists: lists.all, tag_reads: tag_reads.all }
+        Self { lists: lists.calls, tag_reads: tag_reads.calls }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "they are few")]
@@ -128,9 +130,9 @@ impl Looks {
 async fn crash(gateway: &Gateway, aws: &Aws, wishes: Vec<Wish>) {
     let lease = Duration::from_mins(1);
     let leases = Leases { reserved: lease, sending: lease };
-    let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases).unwrap();
+    let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases, Clock::system()).unwrap();
     // It is not one in place of a lost one.
-    ledger.complete().await.unwrap();
+    ledger.mark_rebuilt().await.unwrap();
     let ledger = Arc::new(ledger);
     let ids = Arc::new(Ids::random());
     let client = aws.client(Some(RetryConfig::disabled()), Duration::from_secs(30));
@@ -165,7 +167,7 @@ async fn send(ledger: &SqliteLedger, request: &CreateIngestConfiguration, tags: 
         limit: u32::MAX,
         fields: Fields {
             name: request.name.as_str().to_owned(),
-            stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).to_owned(),
+            stage_arn: request.stage_arn.as_ref().map(|arn| arn.as_str().to_owned()),
             user_id: request.user_id.as_str().to_owned(),
             attributes: request.attributes.as_map().clone(),
             ingest_protocol: request.ingest_protocol,
@@ -174,7 +176,7 @@ async fn send(ledger: &SqliteLedger, request: &CreateIngestConfiguration, tags: 
         },
     };
     assert_eq!(ledger.reserve(reservation).await.unwrap(), Reserved::New);
-    ledger.apply(tags.operation_id, Event::Send).await.unwrap();
+    assert!(ledger.send(tags.operation_id).await.unwrap().is_some());
 }
 
 async fn create(client: &Client, request: &CreateIngestConfiguration, tags: &TenancyTags) {

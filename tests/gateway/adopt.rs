@@ -54,7 +54,7 @@ async fn what_was_made_before_becomes_a_tenants() {
 
     let told = world.run(&adopt[..5], &[]).await;
     assert!(told.stdout.contains(&format!("{arn} acme: would be adopted")), "{told:?}");
-    assert_eq!(world.emulator.configurations()[0]["tags"].as_object().unwrap().len(), 1);
+    assert_eq!(world.emulator.configurations()[0].tags.len(), 1);
     for said in ["adopted\n", "is adopted already\n"] {
         let done = world.run(&adopt, &[]).await;
         assert_eq!((done.code, done.stdout.ends_with(said)), (Some(0), true), "{done:?}");

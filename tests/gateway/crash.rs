@@ -3,13 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use ivs_ingest_gateway::{
+    clock::Clock,
     ids::Ids,
     ledger::{Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
     proto::v1::CreateIngestConfigurationRequest,
     request::{Fingerprint, IngestProtocol},
     tenancy::TenantId,
 };
-use serde_json::{Value, json};
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
+use serde_json::Value;
 
 use crate::support::{World, create};
 
@@ -25,7 +27,7 @@ async fn recovered(gateway: &crate::support::Gateway) -> [Value; 2] {
 
 /// How many of acme's rows are in each state that counts.
 async fn usage(world: &World) -> Vec<(State, u32)> {
-    let (ledger, _) = SqliteLedger::open(&world.ledger(), LEASES).unwrap();
+    let (ledger, _) = SqliteLedger::open(&world.ledger(), LEASES, Clock::system()).unwrap();
     let usage = ledger.usage(TenantId::parse("acme").unwrap()).await.unwrap();
     usage.0.into_iter().collect()
 }
@@ -43,7 +45,7 @@ async fn what_was_sent_is_in_doubt_and_still_counts() {
     let live = acme.create(request("live")).await.unwrap().ingest_configuration.unwrap();
     acme.create_one().await.unwrap();
     // It reaches AWS, and nobody learns what AWS makes of it.
-    world.emulator.next_create("slow_before", 60_000);
+    world.emulator.next_create(FaultKind::SlowBefore, 60_000);
     let call = tokio::spawn(async move { acme.create(request("sent")).await });
     world.emulator.reached_by_creates(3).await;
     gateway.kill();
@@ -96,7 +98,8 @@ async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
     gateway.stop().await;
     std::fs::remove_file(world.ledger()).unwrap();
 
-    world.emulator.fault(&json!({"operation": "ListIngestConfigurations", "kind": "drop_before"}));
+    let lost = Fault::new(FaultKind::DropBefore).on(Operation::ListIngestConfigurations);
+    world.emulator.fault(&lost);
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
     let refused = acme.create(request("old")).await.unwrap_err();
@@ -118,7 +121,7 @@ async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
 /// Leaves the ledger as a gateway does that dies between the reservation and the
 /// sending: too short a time to be hit from outside.
 async fn reserve_and_die(path: &std::path::Path) {
-    let (ledger, _) = SqliteLedger::open(path, LEASES).unwrap();
+    let (ledger, _) = SqliteLedger::open(path, LEASES, Clock::system()).unwrap();
     let reservation = Reservation {
         operation_id: Ids::random().next_operation_id(SystemTime::now()),
         tenant: TenantId::parse("acme").unwrap(),
@@ -127,7 +130,7 @@ async fn reserve_and_die(path: &std::path::Path) {
         limit: 1,
         fields: Fields {
             name: String::new(),
-            stage_arn: String::new(),
+            stage_arn: None,
             user_id: String::new(),
             attributes: [].into(),
             ingest_protocol: IngestProtocol::Rtmps,

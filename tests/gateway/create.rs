@@ -178,7 +178,7 @@ async fn the_endpoint_is_that_of_the_protocol() {
     // Without a request_id each is a creation of its own, and the tag is not there.
     let rows = world.emulator.configurations();
     assert_eq!(rows.len(), 3);
-    assert!(rows.iter().all(|row| row["tags"].as_object().unwrap().len() == 3));
+    assert!(rows.iter().all(|row| row.tags.len() == 3));
 }
 
 #[tokio::test]

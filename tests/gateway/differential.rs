@@ -28,10 +28,11 @@ use crate::support::World;
 const EXTRA_TAG: (&str, &str) = ("billing", "video");
 
 /// Tenants that no line names. Nothing changes but what the steps change: there is no sweep.
-const LINES: [&str; 7] = [
+const LINES: [&str; 8] = [
     "tenants.default.max_ingest_configurations = 3",
     "tenants.default.request_rate = { per_second = 1000000, burst = 1000000 }",
     "tenants.default.create_rate = { per_second = 1000000, burst = 1000000 }",
+    "tenants.default.max_concurrent_calls = 2000",
     "tenants.default.max_in_flight = 1000",
     "tenants.default.max_queued = 1000",
     "tenants.default.extra_tags.billing = 'video'",

@@ -6,6 +6,7 @@ mod cases;
 use std::collections::BTreeSet;
 
 use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use ivs_realtime_emulator::FaultKind;
 use tonic::Code;
 
 use crate::support::{Refusal, World, create};
@@ -127,7 +128,7 @@ async fn what_may_exist_counts_against_the_quota_and_what_cannot_does_not() {
     let gateway = world.gateway(&[&limits[0], &limits[1]]).await;
     let acme = gateway.caller("acme");
     // It was not carried out, but only AWS knows that.
-    world.emulator.next_create("drop_before", 0);
+    world.emulator.next_create(FaultKind::DropBefore, 0);
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "OUTCOME_UNKNOWN");
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "TENANT_COUNT_QUOTA");
 
@@ -143,13 +144,13 @@ async fn what_may_exist_counts_against_the_quota_and_what_cannot_does_not() {
 async fn an_operation_id_joins_what_had_no_request_id() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
-    world.emulator.next_create("drop_after", 0);
+    world.emulator.next_create(FaultKind::DropAfter, 0);
     let refused = acme.create_one().await.unwrap_err();
     assert_eq!((refused.code, refused.reason()), (Code::Unknown, "OUTCOME_UNKNOWN"));
     let operation_id = refused.info("operation_id").unwrap().to_owned();
     assert_eq!(operation_id.len(), 26);
     let rows = world.emulator.configurations();
-    assert_eq!(rows[0]["tags"]["ingest-gateway:operation-id"], operation_id.as_str());
+    assert_eq!(rows[0].tags["ingest-gateway:operation-id"], operation_id);
 
     let request_id = operation_id.clone();
     let again = CreateIngestConfigurationRequest { request_id, ..create("acme") };

@@ -9,14 +9,14 @@ use std::{
 };
 
 use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, IngestProtocol};
-use serde_json::json;
+use ivs_realtime_emulator::Operation;
 use tokio::{task::JoinSet, time};
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::{Caller, Gateway, World};
 
-const OPERATION: &str = "CreateIngestConfiguration";
+const OPERATION: Operation = Operation::CreateIngestConfiguration;
 
 /// The connections of the tenant that floods.
 const FLOOD_CONNECTIONS: usize = 64;
@@ -37,8 +37,8 @@ const RATE_RUN: Duration = Duration::from_secs(140);
 /// A gateway with AWS's own rate, open to all tenants, and limits of theirs out of the
 /// way.
 async fn gateway(world: &World) -> Gateway {
-    let settings = json!({"calls_per_second": 5.0, "visibility_delay_ms": 0});
-    world.emulator.control("POST", "settings", &settings);
+    world.emulator.control().set_rate(5.0).unwrap();
+    world.emulator.show_at_once();
     let lines = [
         "upstream.calls_per_second = 5",
         "tenants.default.max_ingest_configurations = 100000",
@@ -124,7 +124,7 @@ async fn one_who_floods_keeps_nobody_else_waiting() {
     let floods = floods.join_all().await;
     let (created, refused) = floods.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
 
-    let calls = world.emulator.control("GET", "calls", &json!(null))[OPERATION].clone();
+    let calls = world.emulator.counts(OPERATION);
     let (p50, p99) = (percentile(&mut took, 50), percentile(&mut took, 99));
     writeln!(
         stdout().lock(),
@@ -132,15 +132,14 @@ async fn one_who_floods_keeps_nobody_else_waiting() {
          (p50), {p99:.0?} (p99); the flood had {created}, and {refused} refusals; AWS executed \
          {} and throttled {}; memory {memory_before} KiB, then {memory_after} KiB",
         took.len(),
-        calls["executed"],
-        calls["throttled"],
+        calls.executed,
+        calls.throttled,
     )
     .unwrap();
     assert!(took.len() >= QUIET * 23, "{}", took.len());
     assert!(p99 <= BOUND + BESIDE_THE_WAIT, "{p99:?}");
-    assert_eq!(calls["throttled"], 0);
-    let executed = calls["executed"].as_u64().unwrap();
-    assert!(executed >= 290, "{executed}");
+    assert_eq!(calls.throttled, 0);
+    assert!(calls.executed >= 290, "{}", calls.executed);
     assert!(memory_after <= memory_before + 32 * 1024, "{memory_before} KiB, {memory_after} KiB");
 }
 
@@ -148,8 +147,7 @@ async fn one_who_floods_keeps_nobody_else_waiting() {
 async fn what_other_software_leaves_is_found() {
     let world = Arc::new(World::new());
     let gateway = gateway(&world).await;
-    let spend = json!({"operation": OPERATION, "calls_per_second": 2.5});
-    world.emulator.control("POST", "spend", &spend);
+    world.emulator.control().spend(OPERATION, 2.5).unwrap();
     let end = Instant::now() + RATE_RUN;
     let mut callers = JoinSet::new();
     for tenant in ["a", "b"] {
@@ -160,8 +158,8 @@ async fn what_other_software_leaves_is_found() {
     }
     let ended = callers.join_all().await;
     let (created, refused) = ended.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-    let calls = world.emulator.control("GET", "calls", &json!(null))[OPERATION].clone();
-    let (all, throttled) = (calls["calls"].as_u64().unwrap(), calls["throttled"].as_u64().unwrap());
+    let calls = world.emulator.counts(OPERATION);
+    let (all, throttled) = (calls.calls, calls.throttled);
     writeln!(
         stdout().lock(),
         "fairness, live: with half the budget spent by others, {all} calls in {RATE_RUN:?}, of \

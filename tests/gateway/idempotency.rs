@@ -1,6 +1,7 @@
 //! At most one configuration a `request_id`, whatever the caller does.
 
 use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use ivs_realtime_emulator::{FaultKind, Operation};
 use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
@@ -45,7 +46,7 @@ async fn the_same_request_twice_is_one_creation() {
 async fn twenty_at_once_are_one_creation() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    world.emulator.next_create("slow_after", 200);
+    world.emulator.next_create(FaultKind::SlowAfter, 200);
     let mut calls = JoinSet::new();
     for _ in 0..20 {
         // Connections of their own spread over the gateway's workers.
@@ -164,12 +165,14 @@ async fn an_answer_that_was_lost_is_found() {
     let world = World::new();
     world.emulator.show_at_once();
     let acme = world.gateway(&[]).await.caller("acme");
-    for fault in ["drop_after", "error_500_after", "truncate", "garbage"] {
+    for fault in
+        [FaultKind::DropAfter, FaultKind::Error500After, FaultKind::Truncate, FaultKind::Garbage]
+    {
         world.emulator.next_create(fault, 0);
         // The first call waits for it a little; whoever asks again finds it.
         let asking = async {
             loop {
-                match acme.create(request(fault)).await {
+                match acme.create(request(&format!("{fault:?}"))).await {
                     Ok(answer) => break answer.ingest_configuration.unwrap(),
                     Err(refused) => assert_eq!(refused.reason(), "OUTCOME_UNKNOWN"),
                 }
@@ -178,8 +181,8 @@ async fn an_answer_that_was_lost_is_found() {
         let found = timeout(PATIENCE, asking).await.unwrap();
         let rows = world.emulator.configurations();
         let last = rows.last().unwrap();
-        assert_eq!(last["arn"], found.arn, "{fault}");
-        assert_eq!(last["streamKeys"][0], found.stream_key, "{fault}");
+        assert_eq!(last.arn, found.arn, "{fault:?}");
+        assert_eq!(last.stream_keys[0], found.stream_key, "{fault:?}");
     }
     assert_eq!(world.emulator.creates(), 4);
 }
@@ -189,10 +192,10 @@ async fn what_an_earlier_call_created_is_a_replay_once_it_is_found() {
     let world = World::new();
     world.emulator.show_at_once();
     let acme = world.gateway(&["settle.first_probe_ms = 100"]).await.caller("acme");
-    world.emulator.next_create("drop_after", 0);
+    world.emulator.next_create(FaultKind::DropAfter, 0);
     // The first two looks fail, and the third is while a later call waits for it.
     for _ in 0..2 {
-        world.emulator.next("ListIngestConfigurations", "error_500_before", 0);
+        world.emulator.next(Operation::ListIngestConfigurations, FaultKind::Error500Before, 0);
     }
     assert_eq!(acme.create(request("r")).await.unwrap_err().reason(), "OUTCOME_UNKNOWN");
     let asking = async {
@@ -214,11 +217,11 @@ async fn what_was_found_and_cannot_be_read_is_not_told_as_not_created() {
     let world = World::new();
     world.emulator.show_at_once();
     let acme = world.gateway(&["settle.first_probe_ms = 1000"]).await.caller("acme");
-    world.emulator.next_create("drop_after", 0);
-    world.emulator.next("GetIngestConfiguration", "drop_before", 0);
+    world.emulator.next_create(FaultKind::DropAfter, 0);
+    world.emulator.next(Operation::GetIngestConfiguration, FaultKind::DropBefore, 0);
     let refused = acme.create_one().await.unwrap_err();
     assert_eq!((refused.code, refused.reason()), (Code::Unknown, "OUTCOME_UNKNOWN"));
-    assert_eq!(world.emulator.calls("GetIngestConfiguration"), 1);
+    assert_eq!(world.emulator.calls(Operation::GetIngestConfiguration), 1);
     let operation_id = refused.info("operation_id").unwrap();
     let (_, key, replayed) = created(&acme, request(operation_id)).await;
     assert!(replayed && !key.is_empty());

@@ -1,12 +1,14 @@
 //! The whole life of a configuration: read, listed, changed, deleted, counted.
 
+use std::time::Duration;
+
 use ivs_ingest_gateway::proto::v1::{
     DeleteIngestConfigurationRequest, GetIngestConfigurationRequest, GetQuotaRequest,
     IngestConfiguration, IngestConfigurationState, IngestConfigurationView,
     ListIngestConfigurationsRequest, UpdateIngestConfigurationRequest,
 };
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use prost_types::FieldMask;
-use serde_json::json;
 use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
@@ -82,12 +84,12 @@ async fn a_full_view_is_what_was_created_and_a_basic_one_has_no_keys() {
     message.attributes = [("a".to_owned(), "b".to_owned())].into();
     message.tags = [("show".to_owned(), "morning".to_owned())].into();
     let created = acme.create(message).await.unwrap().ingest_configuration.unwrap();
-    let calls = world.emulator.calls("GetIngestConfiguration");
+    let calls = world.emulator.calls(Operation::GetIngestConfiguration);
 
     let mut basic = acme.get(&created.arn, IngestConfigurationView::Basic).await.unwrap();
-    assert_eq!(world.emulator.calls("GetIngestConfiguration"), calls);
+    assert_eq!(world.emulator.calls(Operation::GetIngestConfiguration), calls);
     let mut full = acme.get(&created.arn, IngestConfigurationView::Unspecified).await.unwrap();
-    assert_eq!(world.emulator.calls("GetIngestConfiguration"), calls + 1);
+    assert_eq!(world.emulator.calls(Operation::GetIngestConfiguration), calls + 1);
 
     for answer in [&mut basic, &mut full] {
         assert_eq!(answer.create_time, created.create_time);
@@ -103,10 +105,9 @@ async fn a_thousand_reads_at_once_cost_a_few_calls() {
     // At trace so many calls would write for seconds.
     let gateway = world.gateway_in(&[], &[("RUST_LOG", "info")]).await;
     let arn = gateway.caller("acme").live().await.arn;
-    let slow =
-        json!({"operation": "GetIngestConfiguration", "kind": "slow_before", "delay_ms": 500});
-    world.emulator.fault(&slow);
-    let before = world.emulator.calls("GetIngestConfiguration");
+    let slow = Fault::new(FaultKind::SlowBefore).delayed(Duration::from_millis(500));
+    world.emulator.fault(&slow.on(Operation::GetIngestConfiguration));
+    let before = world.emulator.calls(Operation::GetIngestConfiguration);
     let callers: Vec<_> = (0..10).map(|_| gateway.caller("acme")).collect();
     let mut reads = JoinSet::new();
     for index in 0..1000 {
@@ -115,7 +116,7 @@ async fn a_thousand_reads_at_once_cost_a_few_calls() {
     }
     let read = reads.join_all().await;
     assert!(read.iter().all(|one| one.stream_key == read[0].stream_key));
-    let calls = world.emulator.calls("GetIngestConfiguration") - before;
+    let calls = world.emulator.calls(Operation::GetIngestConfiguration) - before;
     assert!(calls <= 20, "1,000 reads cost {calls} calls");
 }
 
@@ -152,8 +153,7 @@ async fn lists_cost_no_call_and_are_filtered_and_paged() {
 
     // The state is as the sweep last saw it.
     world.emulator.show_at_once();
-    let body = json!({"arn": made[1], "state": "ACTIVE"});
-    world.emulator.control("POST", "state", &body);
+    world.emulator.activate(&made[1]);
     let active = ListIngestConfigurationsRequest {
         stage_arn: stage_of("acme"),
         state: IngestConfigurationState::Active.into(),
@@ -194,7 +194,7 @@ async fn an_update_changes_what_its_mask_names() {
     let (listed, _) = acme.list(ListIngestConfigurationsRequest::default()).await.unwrap();
     assert!(listed[0].redundant_ingest);
 
-    world.emulator.control("POST", "state", &json!({"arn": arn, "state": "ACTIVE"}));
+    world.emulator.activate(arn);
     let refusal = acme.update(to_stage(arn, "")).await.unwrap_err();
     assert_eq!((refusal.code, refusal.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
 }
@@ -205,9 +205,9 @@ async fn an_update_whose_answer_is_lost_is_looked_up() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
     let arn = acme.live().await.arn;
-    world.emulator.next("UpdateIngestConfiguration", "drop_after", 0);
+    world.emulator.next(Operation::UpdateIngestConfiguration, FaultKind::DropAfter, 0);
     assert_eq!(acme.update(to_stage(&arn, "")).await.unwrap().stage_arn, "");
-    world.emulator.next("UpdateIngestConfiguration", "drop_before", 0);
+    world.emulator.next(Operation::UpdateIngestConfiguration, FaultKind::DropBefore, 0);
     let refusal = acme.update(to_stage(&arn, &stage_of("acme"))).await.unwrap_err();
     assert_eq!(refusal.code, Code::Unavailable);
     assert!(refusal.retry_after().is_some());
@@ -220,7 +220,7 @@ async fn a_delete_gives_its_place_back_once_aws_confirms() {
     let acme = gateway.caller("acme");
     let arn = acme.live().await.arn;
 
-    world.emulator.control("POST", "state", &json!({"arn": arn, "state": "ACTIVE"}));
+    world.emulator.activate(&arn);
     let refusal = acme.delete(&arn, false).await.unwrap_err();
     assert_eq!((refusal.code, refusal.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
     assert_eq!(acme.used().await, 1);
@@ -238,16 +238,16 @@ async fn a_delete_gives_its_place_back_once_aws_confirms() {
 async fn a_delete_whose_answer_is_lost_is_looked_up() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
-    for fault in ["drop_after", "error_500_after", "truncate"] {
+    for fault in [FaultKind::DropAfter, FaultKind::Error500After, FaultKind::Truncate] {
         let arn = acme.live().await.arn;
-        world.emulator.next("DeleteIngestConfiguration", fault, 0);
+        world.emulator.next(Operation::DeleteIngestConfiguration, fault, 0);
         acme.delete(&arn, false).await.unwrap();
         assert_eq!(acme.used().await, 0);
     }
     // Not deleted, as far as anybody can tell now: its place is held, and a second try
     // settles it.
     let arn = acme.live().await.arn;
-    world.emulator.next("DeleteIngestConfiguration", "error_500_before", 0);
+    world.emulator.next(Operation::DeleteIngestConfiguration, FaultKind::Error500Before, 0);
     let refusal = acme.delete(&arn, false).await.unwrap_err();
     assert_eq!((refusal.code, refusal.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
     assert_eq!(acme.used().await, 1);
@@ -265,14 +265,14 @@ async fn deletes_at_the_same_time_do_not_undo_each_other() {
         tokio::spawn(async move { acme.delete(&arn, force).await })
     };
     // The forced delete comes to AWS after the refusal, or its answer before that.
-    for (held, force) in [("slow_before", true), ("slow_after", false)] {
+    for (held, force) in [(FaultKind::SlowBefore, true), (FaultKind::SlowAfter, false)] {
         let arn = acme.live().await.arn;
-        world.emulator.control("POST", "state", &json!({"arn": arn, "state": "ACTIVE"}));
-        let before = world.emulator.calls("DeleteIngestConfiguration");
-        world.emulator.next("DeleteIngestConfiguration", held, 500);
+        world.emulator.activate(&arn);
+        let before = world.emulator.calls(Operation::DeleteIngestConfiguration);
+        world.emulator.next(Operation::DeleteIngestConfiguration, held, 500);
         let first = delete(&arn, force);
         let reached = async {
-            while world.emulator.calls("DeleteIngestConfiguration") == before {
+            while world.emulator.calls(Operation::DeleteIngestConfiguration) == before {
                 tokio::task::yield_now().await;
             }
         };
@@ -282,7 +282,7 @@ async fn deletes_at_the_same_time_do_not_undo_each_other() {
             if force { (first.await.unwrap(), second) } else { (second, first.await.unwrap()) };
         forced.unwrap();
         assert_eq!(refused.unwrap_err().reason(), "AWS_CONFLICT");
-        assert_eq!(acme.used().await, 0, "{held}");
+        assert_eq!(acme.used().await, 0, "{held:?}");
         acme.delete(&arn, false).await.unwrap();
     }
 }

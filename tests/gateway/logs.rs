@@ -1,6 +1,7 @@
 //! What the log says of a call, and what it never says.
 
 use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use ivs_realtime_emulator::FaultKind;
 use serde_json::{Value, json};
 use tonic::Request;
 
@@ -38,11 +39,11 @@ async fn every_call_leaves_one_line_that_says_what_came_of_it() {
         json!({"level": "INFO", "rpc": rpc, "code": "OK", "reason": null, "tenant": "acme"});
     assert_eq!(told(&line), expected);
     let rows = world.emulator.configurations();
-    assert_eq!(line["operation_id"], rows[0]["tags"]["ingest-gateway:operation-id"]);
+    assert_eq!(line["operation_id"], rows[0].tags["ingest-gateway:operation-id"]);
     assert_eq!(line["aws_request_id"].as_str().unwrap().len(), 36);
     assert!(line["duration_us"].as_u64().unwrap() > 0);
 
-    world.emulator.next_create("error_500_after", 0);
+    world.emulator.next_create(FaultKind::Error500After, 0);
     let refused = acme.send(named(&acme, "doubtful", create("acme"))).await.unwrap_err();
     let line = gateway.call_log("doubtful").await;
     assert_eq!((&line["code"], &line["reason"]), (&json!("UNKNOWN"), &json!("OUTCOME_UNKNOWN")));
@@ -99,7 +100,12 @@ async fn no_setting_makes_the_log_tell_a_key() {
         };
         acme.create(request.clone()).await.unwrap();
         assert!(acme.create(request).await.unwrap().replayed);
-        for fault in ["garbage", "truncate", "drop_after", "error_500_after"] {
+        for fault in [
+            FaultKind::Garbage,
+            FaultKind::Truncate,
+            FaultKind::DropAfter,
+            FaultKind::Error500After,
+        ] {
             world.emulator.next_create(fault, 0);
             assert_eq!(acme.create_one().await.unwrap_err().reason(), "OUTCOME_UNKNOWN");
         }

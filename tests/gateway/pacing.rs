@@ -10,6 +10,7 @@ use ivs_ingest_gateway::proto::v1::{
     CreateIngestConfigurationRequest, GetIngestConfigurationRequest, GetQuotaRequest,
     GetQuotaResponse,
 };
+use ivs_realtime_emulator::{Fault, Operation};
 use serde_json::json;
 
 use crate::support::{Caller, PATIENCE, World, create};
@@ -103,20 +104,17 @@ async fn what_aws_throttles_is_sent_again() {
     assert_eq!(world.emulator.creates(), 2);
     assert_eq!(world.emulator.configurations().len(), 1);
 
-    let throttle = |operation: &str| {
-        world.emulator.fault(&json!({
-            "operation": operation, "kind": "error", "status": 429,
-            "code": "ThrottlingException", "count": 1,
-        }));
+    let throttle = |operation| {
+        world.emulator.fault(&Fault::error(429, "ThrottlingException").on(operation).times(1));
     };
-    throttle("GetIngestConfiguration");
+    throttle(Operation::GetIngestConfiguration);
     let message = GetIngestConfigurationRequest { arn: created.arn.clone(), ..Default::default() };
     let read = acme.client.clone().get_ingest_configuration(acme.request(message)).await.unwrap();
     assert_eq!(read.into_inner().ingest_configuration.unwrap().stream_key, created.stream_key);
-    throttle("UpdateIngestConfiguration");
+    throttle(Operation::UpdateIngestConfiguration);
     let changed = acme.update(crate::life::to_stage(&created.arn, "")).await.unwrap();
     assert_eq!(changed.stage_arn, "");
-    throttle("DeleteIngestConfiguration");
+    throttle(Operation::DeleteIngestConfiguration);
     acme.delete(&created.arn, false).await.unwrap();
     assert!(world.emulator.configurations().is_empty());
     assert_eq!(acme.quota().await.ingest_configurations.unwrap().used, 0);

@@ -121,9 +121,10 @@ async fn creates_have_a_rate_that_a_refused_one_does_not_spend() {
 #[tokio::test]
 async fn calls_at_the_same_time_have_a_limit() {
     let world = World::new();
-    let gateway =
-        world.gateway(&["tenants.acme.max_in_flight = 1", "tenants.acme.max_queued = 0"]).await;
+    let gateway = world.gateway(&["tenants.acme.max_concurrent_calls = 1"]).await;
     let acme = gateway.caller("acme");
+    let in_flight = acme.quota().await.in_flight.unwrap();
+    assert_eq!((in_flight.limit, in_flight.used), (1, 1));
     world.emulator.hold_next_create();
     let first = tokio::spawn({
         let acme = acme.clone();

@@ -1,8 +1,8 @@
 //! Whose a stage is: by its tag, by the configuration, and what a refusal gives away.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use serde_json::json;
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -30,12 +30,12 @@ async fn a_listed_stage_is_its_tenants_whatever_its_tag_says() {
     globex.create_one().await.unwrap();
 
     // A reload takes it back at once, without another look at AWS.
-    let calls = world.emulator.calls("GetStage");
+    let calls = world.emulator.calls(Operation::GetStage);
     let text = fs::read_to_string(world.configure(&[])).unwrap();
     gateway.reload(&text, "tenants, limits and certificates are as the file says now").await;
     is_refused(&globex, &stage_of("acme")).await;
     acme.create_one().await.unwrap();
-    assert_eq!(world.emulator.calls("GetStage"), calls);
+    assert_eq!(world.emulator.calls(Operation::GetStage), calls);
 }
 
 /// What a refusal costs would tell whether somebody uses the stage.
@@ -49,15 +49,15 @@ async fn absent_and_foreign_stages_cost_the_same_calls() {
 
     let absent = stage_of("acme").replace("AcmeStudio", "NotThere");
     for stage_arn in [stage_of("globex"), absent] {
-        let before = world.emulator.calls("GetStage");
+        let before = world.emulator.calls(Operation::GetStage);
         is_refused(&acme, &stage_arn).await;
-        assert_eq!(world.emulator.calls("GetStage"), before + 1, "{stage_arn}");
+        assert_eq!(world.emulator.calls(Operation::GetStage), before + 1, "{stage_arn}");
         is_refused(&acme, &stage_arn).await;
-        assert_eq!(world.emulator.calls("GetStage"), before + 1, "{stage_arn}");
+        assert_eq!(world.emulator.calls(Operation::GetStage), before + 1, "{stage_arn}");
     }
-    let before = world.emulator.calls("GetStage");
+    let before = world.emulator.calls(Operation::GetStage);
     globex.create_one().await.unwrap();
-    assert_eq!(world.emulator.calls("GetStage"), before);
+    assert_eq!(world.emulator.calls(Operation::GetStage), before);
 }
 
 #[tokio::test]
@@ -65,13 +65,13 @@ async fn callers_who_ask_at_once_share_a_call() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
-    let slow = json!({"operation": "GetStage", "kind": "slow_after", "delay_ms": 300});
-    world.emulator.fault(&slow);
+    let slow = Fault::new(FaultKind::SlowAfter).delayed(Duration::from_millis(300));
+    world.emulator.fault(&slow.on(Operation::GetStage));
     let mut creates = JoinSet::new();
     for _ in 0..20 {
         let acme = acme.clone();
         creates.spawn(async move { acme.create_one().await.unwrap() });
     }
     assert_eq!(creates.join_all().await.len(), 20);
-    assert_eq!(world.emulator.calls("GetStage"), 1);
+    assert_eq!(world.emulator.calls(Operation::GetStage), 1);
 }

@@ -72,7 +72,7 @@ impl World {
     /// Writes the configuration file and returns its path.
     pub(crate) fn configure(&self, lines: &[&str]) -> PathBuf {
         let file = self.path("gateway.toml");
-        let configuration = Configuration::new(self.emulator.address).with(lines);
+        let configuration = Configuration::new(&self.emulator.url()).with(lines);
         std::fs::write(&file, configuration.to_string()).unwrap();
         file
     }
@@ -147,7 +147,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // Before the processes end: `dev` takes its emulator along.
-        self.secrets.learn_from_emulators(self.emulator.address);
+        self.secrets.learn_from_emulators(self.emulator.control());
         let processes = std::mem::take(&mut *self.processes.lock().unwrap());
         for process in &processes {
             process.kill();

@@ -1,10 +1,10 @@
 //! A client's create: `operations::create`. Clients call again at any moment, with
 //! the same `request_id`, and stop at any moment.
 
-use ivs_ingest_gateway::ledger::{Effect, Event, State};
+use ivs_ingest_gateway::ledger::{Event, State, Step as RowStep};
 
 use crate::{
-    ledger::{Reserved, created},
+    ledger::{Applied, Reserved, created},
     steps::{Calls, Step, Steps},
     world::{Attempt, Call, Rule, Scene, World},
 };
@@ -32,14 +32,14 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
                     });
                 } else if from.creates[usize::from(create)].sends() < scene.sends {
                     add(Calls::RecordsSending, &|world| {
-                        world.send(scene, create, None, &Event::Send)
+                        world.send(scene, create, None, RowStep::Send)
                     });
                 }
             }
             Call::Resending { create, absent } => {
                 add(Calls::RecordsSendingAgain, &|world| {
                     let absent = scene.is_of_one_sending().then_some(absent);
-                    world.send(scene, create, absent, &Event::Resend)
+                    world.send(scene, create, absent, RowStep::Resend)
                 });
             }
             Call::Sending { create, attempt, age } => {
@@ -79,7 +79,7 @@ fn attempt_steps(
             add(Calls::RecordsThrottle, &|world| {
                 world.abandon(call);
                 match world.apply(create, &Event::Throttled, None) {
-                    Ok(Effect::AwaitTurn) => Call::Reserved { create },
+                    Ok(Applied::Changed) => Call::Reserved { create },
                     _ => Call::None,
                 }
             });
@@ -126,11 +126,11 @@ impl World {
     }
 
     /// Records the sending. The ledger's answer is the only permission to send.
-    fn send(&mut self, scene: &Scene, create: u8, absent: Option<u8>, event: &Event) -> Call {
-        let permitted = self.apply_to(create, absent, event) == Ok(Effect::SendCreate);
+    fn send(&mut self, scene: &Scene, create: u8, absent: Option<u8>, step: RowStep<'_>) -> Call {
+        let permitted = self.apply_to(create, absent, step) == Ok(Applied::Changed);
         let create_of = &mut self.creates[usize::from(create)];
         let is_sending = create_of.state() == Some(State::Sending);
-        let sends_all_the_same = is_sending && scene.broken == Some(Rule::EffectPermits);
+        let sends_all_the_same = is_sending && scene.broken == Some(Rule::LedgerPermits);
         if !permitted && !sends_all_the_same {
             return Call::None;
         }

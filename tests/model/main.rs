@@ -1,6 +1,6 @@
 //! Model checking of exactly-once create: every state that a few clients, gateways
-//! and faults can reach, in a model of everything around the ledger's transition
-//! function, which is the gateway's own.
+//! and faults can reach, in a model of everything around the ledger's decisions,
+//! which are the gateway's own (`ledger::state` and `ledger::decide`).
 //!
 //! | module | what it models | after |
 //! | --- | --- | --- |
@@ -152,7 +152,7 @@ fn every_rule_is_needed() {
     is_needed(Rule::AbsenceTakesTime, &ONE, uncounted);
     is_needed(Rule::AbsenceIsOfOneSending, &Scene { sends: 3, ..ONE }, uncounted);
     let two = Scene { gateways: 2, creates: 1, ..ONE };
-    is_needed(Rule::EffectPermits, &two, "one permission was used twice");
+    is_needed(Rule::LedgerPermits, &two, "one permission was used twice");
 }
 
 #[test]

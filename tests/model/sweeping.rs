@@ -1,9 +1,11 @@
 //! The sweep: `sweep`.
 
-use ivs_ingest_gateway::ledger::{Event, State};
+use ivs_ingest_gateway::ledger::{
+    Event, State,
+    decide::{self, Adopt, AfterScan, Scanned},
+};
 
 use crate::{
-    ledger::Adopted,
     steps::{Step, Steps, Sweeps},
     world::{Attempt, Configurations, MAX_CREATES, MAX_SENDS, Rule, Scene, Walk, World},
 };
@@ -80,9 +82,14 @@ impl World {
             return;
         }
         match self.adopt(u8::try_from(create).unwrap(), attempt) {
-            Ok(Adopted::Live) => self.gateways[gateway].settler.absent[create] = None,
-            Ok(Adopted::Orphan) => self.creates[create].attempts[attempt] = Attempt::Nothing,
-            Ok(Adopted::UnderWay) => {}
+            Ok(Adopt::Insert | Adopt::Apply) => {
+                self.gateways[gateway].settler.absent[create] = None;
+            }
+            // The gateway deletes the one and reports the other, which an operator deletes.
+            Ok(Adopt::Orphan { .. } | Adopt::Displaced) => {
+                self.creates[create].attempts[attempt] = Attempt::Nothing;
+            }
+            Ok(Adopt::UnderWay) => {}
             // The walk ends early, and the next one begins anew.
             Err(_) => self.gateways[gateway].sweep = None,
         }
@@ -92,18 +99,21 @@ impl World {
         }
     }
 
-    /// `Ledger::missed`, and a read of each row that two walks have missed.
+    /// `Ledger::finish_scan`, and a read of each row that two walks have missed.
     fn end_walk(&mut self, scene: &Scene, gateway: usize, walk: &Walk) {
         self.gateways[gateway].sweep = None;
         self.gateways[gateway].complete = true;
         self.rebuilt = true;
         for index in (0..scene.creates).filter(|index| walk.unseen[*index]) {
             let create = &mut self.creates[index];
-            let Some(row) = create.row.as_mut().filter(|row| row.state == State::Live) else {
-                continue;
-            };
-            row.missed += 1;
-            if row.missed < 2 {
+            let Some(row) = create.row.as_mut() else { continue };
+            // It was live before the scan, which did not see it.
+            let (updated_at, scan_began) = (0, 1);
+            let missed_scans = u32::from(row.missed);
+            let scanned = Scanned { state: row.state, updated_at, observed_at: None, missed_scans };
+            let AfterScan { missed_scans, is_missing } = decide::finish_scan(&scanned, scan_began);
+            row.missed = u8::try_from(missed_scans).unwrap();
+            if !is_missing {
                 continue;
             }
             row.missed = 0;

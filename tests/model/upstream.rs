@@ -1,6 +1,6 @@
 //! AWS as the model assumes it, time, leases, and what befalls gateway and ledger.
 
-use ivs_ingest_gateway::ledger::{Event, State};
+use ivs_ingest_gateway::ledger::{State, decide};
 
 use crate::{
     steps::{Aws, Step, Steps},
@@ -33,7 +33,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
                 _ => {}
             }
         }
-        if row.is_some_and(|row| matches!(row.state, State::Reserved | State::Sending)) {
+        if row.is_some_and(|row| decide::take_over(row.state, 0, 1).is_some()) {
             steps.add(Step::LeaseEnds { create }, |world| world.take_over(create));
         }
     }
@@ -97,10 +97,10 @@ impl World {
     /// `Ledger::expire`, on one row. It may come at any moment, which includes every
     /// lease and every start.
     fn take_over(&mut self, create: usize) {
-        let event = match self.creates[create].state() {
-            Some(State::Reserved) => Event::Cancel,
-            _ => Event::Ambiguous,
-        };
+        // The lease ends now, and so a moment later it has expired.
+        let (lease_until, now) = (0, 1);
+        let state = self.creates[create].state().unwrap();
+        let event = decide::take_over(state, lease_until, now).unwrap();
         let create = u8::try_from(create).unwrap();
         self.apply(create, &event, None).unwrap();
     }

@@ -25,7 +25,7 @@ pub(crate) struct Scene {
     /// How often one create is sent at the most.
     pub(crate) sends: u8,
     /// The most rows of the tenant that may count.
-    pub(crate) quota: usize,
+    pub(crate) quota: u32,
     /// Whether the sweep walks.
     pub(crate) sweep: bool,
     /// Whether somebody deletes configurations behind the gateway's back.
@@ -68,8 +68,8 @@ pub(crate) struct Times {
 pub(crate) enum Rule {
     /// `SENDING` is durable before any byte goes to AWS.
     SendIsDurable,
-    /// Only [`Effect::SendCreate`](ivs_ingest_gateway::ledger::Effect) permits to send.
-    EffectPermits,
+    /// Only a step that the ledger takes as new permits to send, once.
+    LedgerPermits,
     /// A create is sent again only after the window.
     ResendWaits,
     /// One empty list proves nothing.

@@ -6,10 +6,10 @@ use ivs_ingest_gateway::{
     config::Settle,
     ivs::Ivs,
     ledger::{Event, Ledger, State},
-    reconcile::{Resolution, Resolutions, Resolver},
+    reconcile::{ReconcileMetrics, Resolution, Resolutions, Resolver},
     telemetry::Metrics,
 };
-use serde_json::json;
+use ivs_realtime_emulator::{FaultKind, Operation, PublishState};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::support::{Aws, Rows, create, pacers, request};
@@ -26,21 +26,22 @@ fn times(retry_after_ms: u64, give_up_after_ms: u64) -> Settle {
 }
 
 /// Settles until it goes out of scope.
-fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, Arc<Metrics>, DropGuard) {
+fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, ReconcileMetrics, DropGuard) {
     let settling = Resolutions::default();
-    let metrics = Arc::new(Metrics::default());
+    let registry = Metrics::default();
+    let metrics = registry.register(ReconcileMetrics::register);
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
-    let pacers = pacers(&metrics, &stop);
+    let pacers = pacers(&registry, &stop);
     let told = settling.clone();
-    let settler = Resolver::new(ledger, ivs, pacers, times, 1000.0, told, Arc::clone(&metrics));
+    let settler = Resolver::new(ledger, ivs, pacers, times, 1000.0, told, metrics.clone());
     tokio::spawn(settler.run(stop.clone()));
     (settling, metrics, stop.drop_guard())
 }
 
 #[tokio::test]
 async fn what_was_created_is_found_by_its_tag_among_its_likes() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
     // Three creates that look the same in a list: one answered, one lost, one never made.
@@ -49,14 +50,14 @@ async fn what_was_created_is_found_by_its_tag_among_its_likes() {
     let never = rows.in_doubt("globex", &request).await;
     let made = create(&ivs, &request, &answered).await.unwrap();
     rows.ledger.apply(answered.operation_id, Event::Created(resource(&made))).await.unwrap();
-    aws.fault("CreateIngestConfiguration", "drop_after").await;
+    aws.fault(Operation::CreateIngestConfiguration, FaultKind::DropAfter);
     create(&ivs, &request, &lost).await.unwrap_err();
 
     let (settling, metrics, _stop) = settle(&rows, ivs, times(60_000, 900_000));
     let verdict = settling.verdict(lost.operation_id, PATIENCE).await.unwrap();
     let Resolution::Live(found) = verdict else { panic!("{verdict:?}") };
     assert_ne!(found.arn, made.arn);
-    assert!(aws.arns().await.contains(&found.arn));
+    assert!(aws.arns().contains(&found.arn));
     assert_eq!(rows.doubts().await, [never.operation_id]);
     assert_eq!((rows.used("acme").await, rows.used("globex").await), (2, 1));
     assert_eq!(metrics.adopted.get(), 1);
@@ -64,7 +65,7 @@ async fn what_was_created_is_found_by_its_tag_among_its_likes() {
 
 #[tokio::test]
 async fn a_create_without_a_stage_is_found_on_any_page() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let others = request("other", &aws.stage_arn);
     for _ in 0..250 {
@@ -78,25 +79,25 @@ async fn a_create_without_a_stage_is_found_on_any_page() {
     let (settling, _, _stop) = settle(&rows, ivs, times(60_000, 900_000));
     let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
     assert_eq!(verdict, Resolution::Live(resource(&made)));
-    assert!(aws.calls("ListIngestConfigurations").await >= 3);
+    assert!(aws.calls(Operation::ListIngestConfigurations) >= 3);
 }
 
 #[tokio::test]
 async fn absence_takes_several_probes_beyond_the_window() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let row = rows.in_doubt("acme", &request("studio", &aws.stage_arn)).await;
     let (settling, _, _stop) = settle(&rows, aws.ivs().await, times(100, 300));
     let started = std::time::Instant::now();
     assert_eq!(settling.verdict(row.operation_id, PATIENCE).await, Some(Resolution::Gone));
     assert!(started.elapsed() >= Duration::from_millis(280), "{:?}", started.elapsed());
-    assert!(aws.calls("ListIngestConfigurations").await >= 3);
+    assert!(aws.calls(Operation::ListIngestConfigurations) >= 3);
     assert_eq!(rows.used("acme").await, 0);
 }
 
 /// The proof of a long absence is about one sending: it permits one more, and no third.
 #[tokio::test]
 async fn a_long_absence_permits_one_more_sending() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let row = rows.in_doubt("acme", &request("studio", &aws.stage_arn)).await.operation_id;
     let last_sent_at = async || rows.ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
     let first = last_sent_at().await;
@@ -105,16 +106,16 @@ async fn a_long_absence_permits_one_more_sending() {
     while !settling.may_resend(row, first) {
         tokio::task::yield_now().await;
     }
-    rows.ledger.apply_to_sending(row, first, Event::Resend).await.unwrap().unwrap();
+    assert!(rows.ledger.resend(row, first).await.unwrap().is_some());
     rows.ledger.apply(row, Event::Ambiguous).await.unwrap();
     assert!(!settling.may_resend(row, last_sent_at().await));
 }
 
 #[tokio::test]
 async fn what_a_list_shows_late_is_found_late() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
-    aws.control("POST", "settings", json!({"visibility_delay_ms": 400})).await;
+    aws.control().set_visibility_delay(Duration::from_millis(400)).unwrap();
     let request = request("studio", &aws.stage_arn);
     let row = rows.in_doubt("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
@@ -125,7 +126,7 @@ async fn what_a_list_shows_late_is_found_late() {
 
 #[tokio::test]
 async fn probes_that_fail_prove_nothing() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
     let row = rows.in_doubt("acme", &request).await;
@@ -133,12 +134,12 @@ async fn probes_that_fail_prove_nothing() {
     // Long past the window, and AWS in trouble: every list and every read of tags fails
     // at first.
     for (operation, kind) in [
-        ("ListIngestConfigurations", "error_500_before"),
-        ("ListIngestConfigurations", "drop_before"),
-        ("ListIngestConfigurations", "truncate"),
-        ("ListTagsForResource", "error_503_before"),
+        (Operation::ListIngestConfigurations, FaultKind::Error500Before),
+        (Operation::ListIngestConfigurations, FaultKind::DropBefore),
+        (Operation::ListIngestConfigurations, FaultKind::Truncate),
+        (Operation::ListTagsForResource, FaultKind::Error503Before),
     ] {
-        aws.fault(operation, kind).await;
+        aws.fault(operation, kind);
     }
     let (settling, _, _stop) = settle(&rows, ivs, times(1, 2));
     let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
@@ -147,7 +148,7 @@ async fn probes_that_fail_prove_nothing() {
 
 #[tokio::test]
 async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
     let row = rows.in_doubt("acme", &request).await;
@@ -156,17 +157,17 @@ async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
         made.push(create(&ivs, &request, &row).await.unwrap().arn);
     }
     for arn in &made[1..] {
-        aws.control("POST", "state", json!({"arn": arn, "state": "ACTIVE"})).await;
+        aws.control().set_state(arn, PublishState::Active).unwrap();
     }
     let (settling, metrics, _stop) = settle(&rows, ivs, times(60_000, 900_000));
     let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
     let Resolution::Live(kept) = verdict else { panic!("{verdict:?}") };
     assert!(made[1..].contains(&kept.arn));
-    while metrics.orphans.get() < 2 || aws.calls("DeleteIngestConfiguration").await < 2 {
+    while metrics.orphans.get() < 2 || aws.calls(Operation::DeleteIngestConfiguration) < 2 {
         tokio::task::yield_now().await;
     }
     // An encoder is publishing through the third: it stays, and is reported.
-    let mut left = aws.arns().await;
+    let mut left = aws.arns();
     left.sort();
     made.remove(0);
     made.sort();
@@ -175,7 +176,7 @@ async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
 
 #[tokio::test]
 async fn a_late_answer_ends_the_doubt() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
     let row = rows.in_doubt("acme", &request).await;
@@ -193,6 +194,6 @@ async fn a_late_answer_ends_the_doubt() {
 fn resource(made: &ivs_ingest_gateway::ivs::Configuration) -> ivs_ingest_gateway::ledger::Resource {
     ivs_ingest_gateway::ledger::Resource {
         arn: made.arn.clone(),
-        participant_id: made.participant_id.clone(),
+        participant_id: Some(made.participant_id.clone()),
     }
 }

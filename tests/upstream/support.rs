@@ -1,13 +1,13 @@
 //! A client of an upstream on loopback, an emulator, and a ledger.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use ivs_ingest_gateway::{
+    clock::Clock,
     config::Upstream,
-    emulator::{Emulator, Settings},
     ids::Ids,
-    ivs::{CallError, Configuration, Ivs, NewConfiguration, Sdk},
+    ivs::{AwsMetrics, CallError, Configuration, Ivs, NewConfiguration, Sdk},
     ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger},
     pacer::Pacers,
     proto::v1,
@@ -16,12 +16,8 @@ use ivs_ingest_gateway::{
     tenancy::TenantId,
     tenancy::tags::TenancyTags,
 };
-use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use ivs_realtime_emulator::{Background, ControlClient, Fault, FaultKind, Operation, Settings};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(400);
 
@@ -60,66 +56,45 @@ pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration 
 
 /// Pacers that keep nobody waiting, until `stop` fires.
 pub(crate) fn pacers(metrics: &Metrics, stop: &CancellationToken) -> Pacers {
-    let pacers = Pacers::new(10_000.0, metrics);
+    let pacers = Pacers::new(10_000.0, &metrics.register(AwsMetrics::register));
     tokio::spawn(pacers.clone().run(stop.clone()));
     pacers
 }
 
 /// An emulator that runs until it goes out of scope.
 pub(crate) struct Aws {
-    pub(crate) address: SocketAddr,
+    emulator: Background,
     pub(crate) stage_arn: String,
-    _stop: DropGuard,
 }
 
 impl Aws {
-    pub(crate) async fn start() -> Self {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = Settings { listen, calls_per_second: 0.0, ..Settings::default() };
-        let emulator = Emulator::bind(settings).await.unwrap();
-        let address = emulator.local_addr();
+    pub(crate) fn start() -> Self {
+        let emulator = Background::start(Settings::for_tests()).unwrap();
         let stage_arn = emulator.create_stage("acme-studio", BTreeMap::new());
-        let stop = CancellationToken::new();
-        tokio::spawn(emulator.serve(stop.clone()));
-        Self { address, stage_arn, _stop: stop.drop_guard() }
+        Self { emulator, stage_arn }
     }
 
     pub(crate) async fn ivs(&self) -> Ivs {
-        ivs_at(&format!("http://{}", self.address)).await
+        ivs_at(&self.emulator.url()).await
     }
 
-    /// Calls the emulator's control API.
-    pub(crate) async fn control(&self, method: &str, path: &str, body: Value) -> Value {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let head = format!(
-            "{method} /_emulator/{path} HTTP/1.1\r\nhost: emulator\r\nconnection: close\r\n\
-             content-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        serde_json::from_str(body).unwrap_or_default()
+    pub(crate) fn control(&self) -> ControlClient {
+        self.emulator.control()
     }
 
-    pub(crate) async fn fault(&self, operation: &str, kind: &str) {
-        let fault = json!({"operation": operation, "kind": kind, "count": 1});
-        self.control("POST", "faults", fault).await;
+    /// The next call of the operation goes wrong.
+    pub(crate) fn fault(&self, operation: Operation, kind: FaultKind) {
+        self.control().add_fault(&Fault::new(kind).on(operation).times(1)).unwrap();
     }
 
     /// The ARNs of all that exists.
-    pub(crate) async fn arns(&self) -> Vec<String> {
-        let state = self.control("GET", "state", Value::Null).await;
-        let all = state["ingestConfigurations"].as_array().unwrap().iter();
-        all.map(|one| one["arn"].as_str().unwrap().to_owned()).collect()
+    pub(crate) fn arns(&self) -> Vec<String> {
+        let state = self.control().state().unwrap();
+        state.ingest_configurations.into_iter().map(|one| one.arn).collect()
     }
 
-    pub(crate) async fn calls(&self, operation: &str) -> u64 {
-        let calls = self.control("GET", "calls", Value::Null).await;
-        calls[operation]["calls"].as_u64().unwrap_or_default()
+    pub(crate) fn calls(&self, operation: Operation) -> u64 {
+        self.control().calls_of(operation).unwrap().calls
     }
 }
 
@@ -140,7 +115,7 @@ impl Rows {
     pub(crate) fn open(path: &Path) -> Self {
         let lease = Duration::from_mins(1);
         let leases = Leases { reserved: lease, sending: lease };
-        let (ledger, _) = SqliteLedger::open(path, leases).unwrap();
+        let (ledger, _) = SqliteLedger::open(path, leases, Clock::system()).unwrap();
         Self { ledger: Arc::new(ledger), ids: Ids::random(), _folder: None }
     }
 
@@ -161,7 +136,7 @@ impl Rows {
             limit: 1000,
             fields: Fields {
                 name: request.name.as_str().into(),
-                stage_arn: request.stage_arn.as_ref().map_or("", |arn| arn.as_str()).into(),
+                stage_arn: request.stage_arn.as_ref().map(|arn| arn.as_str().into()),
                 user_id: request.user_id.as_str().into(),
                 attributes: BTreeMap::new(),
                 ingest_protocol: request.ingest_protocol,
@@ -170,7 +145,7 @@ impl Rows {
             },
         };
         assert_eq!(self.ledger.reserve(reservation).await.unwrap(), Reserved::New);
-        self.ledger.apply(operation_id, Event::Send).await.unwrap();
+        assert!(self.ledger.send(operation_id).await.unwrap().is_some());
         TenancyTags { tenant, operation_id, request_id: None, fingerprint }
     }
 

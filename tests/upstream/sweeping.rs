@@ -9,20 +9,19 @@ use ivs_ingest_gateway::{
     ids::Ids,
     ivs::Ivs,
     ledger::{Event, Ledger, Resource},
-    reconcile::Resolutions,
-    reconcile::{Scan, ScanConfig},
+    reconcile::{ReconcileMetrics, Resolutions, Scan, ScanConfig},
     request::RequestId,
     telemetry::Metrics,
     tenancy::tags::TenancyTags,
 };
-use serde_json::json;
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::support::{Aws, Rows, create, pacers, request};
 
 struct Sweeping {
-    metrics: Arc<Metrics>,
+    metrics: ReconcileMetrics,
     complete: watch::Receiver<bool>,
     _stop: DropGuard,
 }
@@ -33,12 +32,13 @@ fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
         calls_per_second: 10_000.0,
         retention: Duration::ZERO,
     };
-    let metrics = Arc::new(Metrics::default());
+    let registry = Metrics::default();
+    let metrics = registry.register(ReconcileMetrics::register);
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
-    let pacers = pacers(&metrics, &stop);
+    let pacers = pacers(&registry, &stop);
     let settling = Resolutions::default();
-    let sweep = Scan::new(ledger, ivs, pacers, rhythm, settling, Arc::clone(&metrics));
+    let sweep = Scan::new(ledger, ivs, pacers, rhythm, settling, metrics.clone());
     let (sender, complete) = watch::channel(is_complete);
     tokio::spawn(sweep.run(sender, stop.clone()));
     Sweeping { metrics, complete, _stop: stop.drop_guard() }
@@ -58,14 +58,14 @@ async fn live(aws: &Aws, rows: &Rows, ivs: &Ivs, tenant: &str) -> String {
     let request = request("studio", &aws.stage_arn);
     let tags = rows.sending(tenant, &request).await;
     let made = create(ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
+    let resource = Resource { arn: made.arn.clone(), participant_id: Some(made.participant_id) };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     made.arn
 }
 
 #[tokio::test]
 async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
-    let (aws, old) = (Aws::start().await, Rows::new());
+    let (aws, old) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     for (tenant, count) in [("acme", 120), ("globex", 7)] {
         for _ in 0..count {
@@ -73,38 +73,37 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
         }
     }
     let new = Rows::new();
-    assert!(!new.ledger.is_complete().await.unwrap());
+    assert!(!new.ledger.is_rebuilt().await.unwrap());
     // The first walk is cut off: it leaves rows, and a ledger that is not complete.
-    let failing = json!({"operation": "GetIngestConfiguration", "kind": "error_500_before",
-        "probability": 0.05});
-    aws.control("POST", "faults", failing).await;
+    let failing = Fault::new(FaultKind::Error500Before).on(Operation::GetIngestConfiguration);
+    aws.control().add_fault(&failing.with_probability(0.05)).unwrap();
     let mut sweeping = sweep(&new, ivs, false);
     while new.used("acme").await == 0 {
         tokio::task::yield_now().await;
     }
-    assert!(!new.ledger.is_complete().await.unwrap());
-    aws.control("DELETE", "faults", serde_json::Value::Null).await;
+    assert!(!new.ledger.is_rebuilt().await.unwrap());
+    aws.control().clear_faults().unwrap();
     sweeping.complete.wait_for(|complete| *complete).await.unwrap();
-    assert!(new.ledger.is_complete().await.unwrap());
+    assert!(new.ledger.is_rebuilt().await.unwrap());
     assert_eq!((new.used("acme").await, new.used("globex").await), (120, 7));
-    let arns = aws.arns().await;
+    let arns = aws.arns();
     let owners = new.ledger.owners(arns.clone()).await.unwrap();
     assert_eq!(owners, old.ledger.owners(arns).await.unwrap());
 }
 
 #[tokio::test]
 async fn an_empty_ledger_is_not_complete_before_aws_was_seen() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
-    aws.fault("ListIngestConfigurations", "error_500_before").await;
+    let (aws, rows) = (Aws::start(), Rows::new());
+    aws.fault(Operation::ListIngestConfigurations, FaultKind::Error500Before);
     let mut sweeping = sweep(&rows, aws.ivs().await, false);
     assert!(!*sweeping.complete.borrow());
     sweeping.complete.wait_for(|complete| *complete).await.unwrap();
-    assert!(aws.calls("ListIngestConfigurations").await >= 2);
+    assert!(aws.calls(Operation::ListIngestConfigurations) >= 2);
 }
 
 #[tokio::test]
 async fn what_aws_no_longer_has_is_released_after_two_walks() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let gone = live(&aws, &rows, &ivs, "acme").await;
     live(&aws, &rows, &ivs, "acme").await;
@@ -120,19 +119,19 @@ async fn what_aws_no_longer_has_is_released_after_two_walks() {
 /// A list that leaves out what is there frees nothing.
 #[tokio::test]
 async fn a_list_that_shows_nothing_is_not_believed() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
-    aws.control("POST", "settings", json!({"visibility_delay_ms": 3_600_000})).await;
+    aws.control().set_visibility_delay(Duration::from_hours(1)).unwrap();
     live(&aws, &rows, &ivs, "acme").await;
     let sweeping = sweep(&rows, ivs, true);
     sweeping.walks(5).await;
     assert_eq!((rows.used("acme").await, sweeping.metrics.vanished.get()), (1, 0));
-    assert!(aws.calls("GetIngestConfiguration").await > 0);
+    assert!(aws.calls(Operation::GetIngestConfiguration) > 0);
 }
 
 #[tokio::test]
 async fn what_is_not_ours_is_left_alone() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     live(&aws, &rows, &ivs, "acme").await;
     let name = "somebody-elses";
@@ -145,31 +144,31 @@ async fn what_is_not_ours_is_left_alone() {
     let sweeping = sweep(&rows, ivs, true);
     sweeping.walks(3).await;
     assert_eq!(rows.used("acme").await, 1);
-    assert_eq!(aws.arns().await.len(), 2);
+    assert_eq!(aws.arns().len(), 2);
     // It was read once, and is known since.
-    assert_eq!(aws.calls("GetIngestConfiguration").await, 1);
+    assert_eq!(aws.calls(Operation::GetIngestConfiguration), 1);
 }
 
 #[tokio::test]
 async fn a_second_configuration_of_one_create_is_deleted() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
     let tags = rows.sending("acme", &request).await;
     let made = create(&ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
+    let resource = Resource { arn: made.arn.clone(), participant_id: Some(made.participant_id) };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     create(&ivs, &request, &tags).await.unwrap();
     let sweeping = sweep(&rows, ivs, true);
     sweeping.walks(2).await;
-    assert_eq!(aws.arns().await, [made.arn]);
+    assert_eq!(aws.arns(), [made.arn]);
     assert_eq!((rows.used("acme").await, sweeping.metrics.orphans.get()), (1, 1));
 }
 
 /// A ledger that was lost before lists showed the first: its caller holds its key.
 #[tokio::test]
 async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
     let tags = rows.sending("acme", &request).await;
@@ -180,17 +179,17 @@ async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
     };
     create(&ivs, &request, &first).await.unwrap();
     let made = create(&ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn, participant_id: made.participant_id };
+    let resource = Resource { arn: made.arn, participant_id: Some(made.participant_id) };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     let sweeping = sweep(&rows, ivs, true);
     sweeping.walks(2).await;
-    assert_eq!(aws.arns().await.len(), 2);
+    assert_eq!(aws.arns().len(), 2);
     assert!(sweeping.metrics.orphans.get() >= 1);
 }
 
 #[tokio::test]
 async fn rows_that_ended_are_forgotten() {
-    let (aws, rows) = (Aws::start().await, Rows::new());
+    let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let tags = rows.sending("acme", &request("studio", &aws.stage_arn)).await;
     rows.ledger.apply(tags.operation_id, Event::NotExecuted).await.unwrap();

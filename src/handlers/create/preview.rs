@@ -6,10 +6,10 @@ use super::{Created, endpoint, fields, over_quota};
 use crate::{
     error::Error,
     handlers::{CallersConfiguration, Handlers, ledger_failed},
-    ivs::{Configuration, Stage},
+    ivs::Configuration,
     ledger::Fields,
     request::{CreateIngestConfiguration, IngestConfigurationState},
-    tenancy::Tenant,
+    tenancy::{Stage, Tenant},
 };
 
 impl Handlers {
@@ -50,7 +50,7 @@ fn unmade(request: &CreateIngestConfiguration) -> Configuration {
         name,
         ingest_protocol,
         stream_key: String::new().into(),
-        stage_arn,
+        stage_arn: stage_arn.unwrap_or_default(),
         participant_id: String::new(),
         state: IngestConfigurationState::Inactive,
         user_id,

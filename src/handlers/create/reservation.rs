@@ -5,39 +5,36 @@ use std::collections::HashMap;
 use super::{fields, over_quota, task::Create};
 use crate::{
     error::Error,
-    handlers::{Shared, ledger_failed},
+    handlers::ledger_failed,
     ledger::{Reservation, Reserved},
-    telemetry::Limit,
-    tenancy::tags::TenancyTags,
+    tenancy::{Limit, tags::TenancyTags},
 };
 
 impl Create {
     /// Takes a place in the quota, or finds what an earlier call made.
     pub(super) async fn reserve(&self) -> Result<Reserved, Error> {
-        let Shared { ledger, tenants, .. } = &*self.handlers.shared;
-        let tenant = &self.claim.tenant;
+        let ledger = &self.handlers.shared.ledger;
         let mut reservation = self.reservation();
         let failed = |error| ledger_failed(&error, "reserve");
         let reserved = ledger.reserve(reservation.clone()).await.map_err(failed)?;
         let Reserved::OverQuota { used } = reserved else { return Ok(reserved) };
-        let over_quota = over_quota(tenant, used);
-        tenants.enforce(tenant, Limit::Count, over_quota, &self.claim.record)?;
+        self.context.enforce(Limit::Count, over_quota(self.context.tenant(), used))?;
         // In shadow it is only counted.
         reservation.limit = u32::MAX;
         ledger.reserve(reservation).await.map_err(failed)
     }
 
     fn reservation(&self) -> Reservation {
-        let Self { request, claim, .. } = self;
+        let Self { request, context, .. } = self;
         Reservation {
             operation_id: self.operation_id,
-            tenant: claim.tenant.id.clone(),
+            tenant: context.tenant().id.clone(),
             request_id: match &request.request_id {
                 Some(request_id) => request_id.as_str().to_owned(),
                 None => self.operation_id.to_string(),
             },
             fingerprint: self.fingerprint,
-            limit: claim.tenant.settings.max_ingest_configurations,
+            limit: context.tenant().settings.max_ingest_configurations,
             fields: fields(request),
         }
     }
@@ -45,11 +42,11 @@ impl Create {
     /// All tags of the configuration.
     pub(super) fn tags(&self) -> HashMap<String, String> {
         let tenancy = TenancyTags {
-            tenant: self.claim.tenant.id.clone(),
+            tenant: self.context.tenant().id.clone(),
             operation_id: self.operation_id,
             request_id: self.request.request_id.clone(),
             fingerprint: self.fingerprint,
         };
-        tenancy.write(&self.request.tags, &self.claim.tenant.settings.extra_tags)
+        tenancy.write(&self.request.tags, &self.context.tenant().settings.extra_tags)
     }
 }

@@ -5,19 +5,21 @@ use std::{sync::Arc, time::SystemTime};
 use super::{Admitted, Created, Leader, Outcome, endpoint, over_quota};
 use crate::{
     error::Error,
-    handlers::{CallersConfiguration, Handlers, Shared, aws_failed, ledger_failed},
-    ivs::{Answer, AwsFailure, CallError, Configuration, NewConfiguration, Stage},
-    ledger::{Effect, Event, LedgerError, Reserved, Resource},
-    pacer::{Claim, Operation, Place, Turn, is_throttled},
+    handlers::{
+        CallContext, CallersConfiguration, Handlers, Shared, aws_failed, claim, ledger_failed,
+    },
+    ivs::{Answer, AwsFailure, CallError, Configuration, NewConfiguration},
+    ledger::{Event, Reserved, Resource, SendPermission, Transition},
+    pacer::{Operation, Place, Turn, is_throttled},
     reconcile::Resolution,
     request::{CreateIngestConfiguration, Fingerprint, OperationId, StageArn},
-    tenancy::tags,
+    tenancy::{Stage, tags},
 };
 
 /// One create.
 pub(super) struct Create {
     pub(super) handlers: Handlers,
-    pub(super) claim: Claim,
+    pub(super) context: CallContext,
     pub(super) operation_id: OperationId,
     pub(super) fingerprint: Fingerprint,
     pub(super) request: CreateIngestConfiguration,
@@ -35,13 +37,15 @@ enum Permission {
 impl Create {
     pub(super) async fn run(mut self, admitted: Admitted, mut leader: Leader) {
         let outcome = self.carry_out(admitted, &mut leader).await;
+        // The call ends here: its permit is free before its caller can send another.
+        drop(self);
         leader.finish(outcome);
     }
 
     async fn carry_out(&mut self, admitted: Admitted, leader: &mut Leader) -> Outcome {
         match self.reserve().await? {
             Reserved::New => {
-                self.claim.record.operation(self.operation_id);
+                self.context.record().operation(self.operation_id.ulid());
                 self.send_in_turn(admitted, Permission::First, leader).await
             }
             Reserved::Replay { operation_id, arn } => {
@@ -65,14 +69,14 @@ impl Create {
                 settled.map(|created| Created { replayed: true, ..created })
             }
             Reserved::FingerprintMismatch => Err(Error::RequestIdReused),
-            Reserved::OverQuota { used } => Err(over_quota(&self.claim.tenant, used)),
+            Reserved::OverQuota { used } => Err(over_quota(self.context.tenant(), used)),
         }
     }
 
     /// An earlier call made the row that this one is about.
     fn is_about(&mut self, operation_id: OperationId) {
         self.operation_id = operation_id;
-        self.claim.record.operation(operation_id);
+        self.context.record().operation(operation_id.ulid());
     }
 
     /// Sends the create when its turn comes. One that AWS throttles waits for another
@@ -90,11 +94,11 @@ impl Create {
             if let Some(permit) = permit.take() {
                 permit.spend();
             }
-            let effect = match permission {
-                Permission::First => self.apply(Event::Send).await?,
+            let permitted = match permission {
+                Permission::First => self.first_sending().await?,
                 Permission::Again { sent_at } => self.resend(sent_at).await?,
             };
-            match self.send(effect, &mut turn).await {
+            match self.send(permitted, &mut turn).await {
                 Ok(outcome) => return outcome,
                 Err(failure) => {
                     place = self.put_off(turn, failure).await?;
@@ -136,18 +140,22 @@ impl Create {
             return Err(Error::Aws(failure));
         };
         match self.apply(Event::Throttled).await {
-            Ok(Effect::AwaitTurn) => Ok(place),
+            Ok(Transition { changed: true, .. }) => Ok(place),
             _ => Err(Error::Aws(failure)),
         }
     }
 
     /// Sends the create, once, and records what became of it. The row is durably sent
-    /// before any byte goes to AWS, so that after a crash it counts as sent; and `effect`,
-    /// the ledger's answer to that, is the only permission to send. An error says that AWS
+    /// before any byte goes to AWS, so that after a crash it counts as sent; and `permitted`,
+    /// which the ledger returned then, is the only permission to send. An error says that AWS
     /// throttled it: it was not carried out, and its row says still that it was sent.
-    async fn send(&self, effect: Effect, turn: &mut Turn) -> Result<Outcome, AwsFailure> {
+    async fn send(
+        &self,
+        permitted: Option<SendPermission>,
+        turn: &mut Turn,
+    ) -> Result<Outcome, AwsFailure> {
         let operation_id = self.operation_id;
-        if effect != Effect::SendCreate {
+        if permitted.is_none() {
             return Ok(Err(Error::InProgress { operation_id }));
         }
         let new = NewConfiguration { request: &self.request, tags: self.tags() };
@@ -155,7 +163,7 @@ impl Create {
             Ok(Answer { value, aws_request_id }) => {
                 let resource = Resource {
                     arn: value.arn.clone(),
-                    participant_id: value.participant_id.clone(),
+                    participant_id: Some(value.participant_id.clone()).filter(|id| !id.is_empty()),
                 };
                 // If this fails the row stays as sent, and settles by its tag. The
                 // configuration exists, so its key is answered all the same.
@@ -209,7 +217,7 @@ impl Create {
     async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         let Handlers { shared, ivs, .. } = &self.handlers;
         let get = || ivs.get_ingest_configuration(&arn);
-        match shared.pacers.of(Operation::Get).read(&self.claim, get).await? {
+        match shared.pacers.of(Operation::Get).read(&claim(&self.context), get).await? {
             Ok(Answer { value, aws_request_id }) => {
                 Ok(self.created(value, replayed, aws_request_id).await)
             }
@@ -227,7 +235,7 @@ impl Create {
         replayed: bool,
         aws_request_id: Option<String>,
     ) -> Created {
-        let extra_tags = &self.claim.tenant.settings.extra_tags;
+        let extra_tags = &self.context.tenant().settings.extra_tags;
         configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
             .into_iter()
             .collect();
@@ -236,7 +244,7 @@ impl Create {
             endpoint(self.stage.as_deref(), configuration.ingest_protocol)
         } else {
             // An update has moved it since.
-            let moved = self.handlers.endpoint(&self.claim, &configuration).await;
+            let moved = self.handlers.endpoint(&self.context, &configuration).await;
             moved.unwrap_or_default()
         };
         Created {
@@ -254,19 +262,19 @@ impl Create {
 
     /// Takes back the doubt about the sending of `sent_at`, which was absent for long, to
     /// send once more. Whoever comes second gets no permission.
-    async fn resend(&self, sent_at: SystemTime) -> Result<Effect, Error> {
-        let ledger = &self.handlers.shared.ledger;
-        match ledger.apply_to_sending(self.operation_id, sent_at, Event::Resend).await {
-            Ok(transition) => Ok(transition.map_or(Effect::None, |transition| transition.effect)),
-            // It was settled since it was read, either way: who asks again learns how.
-            Err(LedgerError::Illegal(_)) => Ok(Effect::None),
-            Err(error) => Err(ledger_failed(&error, "resend")),
-        }
+    async fn resend(&self, sent_at: SystemTime) -> Result<Option<SendPermission>, Error> {
+        let permitted = self.handlers.shared.ledger.resend(self.operation_id, sent_at).await;
+        permitted.map_err(|error| ledger_failed(&error, "resend"))
     }
 
-    async fn apply(&self, event: Event) -> Result<Effect, Error> {
+    async fn first_sending(&self) -> Result<Option<SendPermission>, Error> {
+        let permitted = self.handlers.shared.ledger.send(self.operation_id).await;
+        permitted.map_err(|error| ledger_failed(&error, "send"))
+    }
+
+    async fn apply(&self, event: Event) -> Result<Transition, Error> {
         let doing = event.name();
         let applied = self.handlers.shared.ledger.apply(self.operation_id, event).await;
-        applied.map(|transition| transition.effect).map_err(|error| ledger_failed(&error, doing))
+        applied.map_err(|error| ledger_failed(&error, doing))
     }
 }

@@ -1,28 +1,22 @@
-//! The end of a walk over all that AWS has.
+//! The end of a scan of all that AWS has.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
-use super::{Reservations, resource};
+use super::{Subject, adoption, observation, resource};
 use crate::{
-    ledger::{Adopted, Adoption, Ledger, Observation, Reservation},
-    request::{IngestConfigurationState, OperationId},
+    ledger::{Adopted, Ledger, UnconfirmedRow},
+    request::OperationId,
 };
 
-/// Of more rows than a ledger looks at at once.
-pub(super) async fn what_two_walks_missed_is_told(ledger: Arc<impl Ledger>) {
-    let reservations = Reservations::default();
+/// With more rows than a ledger looks at in one job.
+pub(super) async fn a_row_that_two_scans_missed_is_returned(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, reservations, time } = subject;
     let tasks: Vec<_> = (0..2100)
         .map(|_| {
-            let Reservation { operation_id, tenant, request_id, fingerprint, fields, .. } =
-                reservations.make("acme", None, 0);
-            let resource = resource(operation_id);
-            let adoption =
-                Adoption { operation_id, tenant, request_id, fingerprint, resource, fields };
-            let ledger = Arc::clone(&ledger);
+            let adoption = adoption(reservations.make("acme", None, 0));
+            let ledger = Arc::clone(ledger);
             tokio::spawn(async move {
+                let operation_id = adoption.operation_id;
                 assert_eq!(ledger.adopt(adoption).await.unwrap(), Adopted::Live);
                 operation_id
             })
@@ -33,29 +27,27 @@ pub(super) async fn what_two_walks_missed_is_told(ledger: Arc<impl Ledger>) {
         rows.push(task.await.unwrap());
     }
     let observe = async |rows: &[OperationId], at| {
-        let seen = rows.iter().map(|row| Observation {
-            arn: resource(*row).arn,
-            state: IngestConfigurationState::Inactive,
-            stage_arn: String::new(),
-            redundant_ingest: false,
-            at,
-        });
-        ledger.observe(seen.collect()).await.unwrap();
+        let seen = rows.iter().map(|row| observation(*row, at));
+        assert!(ledger.observe(seen.collect()).await.unwrap().is_empty());
     };
-    let missed = async |walk_began| -> Vec<OperationId> {
-        let missed = ledger.missed(walk_began).await.unwrap();
-        missed.into_iter().map(|missed| missed.operation_id).collect()
+    let unconfirmed = |rows: &[OperationId]| -> Vec<UnconfirmedRow> {
+        let row = |id: &OperationId| UnconfirmedRow { operation_id: *id, arn: resource(*id).arn };
+        rows.iter().map(row).collect()
     };
-    // A walk sees what was live before it began.
-    let walks = [1, 2, 3].map(|walk| SystemTime::now() + Duration::from_secs(walk));
-    let (seen, unseen) = rows.split_at(50);
-    for walk in &walks[..2] {
-        observe(seen, *walk).await;
-        let expected = if *walk == walks[0] { &[] } else { unseen };
-        assert_eq!(missed(*walk).await, expected);
+    // Rows that became live during a scan are not missed.
+    for _ in 0..2 {
+        assert_eq!(ledger.finish_scan(time.now()).await.unwrap(), []);
     }
-    // What is seen again begins anew.
-    observe(&rows, walks[2]).await;
-    assert!(missed(walks[2]).await.is_empty());
-    assert!(missed(walks[2] + Duration::from_secs(1)).await.is_empty());
+    let scans = [1, 2, 3, 4, 5].map(|scan| time.now() + Duration::from_secs(scan));
+    let (seen, unseen) = rows.split_at(50);
+    for scan in &scans[..2] {
+        observe(seen, *scan).await;
+        let expected = if *scan == scans[0] { &[] } else { unseen };
+        assert_eq!(ledger.finish_scan(*scan).await.unwrap(), unconfirmed(expected));
+    }
+    // An observation begins the count anew.
+    observe(&rows, scans[2]).await;
+    assert_eq!(ledger.finish_scan(scans[2]).await.unwrap(), []);
+    assert_eq!(ledger.finish_scan(scans[3]).await.unwrap(), []);
+    assert_eq!(ledger.finish_scan(scans[4]).await.unwrap(), unconfirmed(&rows));
 }

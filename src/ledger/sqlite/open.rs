@@ -1,4 +1,4 @@
-//! Opens the file: the lock that keeps others out, the settings, the schema.
+//! Opens the file: the lock that keeps other processes out, the settings, the schema.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -17,9 +17,9 @@ pub enum OpenError {
     /// The folder cannot be made or the lock file cannot be opened.
     #[error("{path}: {source}; ledger.url must name a file in a folder that the gateway may write")]
     Folder {
-        /// What could not be made or opened.
+        /// The folder or file.
         path: PathBuf,
-        /// Why.
+        /// The failure.
         source: io::Error,
     },
     /// Another process has the ledger.
@@ -37,17 +37,17 @@ pub enum OpenError {
         /// Its version.
         found: i32,
     },
-    /// SQLite refused.
+    /// SQLite failed.
     #[error("{path}: {source}")]
     Database {
         /// The ledger's file.
         path: PathBuf,
-        /// Why.
+        /// The failure.
         source: rusqlite::Error,
     },
 }
 
-/// The connection, and the lock to hold as long as it is used.
+/// Returns the connection, and the lock to hold as long as it is used.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)
@@ -73,7 +73,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Two gateways on one file would each take the other's calls for abandoned.
+/// Two gateways on one file would each take over the other's calls.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
@@ -101,7 +101,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Brings an empty file to the schema and answers the file's version.
+/// Creates the schema in an empty file, and returns the version of the file.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<i32> {
     let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version > 0 {

@@ -1,12 +1,13 @@
-//! The statements that only read: each is carried out on the reader's connection,
-//! beside the writer, and sees all that was committed before it began.
+//! The statements of calls that only read. Each runs on the reader's connection,
+//! concurrently with the writer, and sees everything that was committed before it began.
+
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, named_params, params};
 
 use super::{
-    super::{Fields, Filter, Row, from_unix_ms},
-    reconciling::text,
-    statements::{operation_id, state},
+    super::{Fields, Filter, Row, State, Usage},
+    columns::{from_unix_ms, operation_id, optional, state, text},
 };
 use crate::{
     request::{IngestConfigurationState, IngestProtocol, OperationId},
@@ -16,10 +17,21 @@ use crate::{
 /// The columns of a [`Row`], in the order that [`row`] reads them.
 macro_rules! columns {
     () => {
-        "operation_id, state, arn, coalesce(participant_id, ''), name, stage_arn, user_id,
+        "operation_id, state, arn, participant_id, name, stage_arn, user_id,
          attributes, ingest_protocol, redundant_ingest, tags,
          coalesce(observed_state, 'INACTIVE'), coalesce(observed_at_ms, updated_at_ms)"
     };
+}
+
+pub(super) fn usage(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Usage> {
+    let by_state: rusqlite::Result<BTreeMap<State, u32>> = connection
+        .prepare_cached(
+            "SELECT state, count(*) FROM ingest_configurations
+             WHERE tenant = ?1 AND state <= 5 GROUP BY state",
+        )?
+        .query_map([tenant.as_str()], |row| Ok((state(row, 0)?, row.get(1)?)))?
+        .collect();
+    Ok(Usage(by_state?))
 }
 
 pub(super) fn find(
@@ -37,7 +49,7 @@ pub(super) fn find(
         .optional()
 }
 
-/// Walks the tenant's own rows in an index, from the newest.
+/// Reads the tenant's own rows in the order of an index, from the newest.
 pub(super) const LIST: &str = concat!(
     "SELECT ",
     columns!(),
@@ -76,11 +88,11 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         operation_id: operation_id(row, 0)?,
         row_state: state(row, 1)?,
-        arn: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
-        participant_id: row.get(3)?,
+        arn: row.get(2)?,
+        participant_id: optional(row, 3)?,
         fields: Fields {
             name: row.get(4)?,
-            stage_arn: row.get(5)?,
+            stage_arn: optional(row, 5)?,
             user_id: row.get(6)?,
             attributes: json(7)?,
             ingest_protocol: text(row, 8, IngestProtocol::from_name)?,

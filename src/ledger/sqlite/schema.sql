@@ -8,7 +8,7 @@ CREATE TABLE ingest_configurations (
   request_id        TEXT    NOT NULL,             -- the operation id if the caller sent none
   fingerprint       BLOB    NOT NULL,             -- 16 bytes
   state             INTEGER NOT NULL,             -- ledger::State
-  lease_until_ms    INTEGER NOT NULL,             -- of states 1, 2 and 5: then nobody carries it on
+  lease_until_ms    INTEGER NOT NULL,             -- of states 1, 2 and 5: when it expires
   sent_at_ms        INTEGER,                      -- when it was last sent to AWS
   arn               TEXT,                         -- when known
   participant_id    TEXT,
@@ -21,28 +21,28 @@ CREATE TABLE ingest_configurations (
   tags              TEXT    NOT NULL,             -- JSON object: the caller's own
   observed_state    TEXT,                         -- as AWS writes it, when last seen
   observed_at_ms    INTEGER,
-  missed            INTEGER NOT NULL DEFAULT 0,   -- walks in a row that did not see it
+  missed            INTEGER NOT NULL DEFAULT 0,   -- consecutive scans that missed it
   created_at_ms     INTEGER NOT NULL,
   updated_at_ms     INTEGER NOT NULL              -- of the last change of state
 ) STRICT;
 
--- One row once a walk has shown the ledger all that AWS has. A rebuild that is cut off
+-- One row once a scan has shown the ledger all that AWS has. A rebuild that is cut off
 -- leaves rows and not this.
 CREATE TABLE completed (at_ms INTEGER NOT NULL) STRICT;
 
--- A rejected create never was: its request_id may be used again.
+-- A rejected create made nothing: its request_id may be used again.
 CREATE UNIQUE INDEX request_ids ON ingest_configurations (tenant, request_id) WHERE state <> 7;
 
 -- The quota and the lists: a tenant's rows that may exist at AWS, in time order.
 CREATE INDEX tenants_own ON ingest_configurations (tenant, operation_id, state) WHERE state <= 5;
 
--- What somebody must carry on or settle, the oldest first. No `IN`: it would build a
+-- The rows that a task must end or the resolver must resolve, the oldest first. No `IN`: it would build a
 -- table of its own at every change of every row. A statement is served by this index
 -- only if it says these very conditions.
 CREATE INDEX unsettled ON ingest_configurations (state, operation_id)
 WHERE state <= 5 AND state <> 4;
 
--- What has ended and will be forgotten.
+-- The rows that have ended and will be pruned.
 CREATE INDEX ended ON ingest_configurations (updated_at_ms) WHERE state >= 6;
 
 -- An ARN belongs to one row.

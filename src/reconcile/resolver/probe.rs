@@ -8,7 +8,7 @@ use std::{
 use super::{Resolution, Resolver};
 use crate::{
     ivs::{CallError, FailureKind, Summary},
-    ledger::{Doubt, Event, LedgerError, Resource},
+    ledger::{Event, InDoubtCreate, LedgerError, Resource},
     pacer::Operation,
     request::{IngestConfigurationState, IngestProtocol, OperationId},
     tenancy::tags::TenancyTags,
@@ -24,8 +24,9 @@ fn of_summary(summary: &Summary) -> Likeness<'_> {
     (&summary.stage_arn, &summary.name, &summary.user_id, summary.ingest_protocol)
 }
 
-fn of_doubt(doubt: &Doubt) -> Likeness<'_> {
-    (&doubt.stage_arn, &doubt.name, &doubt.user_id, Some(doubt.ingest_protocol))
+fn of_doubt(doubt: &InDoubtCreate) -> Likeness<'_> {
+    let stage_arn = doubt.stage_arn.as_deref().unwrap_or_default();
+    (stage_arn, &doubt.name, &doubt.user_id, Some(doubt.ingest_protocol))
 }
 
 impl Resolver {
@@ -34,7 +35,7 @@ impl Resolver {
     pub(super) async fn probe(
         &mut self,
         stage_arn: &str,
-        doubts: Vec<Doubt>,
+        doubts: Vec<InDoubtCreate>,
     ) -> Result<(), LedgerError> {
         let began = SystemTime::now();
         let found = match self.look(stage_arn, &doubts).await? {
@@ -63,7 +64,7 @@ impl Resolver {
     async fn look(
         &mut self,
         stage_arn: &str,
-        doubts: &[Doubt],
+        doubts: &[InDoubtCreate],
     ) -> Result<Result<BTreeMap<OperationId, Vec<Summary>>, CallError>, LedgerError> {
         let alike: HashSet<Likeness<'_>> = doubts.iter().map(of_doubt).collect();
         let filter = (!stage_arn.is_empty()).then_some(stage_arn);
@@ -124,11 +125,15 @@ impl Resolver {
     /// Gives the row its configuration. A create that was sent again after a long
     /// absence may have made two: the one in use is kept, and the others are deleted
     /// unless an encoder is publishing through them.
-    async fn found(&mut self, doubt: &Doubt, matches: &[Summary]) -> Result<(), LedgerError> {
+    async fn found(
+        &mut self,
+        doubt: &InDoubtCreate,
+        matches: &[Summary],
+    ) -> Result<(), LedgerError> {
         let in_use = |summary: &&Summary| summary.state == IngestConfigurationState::Active;
         let Some(kept) = matches.iter().find(in_use).or(matches.first()) else { return Ok(()) };
-        let resource =
-            Resource { arn: kept.arn.clone(), participant_id: kept.participant_id.clone() };
+        let participant_id = Some(kept.participant_id.clone()).filter(|id| !id.is_empty());
+        let resource = Resource { arn: kept.arn.clone(), participant_id };
         if self.settled(doubt, Event::Found(resource.clone())).await? {
             self.metrics.adopted.inc();
             tracing::info!(operation_id = %doubt.operation_id, tenant = %doubt.tenant,

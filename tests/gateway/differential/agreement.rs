@@ -6,6 +6,7 @@ use std::{
 };
 
 use ivs_ingest_gateway::proto::v1::{GetQuotaRequest, ListIngestConfigurationsRequest};
+use ivs_realtime_emulator::ConfigurationSnapshot;
 use serde_json::{Value, json};
 
 use super::{
@@ -40,10 +41,12 @@ impl Case<'_> {
         for tenant in &self.model.tenants {
             let mut last = String::new();
             for one in tenant.live() {
-                let Some(mut row) = rows.remove(&one.shown.arn) else {
+                let Some(row) = rows.remove(&one.shown.arn) else {
                     return Err(format!("AWS does not have {:?}", one.shown));
                 };
-                row["streamKeys"] = json!(row["streamKeys"].as_array().unwrap().len());
+                let keys = row.stream_keys.len();
+                let mut row = json!(row);
+                row["streamKeys"] = json!(keys);
                 row["createdAt"] = Value::Null;
                 let (tags, operation_id) = take_own_tags(&mut row, one)?;
                 same("at AWS", &row_of(tenant, one), &row)?;
@@ -70,9 +73,9 @@ async fn compare_quota(tenant: &Tenant, caller: &Caller) -> Agreement {
 }
 
 /// What AWS has, by ARN.
-pub(super) fn at_aws(world: &World) -> BTreeMap<String, Value> {
+pub(super) fn at_aws(world: &World) -> BTreeMap<String, ConfigurationSnapshot> {
     let rows = world.emulator.configurations().into_iter();
-    rows.map(|row| (row["arn"].as_str().unwrap().to_owned(), row)).collect()
+    rows.map(|row| (row.arn.clone(), row)).collect()
 }
 
 /// What the emulator shows of the configuration, without the tags that the gateway makes up.

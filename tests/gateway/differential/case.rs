@@ -6,8 +6,8 @@ use std::{
     time::Instant,
 };
 
-use ivs_ingest_gateway::proto::v1::DeleteIngestConfigurationRequest;
-use serde_json::{Value, json};
+use ivs_ingest_gateway::proto::v1::{DeleteIngestConfigurationRequest, IngestConfigurationState};
+use ivs_realtime_emulator::PublishState;
 
 use super::{
     agreement::{Agreement, at_aws, same},
@@ -95,9 +95,9 @@ impl<'a> Case<'a> {
         let live = self.model.tenants[step.tenant].live();
         if let Some(arn) = pick(live, nth).map(|one| one.shown.arn.clone()) {
             self.story.push(format!("an encoder makes {arn} {state:?}"));
-            let short = state.as_str_name().trim_start_matches("INGEST_CONFIGURATION_STATE_");
-            let body = json!({"arn": arn, "state": short});
-            self.world.emulator.control("POST", "state", &body);
+            let is_active = state == IngestConfigurationState::Active;
+            let there = if is_active { PublishState::Active } else { PublishState::Inactive };
+            self.world.emulator.control().set_state(&arn, there).unwrap();
             self.model.encoder(&arn, state);
         }
         Ok(())
@@ -108,7 +108,7 @@ impl<'a> Case<'a> {
         let id = &self.model.tenants[tenant].id;
         self.story.push(format!("{id}: {request:?} {faults:?}"));
         for fault in faults {
-            self.world.emulator.fault(&fault.body(request));
+            self.world.emulator.fault(&fault.order(request));
         }
         let (Answered { answer: found, keys }, existed) =
             self.ask_until_final(tenant, request, faults).await?;
@@ -204,8 +204,8 @@ impl<'a> Case<'a> {
             return Ok(());
         }
         let rows = at_aws(self.world);
-        let there = rows.get(&shown.arn).map_or(&Value::Null, |row| &row["streamKeys"]);
+        let there = rows.get(&shown.arn).map(|row| row.stream_keys.as_slice());
         // A key is not to stand in a message.
-        if *there == json!(keys) { Ok(()) } else { Err("the keys are not those of AWS".into()) }
+        if there == Some(keys) { Ok(()) } else { Err("the keys are not those of AWS".into()) }
     }
 }

@@ -1,7 +1,7 @@
 //! What goes wrong at AWS during a call, and what a caller may be told of it.
 
+use ivs_realtime_emulator::{self as emulator, FaultKind, Operation};
 use proptest::{prelude::*, sample::select};
-use serde_json::{Value, json};
 
 use super::calls::Request;
 
@@ -9,7 +9,7 @@ use super::calls::Request;
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
     call: Call,
-    kind: &'static str,
+    kind: FaultKind,
 }
 
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ enum Call {
     /// The one that the request is about.
     Own,
     /// One that helps it along.
-    Helping(&'static str),
+    Helping(Operation),
 }
 
 /// The call itself goes wrong, or one that helps it along, or both: what cannot be known is
@@ -34,33 +34,32 @@ pub(super) fn faults() -> impl Strategy<Value = Vec<Fault>> {
 
 fn helping() -> impl Strategy<Value = Fault> {
     let operation = prop_oneof![
-        4 => Just("GetIngestConfiguration"),
-        1 => Just("GetStage"),
-        1 => Just("ListIngestConfigurations"),
-        1 => Just("ListTagsForResource"),
+        4 => Just(Operation::GetIngestConfiguration),
+        1 => Just(Operation::GetStage),
+        1 => Just(Operation::ListIngestConfigurations),
+        1 => Just(Operation::ListTagsForResource),
     ];
     (operation, kind()).prop_map(|(operation, kind)| Fault { call: Call::Helping(operation), kind })
 }
 
 /// A create that never comes to AWS is dear: it takes until it may be sent again.
-fn kind() -> impl Strategy<Value = &'static str> {
+fn kind() -> impl Strategy<Value = FaultKind> {
     prop_oneof![
-        8 => select(vec!["drop_after", "error_500_after", "truncate", "garbage"]),
-        3 => Just("error"),
-        5 => select(vec!["drop_before", "error_500_before", "error_503_before"]),
+        8 => select(vec![FaultKind::DropAfter, FaultKind::Error500After, FaultKind::Truncate, FaultKind::Garbage]),
+        3 => Just(FaultKind::Error),
+        5 => select(vec![FaultKind::DropBefore, FaultKind::Error500Before, FaultKind::Error503Before]),
     ]
 }
 
 impl Fault {
-    /// As the emulator's control API takes it.
-    pub(super) fn body(&self, request: &Request) -> Value {
-        let operation = self.operation(request);
-        let mut body = json!({"operation": operation, "kind": self.kind, "count": 1});
-        if self.is_throttling() {
-            body["status"] = json!(429);
-            body["code"] = json!("ThrottlingException");
-        }
-        body
+    /// As the emulator takes it.
+    pub(super) fn order(&self, request: &Request) -> emulator::Fault {
+        let fault = if self.is_throttling() {
+            emulator::Fault::error(429, "ThrottlingException")
+        } else {
+            emulator::Fault::new(self.kind)
+        };
+        fault.on(self.operation(request)).times(1)
     }
 
     /// The reasons that the fault may give the request, which is then to be repeated.
@@ -71,30 +70,30 @@ impl Fault {
         }
         match (self.operation(request), request) {
             // The second comes where the outcome is settled at the moment of the call.
-            ("CreateIngestConfiguration", Request::Create(_)) => {
+            (Operation::CreateIngestConfiguration, Request::Create(_)) => {
                 &["OUTCOME_UNKNOWN", "IN_PROGRESS"]
             }
-            ("DeleteIngestConfiguration", Request::Delete(_)) => &["OUTCOME_UNKNOWN"],
-            ("GetIngestConfiguration", Request::Create(_) | Request::Get(_))
-            | ("GetStage", Request::Create(_) | Request::Update(_))
-            | ("UpdateIngestConfiguration", Request::Update(_)) => &["AWS_UNREACHABLE"],
+            (Operation::DeleteIngestConfiguration, Request::Delete(_)) => &["OUTCOME_UNKNOWN"],
+            (Operation::GetIngestConfiguration, Request::Create(_) | Request::Get(_))
+            | (Operation::GetStage, Request::Create(_) | Request::Update(_))
+            | (Operation::UpdateIngestConfiguration, Request::Update(_)) => &["AWS_UNREACHABLE"],
             // It keeps from the gateway what an earlier fault made it look for.
             _ => &[],
         }
     }
 
-    fn operation(&self, request: &Request) -> &'static str {
+    fn operation(&self, request: &Request) -> Operation {
         match (&self.call, request) {
-            (Call::Helping(operation), _) => operation,
-            (Call::Own, Request::Create(_)) => "CreateIngestConfiguration",
-            (Call::Own, Request::Update(_)) => "UpdateIngestConfiguration",
-            (Call::Own, Request::Delete(_)) => "DeleteIngestConfiguration",
+            (Call::Helping(operation), _) => *operation,
+            (Call::Own, Request::Create(_)) => Operation::CreateIngestConfiguration,
+            (Call::Own, Request::Update(_)) => Operation::UpdateIngestConfiguration,
+            (Call::Own, Request::Delete(_)) => Operation::DeleteIngestConfiguration,
             // A list asks AWS nothing.
-            (Call::Own, Request::Get(_) | Request::List(_)) => "GetIngestConfiguration",
+            (Call::Own, Request::Get(_) | Request::List(_)) => Operation::GetIngestConfiguration,
         }
     }
 
     fn is_throttling(&self) -> bool {
-        self.kind == "error"
+        self.kind == FaultKind::Error
     }
 }

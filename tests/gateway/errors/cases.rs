@@ -3,6 +3,7 @@
 mod aws;
 
 use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, IngestProtocol};
+use ivs_realtime_emulator::Operation;
 use rusqlite::Connection;
 use rustix::process::Signal;
 use tonic::Request;
@@ -79,7 +80,7 @@ pub(crate) async fn stage_absent(world: &World) -> Refusal {
 
 pub(crate) async fn stage_in_another_account(world: &World) -> Refusal {
     let refused = refused(&acme(world, &[]).await, with_stage("999999999999:stage/Theirs")).await;
-    assert_eq!(world.emulator.calls("GetStage"), 0);
+    assert_eq!(world.emulator.calls(Operation::GetStage), 0);
     refused
 }
 

@@ -1,6 +1,6 @@
 //! The configuration file of a test: one `key = value` a line.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use std::{collections::BTreeMap, fmt};
 
 /// Generous where the test says nothing: a test is about the limits it names.
 const EVERY_TEST: [&str; 10] = [
@@ -16,10 +16,11 @@ const EVERY_TEST: [&str; 10] = [
     "identity.metadata.enabled = true",
 ];
 
-const EVERY_TENANT: [&str; 5] = [
+const EVERY_TENANT: [&str; 6] = [
     "max_ingest_configurations = 1000",
     "request_rate = { per_second = 1000000, burst = 1000000 }",
     "create_rate = { per_second = 1000000, burst = 1000000 }",
+    "max_concurrent_calls = 2000",
     "max_in_flight = 1000",
     "max_queued = 1000",
 ];
@@ -27,7 +28,7 @@ const EVERY_TENANT: [&str; 5] = [
 pub(super) struct Configuration(BTreeMap<String, String>);
 
 impl Configuration {
-    pub(super) fn new(emulator: SocketAddr) -> Self {
+    pub(super) fn new(emulator: &str) -> Self {
         let mut configuration = Self(BTreeMap::new());
         for line in EVERY_TEST {
             configuration.set(line);
@@ -35,7 +36,7 @@ impl Configuration {
         for (tenant, line) in ["acme", "globex"].iter().flat_map(|t| EVERY_TENANT.map(|l| (t, l))) {
             configuration.set(&format!("tenants.{tenant}.{line}"));
         }
-        configuration.set(&format!("upstream.endpoint_url = 'http://{emulator}'"));
+        configuration.set(&format!("upstream.endpoint_url = '{emulator}'"));
         configuration
     }
 

@@ -1,22 +1,16 @@
 //! An emulator of AWS on a free port, and its control API.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use aws_sdk_ivsrealtime::{
     Client, Config,
     config::{BehaviorVersion, Credentials, Region},
 };
-use ivs_ingest_gateway::emulator::{self, Settings};
-use serde_json::{Value, json};
-use tokio::{runtime, time};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use ivs_realtime_emulator::{
+    Background, Calls, ConfigurationSnapshot, ControlClient, Fault, FaultKind, Operation,
+    PublishState, Settings,
+};
+use tokio::time;
 
 use super::PATIENCE;
 
@@ -31,10 +25,7 @@ const NEVER: Duration = Duration::from_hours(1);
 const TENANTS: [&str; 2] = ["acme", "globex"];
 
 /// An emulator without call rates. It stops when it goes out of scope.
-pub(crate) struct Emulator {
-    pub(crate) address: SocketAddr,
-    _stop: DropGuard,
-}
+pub(crate) struct Emulator(Background);
 
 /// The stage of `acme` or of `globex`.
 pub(crate) fn stage_of(tenant: &str) -> String {
@@ -47,36 +38,23 @@ pub(crate) fn stage_of(tenant: &str) -> String {
 }
 
 impl Emulator {
-    /// A thread of its own: tests block theirs, and ask for the keys while it ends.
     pub(super) fn start() -> Self {
-        let stop = CancellationToken::new();
-        let shutdown = stop.clone();
-        let (started, address) = mpsc::channel();
-        thread::spawn(move || {
-            let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-                let settings = Settings {
-                    listen,
-                    calls_per_second: 0.0,
-                    visibility_delay: NEVER,
-                    ..Settings::default()
-                };
-                let emulator = emulator::Emulator::bind(settings).await.unwrap();
-                for tenant in TENANTS {
-                    let tags = BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]);
-                    let stage = emulator.create_stage(&format!("{tenant}-studio"), tags);
-                    assert_eq!(stage, stage_of(tenant));
-                }
-                started.send(emulator.local_addr()).unwrap();
-                emulator.serve(shutdown).await.unwrap();
-            });
-        });
-        Self { address: address.recv().unwrap(), _stop: stop.drop_guard() }
+        let settings = Settings { visibility_delay: NEVER, ..Settings::for_tests() };
+        let emulator = Background::start(settings).unwrap();
+        for tenant in TENANTS {
+            let tags = [("tenant".to_owned(), tenant.to_owned())].into();
+            let stage = emulator.create_stage(&format!("{tenant}-studio"), tags);
+            assert_eq!(stage, stage_of(tenant));
+        }
+        Self(emulator)
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.0.url()
+    }
+
+    pub(crate) fn control(&self) -> ControlClient {
+        self.0.control()
     }
 
     /// Creates a stage of the tenant, as its operator would, and returns its ARN.
@@ -91,60 +69,63 @@ impl Emulator {
         create.send().await.unwrap().stage.unwrap().arn
     }
 
-    pub(crate) fn control(&self, method: &str, path: &str, body: &Value) -> Value {
-        control(self.address, method, path, body).unwrap()
-    }
-
     /// Makes calls go wrong.
-    pub(crate) fn fault(&self, fault: &Value) {
-        let added = self.control("POST", "faults", fault);
-        assert!(added["faults"].is_array(), "{added}");
+    pub(crate) fn fault(&self, fault: &Fault) {
+        self.control().add_fault(fault).unwrap();
     }
 
     /// The next call of the operation goes wrong.
-    pub(crate) fn next(&self, operation: &str, kind: &str, delay_ms: u64) {
-        self.fault(&json!({
-            "operation": operation, "kind": kind, "count": 1, "delay_ms": delay_ms,
-        }));
+    pub(crate) fn next(&self, operation: Operation, kind: FaultKind, delay_ms: u64) {
+        let delay = Duration::from_millis(delay_ms);
+        self.fault(&Fault::new(kind).on(operation).delayed(delay).times(1));
     }
 
     /// The next create goes wrong.
-    pub(crate) fn next_create(&self, kind: &str, delay_ms: u64) {
-        self.next("CreateIngestConfiguration", kind, delay_ms);
+    pub(crate) fn next_create(&self, kind: FaultKind, delay_ms: u64) {
+        self.next(Operation::CreateIngestConfiguration, kind, delay_ms);
     }
 
     /// The next create is carried out, and its answer held back until
     /// [`Emulator::release`].
     pub(crate) fn hold_next_create(&self) {
-        self.next_create("hold", 0);
+        self.next_create(FaultKind::Hold, 0);
     }
 
     /// Lists show at once what is created from now on.
     pub(crate) fn show_at_once(&self) {
-        self.control("POST", "settings", &json!({"visibility_delay_ms": 0}));
+        self.control().set_visibility_delay(Duration::ZERO).unwrap();
     }
 
     /// Lets go what is held back.
     pub(crate) fn release(&self) {
-        self.control("DELETE", "faults", &Value::Null);
+        self.control().clear_faults().unwrap();
     }
 
     /// The next create is answered with an error.
     pub(crate) fn next_create_error(&self, status: u16, code: &str) {
-        self.fault(&json!({
-            "operation": "CreateIngestConfiguration", "kind": "error", "count": 1,
-            "status": status, "code": code, "message": "arn:aws:iam::123456789012:role/gateway",
-        }));
+        let error = Fault::error(status, code).on(Operation::CreateIngestConfiguration);
+        let message = "arn:aws:iam::123456789012:role/gateway";
+        self.fault(&error.with_message(message).times(1));
+    }
+
+    /// An encoder publishes through the configuration.
+    pub(crate) fn activate(&self, arn: &str) {
+        self.control().set_state(arn, PublishState::Active).unwrap();
+    }
+
+    /// What came in for the operation.
+    pub(crate) fn counts(&self, operation: Operation) -> Calls {
+        self.control().calls_of(operation).unwrap()
     }
 
     /// How many calls of the operation came in.
-    pub(crate) fn calls(&self, operation: &str) -> u64 {
-        self.control("GET", "calls", &Value::Null)[operation]["calls"].as_u64().unwrap()
+    pub(crate) fn calls(&self, operation: Operation) -> u64 {
+        self.counts(operation).calls
     }
 
     /// How many creates came in.
     pub(crate) fn creates(&self) -> u64 {
-        self.calls("CreateIngestConfiguration")
+        self.calls(Operation::CreateIngestConfiguration)
     }
 
     /// Waits until so many creates have come in.
@@ -157,34 +138,12 @@ impl Emulator {
     }
 
     /// What exists, with all tags and keys.
-    pub(crate) fn configurations(&self) -> Vec<Value> {
-        let state = self.control("GET", "state", &Value::Null);
-        state["ingestConfigurations"].as_array().unwrap().clone()
+    pub(crate) fn configurations(&self) -> Vec<ConfigurationSnapshot> {
+        self.control().state().unwrap().ingest_configurations
     }
 
     /// Removes everything but the stages, as if it had been deleted at AWS.
     pub(crate) fn delete_all(&self) {
-        self.control("POST", "reset", &Value::Null);
+        self.control().reset().unwrap();
     }
-}
-
-/// Calls a control API and returns what it answers, whatever the status.
-pub(super) fn control(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    body: &Value,
-) -> io::Result<Value> {
-    let body = body.to_string();
-    let mut stream = TcpStream::connect(address)?;
-    write!(
-        stream,
-        "{method} /_emulator/{path} HTTP/1.1\r\nhost: emulator\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    Ok(serde_json::from_str(body).unwrap())
 }

@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeSet, fmt::Write, net::SocketAddr, sync::Mutex};
 
-use serde_json::Value;
-
-use super::emulator::control;
+use ivs_realtime_emulator::ControlClient;
 
 #[derive(Default)]
 pub(crate) struct Secrets {
     keys: Mutex<BTreeSet<String>>,
     said: Mutex<Vec<(String, Vec<u8>)>>,
-    emulators: Mutex<Vec<SocketAddr>>,
+    emulators: Mutex<Vec<ControlClient>>,
 }
 
 impl Secrets {
@@ -28,18 +26,18 @@ impl Secrets {
 
     /// An emulator to ask for its keys at the end.
     pub(crate) fn watch(&self, emulator: SocketAddr) {
-        self.emulators.lock().unwrap().push(emulator);
+        self.emulators.lock().unwrap().push(ControlClient::new(emulator));
     }
 
     /// Learns the keys of the world's emulator and of those that are watched.
-    pub(crate) fn learn_from_emulators(&self, own: SocketAddr) {
+    pub(crate) fn learn_from_emulators(&self, own: ControlClient) {
         let watched = self.emulators.lock().unwrap().clone();
-        for address in [own].into_iter().chain(watched) {
+        for emulator in [own].into_iter().chain(watched) {
             // One that has ended cannot be asked; its keys were learned from answers.
-            let Ok(state) = control(address, "GET", "state", &Value::Null) else { continue };
-            for row in state["ingestConfigurations"].as_array().unwrap() {
-                for key in row["streamKeys"].as_array().unwrap() {
-                    self.learn(key.as_str().unwrap());
+            let Ok(state) = emulator.state() else { continue };
+            for row in state.ingest_configurations {
+                for key in row.stream_keys {
+                    self.learn(&key);
                 }
             }
         }

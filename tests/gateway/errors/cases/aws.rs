@@ -1,7 +1,7 @@
 //! The rows that AWS brings about, or what is between it and the gateway.
 
 use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
-use serde_json::json;
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use tokio::net::TcpSocket;
 
 use super::{acme, refused, repeatable};
@@ -14,10 +14,8 @@ pub(crate) async fn aws_validation(world: &World) -> Refusal {
 pub(crate) async fn aws_throttled(world: &World) -> Refusal {
     // AWS wants it to come back later than that.
     let acme = acme(world, &["server.default_deadline_ms = 5000"]).await;
-    world.emulator.fault(&json!({
-        "operation": "CreateIngestConfiguration", "kind": "error", "status": 429,
-        "code": "ThrottlingException", "retry_after": 7,
-    }));
+    let throttled = Fault::error(429, "ThrottlingException").with_retry_after(7);
+    world.emulator.fault(&throttled.on(Operation::CreateIngestConfiguration));
     let refused = refused(&acme, create("acme")).await;
     assert_eq!(refused.retry_after().unwrap().as_secs(), 7);
     refused
@@ -79,36 +77,37 @@ async fn with_a_ledger_that_knows_aws(world: &World) {
 
 pub(crate) async fn aws_fails_on_a_read(world: &World) -> Refusal {
     let acme = acme(world, &[]).await;
-    world.emulator.fault(&json!({"operation": "GetStage", "kind": "error_503_before"}));
+    let unavailable = Fault::new(FaultKind::Error503Before).on(Operation::GetStage);
+    world.emulator.fault(&unavailable);
     refused(&acme, create("acme")).await
 }
 
 pub(crate) async fn outcome_unknown(world: &World) -> Refusal {
-    unknown_after("drop_after", repeatable(), world).await
+    unknown_after(FaultKind::DropAfter, repeatable(), world).await
 }
 
 pub(crate) async fn outcome_unknown_for_good(world: &World) -> Refusal {
-    unknown_after("drop_after", create("acme"), world).await
+    unknown_after(FaultKind::DropAfter, create("acme"), world).await
 }
 
 pub(crate) async fn outcome_unknown_after_500(world: &World) -> Refusal {
-    unknown_after("error_500_after", repeatable(), world).await
+    unknown_after(FaultKind::Error500After, repeatable(), world).await
 }
 
 pub(crate) async fn outcome_unknown_garbage(world: &World) -> Refusal {
-    unknown_after("garbage", repeatable(), world).await
+    unknown_after(FaultKind::Garbage, repeatable(), world).await
 }
 
 pub(crate) async fn outcome_unknown_truncated(world: &World) -> Refusal {
-    unknown_after("truncate", repeatable(), world).await
+    unknown_after(FaultKind::Truncate, repeatable(), world).await
 }
 
 pub(crate) async fn outcome_unknown_too_late(world: &World) -> Refusal {
-    unknown_after("hold", repeatable(), world).await
+    unknown_after(FaultKind::Hold, repeatable(), world).await
 }
 
 async fn unknown_after(
-    kind: &str,
+    kind: FaultKind,
     request: CreateIngestConfigurationRequest,
     world: &World,
 ) -> Refusal {

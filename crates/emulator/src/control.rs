@@ -1,0 +1,171 @@
+//! The control API below `/_emulator/`: unsigned, JSON, for tests and for people.
+//! It shows stream keys, so that a test can search for them where none belongs.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use aws_smithy_types::{DateTime, date_time::Format};
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    bucket::CallRates,
+    fault::Fault,
+    operation::PerOperation,
+    resources::{Credential, IngestConfiguration, Stage},
+    settings::Settings,
+    shapes::{
+        Calls, ConfigurationSnapshot, FaultReport, PATH, PublishState, Refused, SettingsChange,
+        Snapshot, Spending, StageSnapshot, StateChange,
+    },
+    wire::{self, ResponseBody},
+    world::World,
+};
+
+/// The reason of a refusal.
+struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+/// Responds to a request whose path is [`PATH`] and then `path`. `settings` are those that
+/// a reset returns to.
+pub(crate) fn respond(
+    world: &mut World,
+    settings: &Settings,
+    method: &Method,
+    path: &str,
+    body: &[u8],
+) -> Response<ResponseBody> {
+    let done = Ok(json!({}));
+    let result = match (method.as_str(), path) {
+        ("GET", "faults") => Ok(json!(faults(world))),
+        ("POST", "faults") => add_fault(world, body),
+        ("DELETE", "faults") => {
+            world.faults.clear();
+            done
+        }
+        ("GET", "state") => Ok(json!(snapshot(world))),
+        ("POST", "state") => change_state(world, body),
+        ("GET", "calls") => Ok(json!(world.calls.iter().collect::<BTreeMap<_, _>>())),
+        ("DELETE", "calls") => {
+            world.calls = PerOperation::new(|_| Calls::default());
+            done
+        }
+        ("POST", "settings") => change_settings(world, body),
+        ("POST", "spend") => spend(world, body),
+        ("POST", "reset") => {
+            world.reset(settings);
+            done
+        }
+        _ => Err(Refusal {
+            status: StatusCode::NOT_FOUND,
+            message: format!("the control API has no {method} {PATH}{path}"),
+        }),
+    };
+    let (status, value) = match result {
+        Ok(value) => (StatusCode::OK, value),
+        Err(refusal) => (refusal.status, json!(Refused { message: refusal.message })),
+    };
+    wire::response(status, Bytes::from(value.to_string()))
+}
+
+fn add_fault(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
+    let fault: Fault = parse(body)?;
+    fault.check().map_err(invalid)?;
+    world.faults.add(fault);
+    Ok(json!(faults(world)))
+}
+
+fn faults(world: &World) -> FaultReport {
+    let faults = &world.faults;
+    FaultReport { faults: faults.active().to_vec(), injected: faults.injected().clone() }
+}
+
+fn change_settings(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
+    let change: SettingsChange = parse(body)?;
+    let rate = change.calls_per_second.map(|rate| check_rate("calls_per_second", rate));
+    if let Some(rate) = rate.transpose()? {
+        world.rates = CallRates::new(rate, Instant::now());
+    }
+    if let Some(delay) = change.visibility_delay_ms {
+        world.visibility_delay = Duration::from_millis(delay);
+    }
+    if let Some(seed) = change.seed {
+        world.faults.reseed(seed);
+    }
+    Ok(json!({}))
+}
+
+fn change_state(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
+    let change: StateChange = parse(body)?;
+    let found = world.resources.ingest_configurations.get_mut(&change.arn);
+    let row = found.ok_or_else(|| Refusal {
+        status: StatusCode::NOT_FOUND,
+        message: "`arn` names no ingest configuration".into(),
+    })?;
+    row.active = change.state == PublishState::Active;
+    Ok(json!({}))
+}
+
+fn spend(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
+    let spending: Spending = parse(body)?;
+    let rate = check_rate("calls_per_second", spending.calls_per_second)?;
+    world.rates.spend_elsewhere(spending.operation, rate, Instant::now());
+    Ok(json!({}))
+}
+
+fn snapshot(world: &World) -> Snapshot {
+    let stage = |stage: &Stage| StageSnapshot {
+        arn: stage.arn.clone(),
+        name: stage.name.clone(),
+        tags: stage.tags.clone(),
+    };
+    let rows = world.resources.ingest_configurations.iter();
+    Snapshot {
+        stages: world.resources.stages.iter().map(stage).collect(),
+        ingest_configurations: rows.map(ingest_configuration).collect(),
+    }
+}
+
+fn ingest_configuration(row: &IngestConfiguration) -> ConfigurationSnapshot {
+    let key = |credential: &Credential| credential.stream_key.expose_secret().to_owned();
+    let redundant = row.redundant_credentials.iter();
+    ConfigurationSnapshot {
+        arn: row.arn.clone(),
+        name: row.name.clone(),
+        stage_arn: row.stage_arn.clone(),
+        user_id: row.user_id.clone(),
+        ingest_protocol: row.ingest_protocol.to_owned(),
+        state: if row.active { PublishState::Active } else { PublishState::Inactive },
+        tags: row.tags.clone(),
+        created_at: timestamp(row.created_at),
+        stream_keys: [&row.credential].into_iter().chain(redundant).map(key).collect(),
+    }
+}
+
+fn timestamp(time: SystemTime) -> Option<String> {
+    DateTime::from(time).fmt(Format::DateTime).ok()
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))
+}
+
+fn check_rate(key: &str, rate: f64) -> Result<f64, Refusal> {
+    if rate.is_finite() && rate >= 0.0 {
+        Ok(rate)
+    } else {
+        Err(invalid(&format!("`{key}` is 0 or more")))
+    }
+}
+
+fn invalid(message: &str) -> Refusal {
+    Refusal { status: StatusCode::BAD_REQUEST, message: message.into() }
+}

@@ -1,0 +1,146 @@
+//! The active faults, and how often each was injected.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::StatusCode;
+use tokio::sync::watch;
+
+use crate::{
+    fault::{Fault, FaultKind},
+    operation::Operation,
+    random::Draws,
+    wire::ApiError,
+};
+
+/// The fault of one call.
+pub(crate) struct Planned {
+    pub(crate) kind: FaultKind,
+    pub(crate) delay: Duration,
+    /// Changes when the faults are removed.
+    pub(crate) removed: watch::Receiver<()>,
+    /// The response in place of the operation's own.
+    pub(crate) error: Option<ApiError>,
+}
+
+impl Planned {
+    fn new(fault: &Fault, removed: watch::Receiver<()>) -> Self {
+        let error = match fault.kind {
+            FaultKind::Error500Before | FaultKind::Error500After => Some(ApiError::internal()),
+            FaultKind::Error503Before => Some(ApiError::unavailable()),
+            FaultKind::Error => Some(named_error(fault)),
+            _ => None,
+        };
+        let delay = Duration::from_millis(fault.delay_ms);
+        Self { kind: fault.kind, delay, removed, error }
+    }
+}
+
+fn named_error(fault: &Fault) -> ApiError {
+    let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
+    let message = fault.message.clone().unwrap_or_else(|| "A fault made to order.".into());
+    let mut error = ApiError::new(
+        status.unwrap_or(StatusCode::BAD_REQUEST),
+        fault.code.clone().unwrap_or_default(),
+        message,
+    );
+    error.retry_after = fault.retry_after;
+    error
+}
+
+/// The number of faults by operation and kind.
+pub(crate) type Injected = BTreeMap<Operation, BTreeMap<FaultKind, u64>>;
+
+/// The active faults, in the order they were added, and the number injected so far.
+pub(crate) struct Faults {
+    active: Vec<Fault>,
+    injected: Injected,
+    draws: Draws,
+    removed: watch::Sender<()>,
+}
+
+impl Faults {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            active: Vec::new(),
+            injected: Injected::new(),
+            draws: Draws::new(seed),
+            removed: watch::Sender::new(()),
+        }
+    }
+
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.active.push(fault);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.active.clear();
+        self.removed.send_replace(());
+    }
+
+    pub(crate) fn active(&self) -> &[Fault] {
+        &self.active
+    }
+
+    /// The effects of all faults since the start or the last reset, the cleared ones as well.
+    pub(crate) fn injected(&self) -> &Injected {
+        &self.injected
+    }
+
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        self.draws = Draws::new(seed);
+    }
+
+    /// The first fault that applies to this call, if any; a counted one is used up.
+    pub(crate) fn draw(&mut self, operation: Operation) -> Option<Planned> {
+        let draws = &mut self.draws;
+        let fault = self.active.iter_mut().find(|fault| {
+            if fault.operation.is_some_and(|only| only != operation) {
+                return false;
+            }
+            match (fault.probability, fault.count) {
+                (Some(probability), _) => draws.happens(probability),
+                (None, Some(left)) => left > 0,
+                (None, None) => true,
+            }
+        })?;
+        let planned = Planned::new(fault, self.removed.subscribe());
+        *self.injected.entry(operation).or_default().entry(planned.kind).or_default() += 1;
+        if let Some(left) = &mut fault.count {
+            *left -= 1;
+            self.active.retain(|fault| fault.count != Some(0));
+        }
+        Some(planned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn fault(text: Value) -> Fault {
+        let fault: Fault = serde_json::from_value(text).unwrap();
+        fault.check().unwrap();
+        fault
+    }
+
+    #[test]
+    fn the_first_that_applies_wins_and_counts_run_out() {
+        let mut faults = Faults::new(1);
+        faults.add(fault(json!({"operation": "GetStage", "kind": "drop_before", "count": 2})));
+        faults.add(fault(json!({"kind": "garbage", "count": 2})));
+        let mut kind = |operation| faults.draw(operation).map(|planned| planned.kind);
+        assert_eq!(kind(Operation::GetStage), Some(FaultKind::DropBefore));
+        assert_eq!(kind(Operation::CreateStage), Some(FaultKind::Garbage));
+        assert_eq!(kind(Operation::GetStage), Some(FaultKind::DropBefore));
+        assert_eq!(kind(Operation::GetStage), Some(FaultKind::Garbage));
+        assert_eq!(kind(Operation::GetStage), None);
+        assert!(faults.active().is_empty());
+        let injected = json!({
+            "CreateStage": {"garbage": 1},
+            "GetStage": {"drop_before": 2, "garbage": 1},
+        });
+        assert_eq!(json!(faults.injected()), injected);
+    }
+}

@@ -1,0 +1,90 @@
+//! The operations and where they stand in the URL space.
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+/// Below this path stands the ARN of a resource whose tags are meant.
+pub(crate) const TAGS_PATH: &str = "/tags/";
+
+/// An operation of the API. Its JSON is its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named as AWS names them")]
+pub enum Operation {
+    CreateIngestConfiguration,
+    GetIngestConfiguration,
+    ListIngestConfigurations,
+    UpdateIngestConfiguration,
+    DeleteIngestConfiguration,
+    CreateStage,
+    GetStage,
+    ListStages,
+    ListTagsForResource,
+    TagResource,
+    UntagResource,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 11] = [
+        Self::CreateIngestConfiguration,
+        Self::GetIngestConfiguration,
+        Self::ListIngestConfigurations,
+        Self::UpdateIngestConfiguration,
+        Self::DeleteIngestConfiguration,
+        Self::CreateStage,
+        Self::GetStage,
+        Self::ListStages,
+        Self::ListTagsForResource,
+        Self::TagResource,
+        Self::UntagResource,
+    ];
+
+    /// Which operation a request line names, if any.
+    pub(crate) fn route(method: &Method, path: &str) -> Option<Self> {
+        if path.starts_with(TAGS_PATH) {
+            return match *method {
+                Method::GET => Some(Self::ListTagsForResource),
+                Method::POST => Some(Self::TagResource),
+                Method::DELETE => Some(Self::UntagResource),
+                _ => None,
+            };
+        }
+        if *method != Method::POST {
+            return None;
+        }
+        match path {
+            "/CreateIngestConfiguration" => Some(Self::CreateIngestConfiguration),
+            "/GetIngestConfiguration" => Some(Self::GetIngestConfiguration),
+            "/ListIngestConfigurations" => Some(Self::ListIngestConfigurations),
+            "/UpdateIngestConfiguration" => Some(Self::UpdateIngestConfiguration),
+            "/DeleteIngestConfiguration" => Some(Self::DeleteIngestConfiguration),
+            "/CreateStage" => Some(Self::CreateStage),
+            "/GetStage" => Some(Self::GetStage),
+            "/ListStages" => Some(Self::ListStages),
+            _ => None,
+        }
+    }
+
+    /// Whether it works on tags, for which AWS allows twice the calls.
+    pub(crate) fn is_tagging(self) -> bool {
+        matches!(self, Self::ListTagsForResource | Self::TagResource | Self::UntagResource)
+    }
+}
+
+/// One value for each operation.
+#[derive(Debug, Clone)]
+pub(crate) struct PerOperation<T>([T; Operation::ALL.len()]);
+
+impl<T> PerOperation<T> {
+    pub(crate) fn new(value: impl Fn(Operation) -> T) -> Self {
+        Self(Operation::ALL.map(value))
+    }
+
+    pub(crate) fn of(&mut self, operation: Operation) -> &mut T {
+        &mut self.0[operation as usize]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Operation, &T)> {
+        Operation::ALL.into_iter().zip(&self.0)
+    }
+}

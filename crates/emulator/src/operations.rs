@@ -1,0 +1,102 @@
+//! The operations: each request is parsed before the lock is taken, and executed
+//! under it.
+
+mod ingest_configurations;
+mod stages;
+mod tagging;
+
+use std::time::{Duration, SystemTime};
+
+use http::{StatusCode, Uri};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::{
+    operation::Operation,
+    resources::Resources,
+    wire::{ApiError, Result},
+};
+
+/// A request that keeps to the model.
+pub(crate) enum Request {
+    CreateIngestConfiguration(ingest_configurations::Create),
+    GetIngestConfiguration(ingest_configurations::Get),
+    ListIngestConfigurations(ingest_configurations::List),
+    UpdateIngestConfiguration(ingest_configurations::Update),
+    DeleteIngestConfiguration(ingest_configurations::Delete),
+    CreateStage(stages::Create),
+    GetStage(stages::Get),
+    ListStages(stages::List),
+    ListTagsForResource(tagging::ListTags),
+    TagResource(tagging::Tag),
+    UntagResource(tagging::Untag),
+}
+
+/// The time of an execution.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    pub(crate) wall_time: SystemTime,
+    /// The time from now that lists omit a resource created now.
+    pub(crate) visibility_delay: Duration,
+}
+
+impl Request {
+    /// # Errors
+    /// `SerializationException` if the body is not JSON of the right types,
+    /// `ValidationException` if it breaks a constraint of the model.
+    pub(crate) fn parse(operation: Operation, uri: &Uri, body: &[u8]) -> Result<Self> {
+        Ok(match operation {
+            Operation::CreateIngestConfiguration => {
+                Self::CreateIngestConfiguration(ingest_configurations::Create::parse(body)?)
+            }
+            Operation::GetIngestConfiguration => {
+                Self::GetIngestConfiguration(ingest_configurations::Get::parse(body)?)
+            }
+            Operation::ListIngestConfigurations => {
+                Self::ListIngestConfigurations(ingest_configurations::List::parse(body)?)
+            }
+            Operation::UpdateIngestConfiguration => {
+                Self::UpdateIngestConfiguration(ingest_configurations::Update::parse(body)?)
+            }
+            Operation::DeleteIngestConfiguration => {
+                Self::DeleteIngestConfiguration(ingest_configurations::Delete::parse(body)?)
+            }
+            Operation::CreateStage => Self::CreateStage(stages::Create::parse(body)?),
+            Operation::GetStage => Self::GetStage(stages::Get::parse(body)?),
+            Operation::ListStages => Self::ListStages(stages::List::parse(body)?),
+            Operation::ListTagsForResource => {
+                Self::ListTagsForResource(tagging::ListTags::parse(uri)?)
+            }
+            Operation::TagResource => Self::TagResource(tagging::Tag::parse(uri, body)?),
+            Operation::UntagResource => Self::UntagResource(tagging::Untag::parse(uri)?),
+        })
+    }
+
+    /// # Errors
+    /// What the operation declares.
+    pub(crate) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
+        match self {
+            Self::CreateIngestConfiguration(create) => create.execute(resources, moment),
+            Self::GetIngestConfiguration(get) => get.execute(resources),
+            Self::ListIngestConfigurations(list) => list.execute(resources, moment),
+            Self::UpdateIngestConfiguration(update) => update.execute(resources),
+            Self::DeleteIngestConfiguration(delete) => delete.execute(resources),
+            Self::CreateStage(create) => create.execute(resources),
+            Self::GetStage(get) => get.execute(resources),
+            Self::ListStages(list) => list.execute(resources),
+            Self::ListTagsForResource(list) => list.execute(resources),
+            Self::TagResource(tag) => tag.execute(resources),
+            Self::UntagResource(untag) => untag.execute(resources),
+        }
+    }
+}
+
+/// The members of a body. No body at all is an empty object, as the SDKs send none
+/// where no member is set.
+fn members<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| {
+        ApiError::new(StatusCode::BAD_REQUEST, "SerializationException", error.to_string())
+    })
+}

@@ -1,0 +1,84 @@
+//! All state that changes, behind the one lock of the service: resources, call rates,
+//! faults, counts.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    bucket::CallRates,
+    clock::Clock,
+    faults::{Faults, Planned},
+    operation::{Operation, PerOperation},
+    operations::{Moment, Request},
+    resources::Resources,
+    settings::Settings,
+    shapes::Calls,
+    wire::{ApiError, Result},
+};
+
+/// All state that changes.
+pub(crate) struct World {
+    pub(crate) resources: Resources,
+    pub(crate) rates: CallRates,
+    pub(crate) faults: Faults,
+    pub(crate) calls: PerOperation<Calls>,
+    pub(crate) visibility_delay: Duration,
+    clock: Clock,
+}
+
+impl World {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let Settings { region, account_id, ids, clock, .. } = settings.clone();
+        Self {
+            resources: Resources::new(region, account_id, ids),
+            rates: CallRates::new(settings.calls_per_second, Instant::now()),
+            faults: Faults::new(settings.seed),
+            calls: PerOperation::new(|_| Calls::default()),
+            visibility_delay: settings.visibility_delay,
+            clock,
+        }
+    }
+
+    /// Returns to the start, but keeps the stages that the program made.
+    pub(crate) fn reset(&mut self, settings: &Settings) {
+        self.resources.reset();
+        self.rates = CallRates::new(settings.calls_per_second, Instant::now());
+        self.faults = Faults::new(settings.seed);
+        self.calls = PerOperation::new(|_| Calls::default());
+        self.visibility_delay = settings.visibility_delay;
+    }
+
+    /// Counts a call and returns its fault, if it has one.
+    ///
+    /// # Errors
+    /// The refusal of the signature, or `ThrottlingException`. Neither uses up a fault,
+    /// and a bad signature uses up no token.
+    pub(crate) fn admit(
+        &mut self,
+        operation: Operation,
+        signature: Result<()>,
+    ) -> Result<Option<Planned>> {
+        let counts = self.calls.of(operation);
+        counts.calls += 1;
+        signature?;
+        if !self.rates.take(operation, Instant::now()) {
+            counts.throttled += 1;
+            return Err(ApiError::throttled());
+        }
+        Ok(self.faults.draw(operation))
+    }
+
+    /// # Errors
+    /// The parser's error, or an error that the operation declares.
+    pub(crate) fn execute(&mut self, operation: Operation, request: Result<Request>) -> Result {
+        let moment = Moment {
+            now: Instant::now(),
+            wall_time: self.clock.now(),
+            visibility_delay: self.visibility_delay,
+        };
+        let answer = request?.execute(&mut self.resources, moment)?;
+        self.calls.of(operation).executed += 1;
+        Ok(answer)
+    }
+}

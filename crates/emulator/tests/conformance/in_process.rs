@@ -1,0 +1,96 @@
+//! Calls without a socket: time and ids are the test's, and a run can be repeated.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign},
+    sign::v4,
+};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use ivs_realtime_emulator::{Clock, Emulator, Fault, FaultKind, Ids, Settings};
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// 2001-09-09T01:46:40Z: no real clock shows it.
+fn long_ago() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)
+}
+
+fn emulator() -> Emulator {
+    let settings =
+        Settings { clock: Clock::new(long_ago), ids: Ids::seeded(7), ..Settings::for_tests() };
+    Emulator::new(settings)
+}
+
+/// A signed request.
+fn signed(path: &str, body: &'static str) -> Request<Full<bytes::Bytes>> {
+    let identity = Credentials::new("emulator", "emulator", None, None, "test").into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region("us-east-1")
+        .name("ivs")
+        .time(long_ago())
+        .settings(SigningSettings::default())
+        .build()
+        .unwrap();
+    let headers = [("host", "emulator")].into_iter();
+    let body_bytes = SignableBody::Bytes(body.as_bytes());
+    let signable = SignableRequest::new("POST", path, headers, body_bytes).unwrap();
+    let (instructions, _) = sign(signable, &SigningParams::from(params)).unwrap().into_parts();
+    let request = Request::post(path).header("host", "emulator");
+    let mut request = request.body(Full::from(body)).unwrap();
+    instructions.apply_to_request_http1x(&mut request);
+    request
+}
+
+/// Returns the request id and the body of a success.
+async fn call(emulator: &Emulator, request: Request<Full<bytes::Bytes>>) -> (String, Value) {
+    let response = emulator.respond(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let request_id = response.headers()["x-amzn-requestid"].to_str().unwrap().to_owned();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (request_id, serde_json::from_slice(&body).unwrap())
+}
+
+async fn create_and_look() -> [(String, Value); 2] {
+    let emulator = emulator();
+    let create = signed("/CreateIngestConfiguration", r#"{"ingestProtocol": "RTMPS"}"#);
+    let state = Request::get("/_emulator/state").body(Full::default()).unwrap();
+    [call(&emulator, create).await, call(&emulator, state).await]
+}
+
+#[tokio::test]
+async fn a_seed_and_a_clock_reproduce_every_response() {
+    let [created, state] = create_and_look().await;
+    assert_eq!([created.clone(), state.clone()], create_and_look().await);
+    let row = &state.1["ingestConfigurations"][0];
+    assert_eq!(row["arn"], created.1["ingestConfiguration"]["arn"]);
+    assert_eq!(row["createdAt"], "2001-09-09T01:46:40Z");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_skips_the_delay_of_a_fault() {
+    let emulator = emulator();
+    let hour = Duration::from_hours(1);
+    let slow = serde_json::to_string(&Fault::new(FaultKind::SlowBefore).delayed(hour)).unwrap();
+    let fault = Request::post("/_emulator/faults").body(Full::from(slow)).unwrap();
+    call(&emulator, fault).await;
+    let begin = Instant::now();
+    call(&emulator, signed("/ListStages", "")).await;
+    assert!(begin.elapsed() >= hour);
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_an_error() {
+    let emulator = emulator();
+    let drop = serde_json::to_string(&Fault::new(FaultKind::DropAfter)).unwrap();
+    let fault = Request::post("/_emulator/faults").body(Full::from(drop)).unwrap();
+    call(&emulator, fault).await;
+    let create = signed("/CreateIngestConfiguration", r#"{"ingestProtocol": "RTMPS"}"#);
+    assert!(emulator.respond(create).await.is_err());
+    let state = Request::get("/_emulator/state").body(Full::default()).unwrap();
+    let (_, state) = call(&emulator, state).await;
+    assert_eq!(state["ingestConfigurations"].as_array().unwrap().len(), 1);
+}

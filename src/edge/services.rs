@@ -1,0 +1,53 @@
+//! The services beside the API: health and reflection.
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use tonic::{body::Body, service::Routes};
+use tower::Service;
+
+use crate::proto;
+
+/// A service that can be added to tonic's routes.
+pub trait HealthService:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + tonic::server::NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> HealthService for S where
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + tonic::server::NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Reflection v1, and v1alpha for grpcurl up to 1.8.7. The descriptors of the
+/// error details are registered too, or grpcurl prints them as base64.
+pub(super) fn with_reflection(routes: Routes) -> Routes {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    match (builder().build_v1(), builder().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
+        (v1, v1alpha) => {
+            let error = v1.err().or(v1alpha.err());
+            tracing::error!(?error, "reflection is off: its descriptors cannot be read");
+            routes
+        }
+    }
+}

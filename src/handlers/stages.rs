@@ -1,0 +1,80 @@
+//! The stages of a tenant: a paced `GetStage` behind the ownership check.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{CallContext, Handlers, claim};
+use crate::{
+    error::Error,
+    ivs::{self, CallError, Configuration, FailureKind},
+    pacer::Operation,
+    request::StageArn,
+    tenancy::{OwnershipError, Stage},
+};
+
+/// How long a response waits for the endpoint of a stage that was not looked up lately.
+const ENDPOINT_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Handlers {
+    /// The stage, if it is the tenant's.
+    pub(super) async fn stage(
+        &self,
+        context: &CallContext,
+        arn: &StageArn,
+    ) -> Result<Arc<Stage>, Error> {
+        let lookup = self.look_up(context, arn);
+        let owned = self.shared.stages.owned_by(context.tenant(), arn, lookup).await;
+        owned.map_err(|error| match error {
+            OwnershipError::Forbidden => Error::StageForbidden,
+            OwnershipError::Lookup(error) => error,
+        })
+    }
+
+    /// What AWS says of the stage; none if it is absent.
+    async fn look_up(&self, context: &CallContext, arn: &StageArn) -> Result<Option<Stage>, Error> {
+        let pacer = self.shared.pacers.of(Operation::GetStage);
+        match pacer.read(&claim(context), || self.ivs.get_stage(arn)).await? {
+            Ok(stage) => Ok(Some(stage_of(stage))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => {
+                let failure = error.failure();
+                tracing::warn!(stage_arn = arn.as_str(), %failure, "GetStage failed");
+                Err(Error::Aws(failure.clone()))
+            }
+        }
+    }
+
+    /// The ingest endpoint of the configuration's stage; none if there is no stage, or if
+    /// AWS does not return it soon: the rest of the response does not wait for it.
+    pub(super) async fn endpoint(
+        &self,
+        context: &CallContext,
+        configuration: &Configuration,
+    ) -> Option<String> {
+        let Configuration { stage_arn, ingest_protocol, .. } = configuration;
+        let stages = &self.shared.stages;
+        if let Some(known) = stages.known_endpoint(stage_arn, *ingest_protocol).await {
+            return Some(known);
+        }
+        let arn = StageArn::parse(stage_arn.as_str()).ok()?;
+        let soon = self.shared.clock.monotonic() + ENDPOINT_PATIENCE;
+        let context = context.until(soon);
+        let lookup = self.stage(&context, &arn);
+        let stage = timeout_at(Instant::from_std(soon), lookup).await.ok()?.ok()?;
+        stage.ingest_endpoint(*ingest_protocol).map(str::to_owned)
+    }
+}
+
+fn stage_of(stage: ivs::Stage) -> Stage {
+    let present = |endpoint: String| (!endpoint.is_empty()).then_some(endpoint);
+    Stage {
+        tags: stage.tags,
+        rtmp_endpoint: present(stage.rtmp_endpoint),
+        rtmps_endpoint: present(stage.rtmps_endpoint),
+    }
+}
+
+fn is_absent(error: &CallError) -> bool {
+    matches!(error.failure().kind, FailureKind::NotFound | FailureKind::Validation)
+}

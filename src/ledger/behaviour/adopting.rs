@@ -1,0 +1,112 @@
+//! The configurations that a scan finds without a row.
+
+use super::{Subject, adoption, resource};
+use crate::ledger::{
+    Adopted, Adoption, Event, Ledger, LedgerError, Reservation, Reserved, Resource, State,
+};
+
+pub(super) async fn a_configuration_without_a_row_gets_one(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, reservations, time } = subject;
+    let reservation = reservations.make("acme", Some("r"), 1);
+    let operation_id = reservation.operation_id;
+    // A configuration that exists is counted, and adopting it again changes nothing.
+    for _ in 0..2 {
+        let adopted = ledger.adopt(adoption(reservation.clone())).await.unwrap();
+        assert_eq!(adopted, Adopted::Live);
+        assert_eq!(subject.used("acme").await, 1);
+    }
+    let row = subject.found(operation_id).await.unwrap();
+    assert_eq!((row.operation_id, row.row_state), (operation_id, State::Live));
+    assert_eq!(row.fields, reservation.fields);
+    assert_eq!(row.participant_id, resource(operation_id).participant_id);
+    assert_eq!(row.observed_at, time.now());
+    let retry = ledger.reserve(reservations.make("acme", Some("r"), 1)).await.unwrap();
+    assert_eq!(retry, Reserved::Replay { operation_id, arn: row.arn });
+}
+
+pub(super) async fn the_row_that_waits_for_a_configuration_gets_it(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, reservations, .. } = subject;
+    for end in [Event::Ambiguous, Event::NotExecuted] {
+        let reservation = reservations.make("acme", None, 100);
+        let row = reservation.operation_id;
+        assert_eq!(ledger.reserve(reservation.clone()).await.unwrap(), Reserved::New);
+        subject.send(row).await;
+        subject.apply(row, end).await;
+        assert_eq!(ledger.adopt(adoption(reservation)).await.unwrap(), Adopted::Live);
+        assert_eq!(subject.found(row).await.unwrap().row_state, State::Live);
+    }
+    assert_eq!(subject.used("acme").await, 2);
+    assert_eq!(subject.all_in_doubt().await, []);
+}
+
+pub(super) async fn a_create_under_way_records_its_own_configuration(
+    subject: &Subject<impl Ledger>,
+) {
+    let Subject { ledger, reservations, .. } = subject;
+    let reservation = reservations.make("acme", None, 1);
+    let row = reservation.operation_id;
+    assert_eq!(ledger.reserve(reservation.clone()).await.unwrap(), Reserved::New);
+    let under_way = Adopted::UnderWay;
+    assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), under_way);
+    subject.send(row).await;
+    assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), under_way);
+    assert_eq!(subject.found(row).await, None);
+    subject.apply(row, Event::Created(resource(row))).await;
+    // A delete that is under way, or over, is not undone.
+    subject.apply(row, Event::Delete).await;
+    let illegal = ledger.adopt(adoption(reservation)).await;
+    assert!(matches!(illegal, Err(LedgerError::Illegal(_))), "{illegal:?}");
+}
+
+pub(super) async fn a_second_configuration_of_a_create_is_an_orphan(
+    subject: &Subject<impl Ledger>,
+) {
+    let Subject { ledger, reservations, .. } = subject;
+    let reservation = reservations.make("acme", None, 1);
+    let row = reservation.operation_id;
+    assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), Adopted::Live);
+    let second = Resource { arn: "second".into(), participant_id: None };
+    let second = Adoption { resource: second, ..adoption(reservation) };
+    let orphan = Adopted::Orphan { kept: Some(resource(row).arn) };
+    assert_eq!(ledger.adopt(second.clone()).await.unwrap(), orphan);
+    // Also after the first one was deleted.
+    subject.apply(row, Event::Vanished).await;
+    assert_eq!(ledger.adopt(second).await.unwrap(), orphan);
+    assert_eq!(ledger.owners(vec!["second".into()]).await.unwrap(), [].into());
+}
+
+pub(super) async fn a_request_id_of_another_create_displaces(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, reservations, .. } = subject;
+    let rejected = reservations.make("acme", Some("r"), 100);
+    assert_eq!(ledger.reserve(rejected.clone()).await.unwrap(), Reserved::New);
+    subject.apply(rejected.operation_id, Event::Cancel).await;
+    let holder = reservations.make("acme", Some("r"), 100);
+    assert_eq!(ledger.reserve(holder).await.unwrap(), Reserved::New);
+    let lost = reservations.make("acme", Some("r"), 100);
+    assert_eq!(ledger.adopt(adoption(lost)).await.unwrap(), Adopted::Displaced);
+    let orphan = Adopted::Orphan { kept: None };
+    assert_eq!(ledger.adopt(adoption(rejected)).await.unwrap(), orphan);
+    assert_eq!(subject.used("acme").await, 1);
+    // The same `request_id` of another tenant is another one.
+    let others = reservations.make("globex", Some("r"), 100);
+    assert_eq!(ledger.adopt(adoption(others)).await.unwrap(), Adopted::Live);
+}
+
+pub(super) async fn an_arn_of_another_create_is_not_adopted_twice(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, reservations, .. } = subject;
+    let owner = subject.live("acme").await;
+    let of_owner =
+        |reservation: Reservation| Adoption { resource: resource(owner), ..adoption(reservation) };
+    let unknown = reservations.make("acme", None, 100);
+    assert_eq!(ledger.adopt(of_owner(unknown)).await.unwrap(), Adopted::Displaced);
+    let in_doubt = reservations.make("acme", None, 100);
+    let row = in_doubt.operation_id;
+    assert_eq!(ledger.reserve(in_doubt.clone()).await.unwrap(), Reserved::New);
+    subject.send(row).await;
+    let created = ledger.apply(row, Event::Created(resource(owner))).await;
+    assert!(matches!(created, Err(LedgerError::Conflict)), "{created:?}");
+    subject.apply(row, Event::Ambiguous).await;
+    let orphan = Adopted::Orphan { kept: None };
+    assert_eq!(ledger.adopt(of_owner(in_doubt)).await.unwrap(), orphan);
+    assert_eq!(subject.all_in_doubt().await, [row]);
+}

@@ -1,0 +1,228 @@
+//! The ledger's decisions: pure functions of rows and of a `now` that is passed in. They
+//! do no I/O and read no clock.
+//!
+//! An engine reads rows, asks these functions and writes what they return. Where a
+//! statement decides about many rows in one pass, a test shows that it agrees with the
+//! function here. Ids, ARNs and times are type parameters where a decision only compares
+//! them, so that engines pass the database's own values and the model its abstract ones.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Event, IllegalTransition, Lease, Leases, State, Step, Transition};
+
+#[cfg(test)]
+mod tests;
+
+/// The number of consecutive scans that must miss a live row before a read confirms
+/// whether its configuration is gone.
+pub const MAX_MISSED_SCANS: u32 = 2;
+
+/// The meaning of an earlier row of the same `request_id` for a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// It was made for another request.
+    Mismatch,
+    /// The same request created a configuration.
+    Replay,
+    /// The same request was sent, with an unknown outcome so far.
+    InDoubt,
+    /// The same request is being carried out.
+    InProgress,
+}
+
+/// Decides a reservation of the fingerprint `requested` whose `request_id` has a row in
+/// `state`, made for the fingerprint `recorded`. None if that row does not hold the
+/// `request_id`: the reservation goes on as if there were no row.
+#[must_use]
+pub fn earlier<F: PartialEq>(state: State, recorded: &F, requested: &F) -> Option<Earlier> {
+    if !holds_request_id(state) {
+        return None;
+    }
+    if recorded != requested {
+        return Some(Earlier::Mismatch);
+    }
+    match state {
+        State::Live | State::Deleting | State::Deleted => Some(Earlier::Replay),
+        State::InDoubt => Some(Earlier::InDoubt),
+        State::Reserved | State::Sending => Some(Earlier::InProgress),
+        State::Rejected => None,
+    }
+}
+
+/// Whether a row in `state` keeps its `request_id` from other creates. A rejected create
+/// made nothing: its `request_id` may be used again.
+#[must_use]
+pub const fn holds_request_id(state: State) -> bool {
+    !matches!(state, State::Rejected)
+}
+
+/// Whether the quota admits one more row beside the `used` ones.
+#[must_use]
+pub const fn has_room(used: u32, limit: u32) -> bool {
+    used < limit
+}
+
+/// The changes that a step makes to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The new state.
+    pub state: State,
+    /// Whether this is a sending: it sets the time of the last one.
+    pub is_sending: bool,
+    /// The lease that begins; none leaves the old one, which the new state ignores.
+    pub lease: Option<Lease>,
+    /// Whether the row takes its `request_id` again, which another row may hold by now.
+    pub takes_request_id: bool,
+}
+
+/// Decides the effect of a step on a row in `state`: the transition, and the change if
+/// there is one.
+///
+/// # Errors
+/// [`IllegalTransition`] if the step cannot happen to a row in that state.
+pub fn step<'a>(
+    state: State,
+    step: impl Into<Step<'a>>,
+) -> Result<(Transition, Option<Change>), IllegalTransition> {
+    let transition = state.after(step)?;
+    let change = transition.changed.then(|| Change {
+        state: transition.state,
+        is_sending: transition.state == State::Sending,
+        lease: Lease::of(transition.state),
+        takes_request_id: !holds_request_id(state) && holds_request_id(transition.state),
+    });
+    Ok((transition, change))
+}
+
+/// The end of a lease that begins at `now`.
+#[must_use]
+pub fn lease_until(lease: Lease, leases: &Leases, now: SystemTime) -> SystemTime {
+    // A lease too long for the clock's range is one that never expires.
+    now.checked_add(leases.length(lease)).unwrap_or(SystemTime::UNIX_EPOCH + FAR_FUTURE)
+}
+
+/// About 500,000 years: within the range of `SystemTime`, and of milliseconds in an `i64`.
+const FAR_FUTURE: Duration = Duration::from_secs(1 << 44);
+
+/// Whether a conclusion about the sending of `about` still says something about a row that
+/// was last sent at `last_sent`.
+#[must_use]
+pub fn is_last_sending<T: Copy + PartialEq>(last_sent: T, about: T) -> bool {
+    last_sent == about
+}
+
+/// A configuration without a row that AWS shows with the gateway's tags, and the rows
+/// that it can meet.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<Arn> {
+    /// The configuration's ARN.
+    pub arn: Arn,
+    /// The row of its operation id: its state, and its ARN if it has one.
+    pub row: Option<(State, Option<Arn>)>,
+    /// Whether another row holds its `request_id`.
+    pub request_id_is_taken: bool,
+    /// Whether another row has its ARN.
+    pub arn_is_taken: bool,
+}
+
+/// The decision about a [`Found`] configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopt<Arn> {
+    /// Insert a live row.
+    Insert,
+    /// Apply [`Event::Found`] to the row of its operation id.
+    Apply,
+    /// Leave it: the call that creates it is under way, and will record it.
+    UnderWay,
+    /// Its `request_id` belongs to another create: its caller may hold its key.
+    Displaced,
+    /// It is a duplicate.
+    Orphan {
+        /// The configuration that its create has.
+        kept: Option<Arn>,
+    },
+}
+
+/// Decides whether a configuration is adopted.
+#[must_use]
+pub fn adopt<Arn: PartialEq>(found: Found<Arn>) -> Adopt<Arn> {
+    let Found { arn, row, request_id_is_taken, arn_is_taken } = found;
+    let Some((state, kept)) = row else {
+        let is_taken = request_id_is_taken || arn_is_taken;
+        return if is_taken { Adopt::Displaced } else { Adopt::Insert };
+    };
+    if kept.as_ref().is_some_and(|kept| *kept != arn) {
+        return Adopt::Orphan { kept };
+    }
+    match state {
+        State::Reserved | State::Sending => Adopt::UnderWay,
+        State::Rejected if request_id_is_taken => Adopt::Orphan { kept: None },
+        State::Rejected | State::InDoubt if arn_is_taken => Adopt::Orphan { kept: None },
+        _ => Adopt::Apply,
+    }
+}
+
+/// The event by which the ledger takes over a create in `state`, if its lease expired
+/// before `now`.
+#[must_use]
+pub fn take_over<T: Copy + PartialOrd>(state: State, lease_until: T, now: T) -> Option<Event> {
+    let event = match state {
+        // No byte was sent.
+        State::Reserved => Event::Cancel,
+        State::Sending => Event::Ambiguous,
+        _ => return None,
+    };
+    has_expired(lease_until, now).then_some(event)
+}
+
+/// Whether no task works any more on the delete of a row in `state`.
+#[must_use]
+pub fn is_abandoned_delete<T: Copy + PartialOrd>(state: State, lease_until: T, now: T) -> bool {
+    state == State::Deleting && has_expired(lease_until, now)
+}
+
+fn has_expired<T: Copy + PartialOrd>(lease_until: T, now: T) -> bool {
+    lease_until < now
+}
+
+/// The part of a row that the end of a scan looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Scanned<T> {
+    /// The state.
+    pub state: State,
+    /// When the state last changed.
+    pub updated_at: T,
+    /// When AWS last showed the configuration.
+    pub observed_at: Option<T>,
+    /// The number of consecutive scans that have missed it.
+    pub missed_scans: u32,
+}
+
+/// The row after the end of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AfterScan {
+    /// The number of consecutive scans that have missed it.
+    pub missed_scans: u32,
+    /// Whether a read must confirm that the configuration is gone.
+    pub is_missing: bool,
+}
+
+/// Decides whether a scan that began at `scan_began`, and has listed everything, missed
+/// the row.
+#[must_use]
+pub fn finish_scan<T: Copy + PartialOrd>(row: &Scanned<T>, scan_began: T) -> AfterScan {
+    // A row that became live during the scan may belong on a page that was read before.
+    let was_missed = row.state == State::Live
+        && row.updated_at < scan_began
+        && row.observed_at.is_none_or(|at| at < scan_began);
+    let missed_scans = row.missed_scans.saturating_add(u32::from(was_missed));
+    let is_missing = row.state == State::Live && missed_scans >= MAX_MISSED_SCANS;
+    AfterScan { missed_scans, is_missing }
+}
+
+/// Whether an observation of time `at` replaces the last one. Two readers of AWS may
+/// record what they saw in the other order.
+#[must_use]
+pub fn is_latest<T: Copy + PartialOrd>(observed_at: Option<T>, at: T) -> bool {
+    observed_at.is_none_or(|observed_at| observed_at <= at)
+}

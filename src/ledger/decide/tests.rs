@@ -1,0 +1,125 @@
+use super::*;
+
+#[test]
+fn a_request_id_belongs_to_every_create_but_a_rejected_one() {
+    for state in State::ALL {
+        assert_eq!(earlier(state, &1, &2), holds_request_id(state).then_some(Earlier::Mismatch));
+        let expected = match state {
+            State::Reserved | State::Sending => Some(Earlier::InProgress),
+            State::InDoubt => Some(Earlier::InDoubt),
+            State::Live | State::Deleting | State::Deleted => Some(Earlier::Replay),
+            State::Rejected => None,
+        };
+        assert_eq!(earlier(state, &1, &1), expected);
+    }
+}
+
+/// A `request_id` that counts against the quota is held, so that a retry replays it.
+#[test]
+fn whatever_counts_holds_its_request_id() {
+    for state in State::ALL {
+        assert!(!state.counts_against_quota() || holds_request_id(state), "{state}");
+    }
+}
+
+#[test]
+fn the_quota_admits_up_to_its_limit() {
+    assert!(has_room(1, 2) && !has_room(2, 2) && !has_room(3, 2) && !has_room(0, 0));
+}
+
+#[test]
+fn a_step_begins_the_lease_of_the_state_it_leads_to() {
+    let change = |state, event: Step<'_>| step(state, event).unwrap().1;
+    let sent = change(State::Reserved, Step::Send).unwrap();
+    assert_eq!((sent.is_sending, sent.lease), (true, Some(Lease::Sending)));
+    let resent = change(State::InDoubt, Step::Resend).unwrap();
+    assert_eq!((resent.is_sending, resent.lease), (true, Some(Lease::Sending)));
+    let throttled = change(State::Sending, Step::Event(&Event::Throttled)).unwrap();
+    assert_eq!((throttled.is_sending, throttled.lease), (false, Some(Lease::Reserved)));
+    let deleting = change(State::Live, Step::Event(&Event::Delete)).unwrap();
+    assert_eq!((deleting.is_sending, deleting.lease), (false, Some(Lease::Sending)));
+    let in_doubt = change(State::Sending, Step::Event(&Event::Ambiguous)).unwrap();
+    assert_eq!((in_doubt.is_sending, in_doubt.lease), (false, None));
+    assert_eq!(change(State::Sending, Step::Send), None);
+}
+
+#[test]
+fn a_lease_is_as_long_as_configured_and_never_overflows() {
+    let (reserved, sending) = (Duration::from_secs(1), Duration::from_secs(2));
+    let leases = Leases { reserved, sending };
+    let now = SystemTime::UNIX_EPOCH;
+    assert_eq!(lease_until(Lease::Reserved, &leases, now), now + reserved);
+    assert_eq!(lease_until(Lease::Sending, &leases, now), now + sending);
+    let endless = Leases { reserved: Duration::MAX, sending };
+    assert!(lease_until(Lease::Reserved, &endless, now) > now + Duration::from_hours(1));
+}
+
+#[test]
+fn every_meeting_of_a_configuration_with_the_rows_is_decided() {
+    let found = |row, request_id_is_taken, arn_is_taken| {
+        adopt(Found { arn: "a", row, request_id_is_taken, arn_is_taken })
+    };
+    assert_eq!(found(None, false, false), Adopt::Insert);
+    assert_eq!(found(None, true, false), Adopt::Displaced);
+    assert_eq!(found(None, false, true), Adopt::Displaced);
+    for state in State::ALL {
+        let other = Adopt::Orphan { kept: Some("b") };
+        assert_eq!(found(Some((state, Some("b"))), false, false), other, "{state}");
+    }
+    for (state, free, request_id_taken, arn_taken) in [
+        (State::Reserved, Adopt::UnderWay, Adopt::UnderWay, Adopt::UnderWay),
+        (State::Sending, Adopt::UnderWay, Adopt::UnderWay, Adopt::UnderWay),
+        (State::InDoubt, Adopt::Apply, Adopt::Apply, Adopt::Orphan { kept: None }),
+        (State::Rejected, Adopt::Apply, Adopt::Orphan { kept: None }, Adopt::Orphan { kept: None }),
+    ] {
+        let row = Some((state, None));
+        assert_eq!(found(row, false, false), free, "{state}");
+        assert_eq!(found(row, true, false), request_id_taken, "{state}");
+        assert_eq!(found(row, false, true), arn_taken, "{state}");
+    }
+    assert_eq!(found(Some((State::Live, Some("a"))), false, false), Adopt::Apply);
+}
+
+#[test]
+fn only_work_whose_lease_has_expired_is_taken_over() {
+    for state in State::ALL {
+        for (lease_until, now) in [(1, 0), (1, 1)] {
+            assert_eq!(take_over(state, lease_until, now), None, "{state}");
+            assert!(!is_abandoned_delete(state, lease_until, now), "{state}");
+        }
+        let expected = match state {
+            State::Reserved => Some(Event::Cancel),
+            State::Sending => Some(Event::Ambiguous),
+            _ => None,
+        };
+        assert_eq!(take_over(state, 1, 2), expected, "{state}");
+        assert_eq!(is_abandoned_delete(state, 1, 2), state == State::Deleting, "{state}");
+        if let Some(event) = expected {
+            assert!(state.after(&event).is_ok_and(|to| to.changed), "{state}");
+        }
+    }
+}
+
+#[test]
+fn two_consecutive_scans_must_miss_a_row_that_was_live_before_them() {
+    let row = Scanned { state: State::Live, updated_at: 1, observed_at: None, missed_scans: 0 };
+    let after = |row, began: i32| {
+        let AfterScan { missed_scans, is_missing } = finish_scan(&row, began);
+        (missed_scans, is_missing)
+    };
+    assert_eq!(after(row, 2), (1, false));
+    assert_eq!(after(Scanned { missed_scans: 1, ..row }, 2), (2, true));
+    assert_eq!(after(row, 1), (0, false));
+    assert_eq!(after(Scanned { observed_at: Some(2), ..row }, 2), (0, false));
+    assert_eq!(after(Scanned { observed_at: Some(1), ..row }, 2), (1, false));
+    // A read did not confirm the last scan's finding.
+    assert_eq!(after(Scanned { updated_at: 2, missed_scans: 2, ..row }, 2), (2, true));
+    for state in State::ALL.into_iter().filter(|state| *state != State::Live) {
+        assert_eq!(after(Scanned { state, missed_scans: 9, ..row }, 2), (9, false));
+    }
+}
+
+#[test]
+fn the_observation_that_was_made_last_counts() {
+    assert!(is_latest(None, 1) && is_latest(Some(1), 1) && !is_latest(Some(2), 1));
+}

@@ -1,0 +1,21 @@
+//! The failures of a ledger.
+
+use super::IllegalTransition;
+use crate::request::OperationId;
+
+/// The ledger could not carry out a call.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    /// The database failed or is overloaded. Nothing is known to have changed.
+    #[error("the ledger is unavailable: {0}")]
+    Unavailable(String),
+    /// There is no such row.
+    #[error("the ledger has no row {0}")]
+    NoSuchRow(OperationId),
+    /// The row cannot take the event.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+    /// Another row has the same ARN or `request_id`.
+    #[error("another row of the ledger has the same ARN or request_id")]
+    Conflict,
+}

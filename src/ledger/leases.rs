@@ -1,0 +1,46 @@
+//! Leases: how long a row may stay in a state in which a task must be working on it.
+
+use std::time::Duration;
+
+use super::State;
+
+/// The lease of a row in a state that a task must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// From the reservation to the sending.
+    Reserved,
+    /// From the sending of a create or a delete to its outcome.
+    Sending,
+}
+
+/// The length of each lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Leases {
+    /// From the reservation to the sending. Longer than any caller waits.
+    pub reserved: Duration,
+    /// From the sending to its outcome. Longer than an attempt may take.
+    pub sending: Duration,
+}
+
+impl Lease {
+    /// The lease of a row that enters `state`; none if no task works on such a row.
+    #[must_use]
+    pub const fn of(state: State) -> Option<Self> {
+        match state {
+            State::Reserved => Some(Self::Reserved),
+            State::Sending | State::Deleting => Some(Self::Sending),
+            State::InDoubt | State::Live | State::Deleted | State::Rejected => None,
+        }
+    }
+}
+
+impl Leases {
+    /// The length of `lease`.
+    #[must_use]
+    pub const fn length(&self, lease: Lease) -> Duration {
+        match lease {
+            Lease::Reserved => self.reserved,
+            Lease::Sending => self.sending,
+        }
+    }
+}

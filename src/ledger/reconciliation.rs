@@ -1,0 +1,96 @@
+//! The types by which `reconcile` keeps the ledger true to AWS.
+
+use std::time::SystemTime;
+
+use super::{Fields, Resource};
+use crate::{
+    request::{Fingerprint, IngestConfigurationState, IngestProtocol, OperationId},
+    tenancy::TenantId,
+};
+
+/// The result of [`Ledger::expire`](super::Ledger::expire).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Creates that were reserved and never sent: rejected, their quota released.
+    pub rejected: usize,
+    /// Creates that may have been sent: in doubt from now on, still counted.
+    pub in_doubt: usize,
+}
+
+/// A create in doubt, with the fields by which a list at AWS is searched for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InDoubtCreate {
+    /// The row, and the tag that decides.
+    pub operation_id: OperationId,
+    /// The tenant whose create it is.
+    pub tenant: TenantId,
+    /// When it was last sent.
+    pub sent_at: SystemTime,
+    /// `name`, as a list shows it; may be empty.
+    pub name: String,
+    /// `stage_arn`, as a list shows it; none if there is no stage.
+    pub stage_arn: Option<String>,
+    /// `user_id`, as a list shows it; may be empty.
+    pub user_id: String,
+    /// `ingest_protocol`, as a list shows it.
+    pub ingest_protocol: IngestProtocol,
+}
+
+/// The state of one configuration that AWS showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The configuration.
+    pub arn: String,
+    /// Whether an encoder is publishing.
+    pub state: IngestConfigurationState,
+    /// Its stage, which an update may have changed; none if it has none.
+    pub stage_arn: Option<String>,
+    /// Whether it is redundant, which an update may have changed.
+    pub redundant_ingest: bool,
+    /// When AWS was asked.
+    pub at: SystemTime,
+}
+
+/// A row whose configuration may be gone: a read of its ARN decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnconfirmedRow {
+    /// The row.
+    pub operation_id: OperationId,
+    /// The configuration to read.
+    pub arn: String,
+}
+
+/// A configuration at AWS whose tags say that the gateway created it.
+#[derive(Debug, Clone)]
+pub struct Adoption {
+    /// The create that made it.
+    pub operation_id: OperationId,
+    /// The tenant whose create it was.
+    pub tenant: TenantId,
+    /// The caller's key, or the operation id if it sent none.
+    pub request_id: String,
+    /// The digest of the request.
+    pub fingerprint: Fingerprint,
+    /// Its ARN and participant.
+    pub resource: Resource,
+    /// The content of its create.
+    pub fields: Fields,
+}
+
+/// The result of [`Ledger::adopt`](super::Ledger::adopt).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adopted {
+    /// It has a live row now, a new one or the one that waited for it.
+    Live,
+    /// The call that creates it is under way, and will record it.
+    UnderWay,
+    /// It has no row, and its `request_id` belongs to another create: the ledger was
+    /// lost since, and its caller may hold its key.
+    Displaced,
+    /// Its create has another configuration already, or its `request_id` belongs to
+    /// another create: it is a duplicate.
+    Orphan {
+        /// The configuration that the create has.
+        kept: Option<String>,
+    },
+}

@@ -1,0 +1,56 @@
+//! Rows as callers read them.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use super::{Fields, Observation, State};
+use crate::request::{IngestConfigurationState, OperationId};
+
+/// A row of a configuration that AWS has, or had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The create that made it.
+    pub operation_id: OperationId,
+    /// [`State::Live`], [`State::Deleting`] or [`State::Deleted`].
+    pub row_state: State,
+    /// Its ARN. A row in one of these states always has one.
+    pub arn: String,
+    /// The participant that stands for its encoder; none if AWS named none.
+    pub participant_id: Option<String>,
+    /// The content of its create, with the stage and redundancy that AWS last showed.
+    pub fields: Fields,
+    /// Whether an encoder was publishing when AWS last showed it.
+    pub state: IngestConfigurationState,
+    /// When that was.
+    pub observed_at: SystemTime,
+}
+
+impl Row {
+    /// Whether AWS showed something that the row does not know.
+    #[must_use]
+    pub fn differs_from(&self, seen: &Observation) -> bool {
+        self.state != seen.state
+            || self.fields.stage_arn != seen.stage_arn
+            || self.fields.redundant_ingest != seen.redundant_ingest
+    }
+}
+
+/// Which rows to list. AWS itself cannot combine the two filters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those of this stage.
+    pub stage_arn: Option<String>,
+    /// Only those last seen in this state.
+    pub state: Option<IngestConfigurationState>,
+}
+
+/// The number of a tenant's rows in each state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage(pub BTreeMap<State, u32>);
+
+impl Usage {
+    /// The number of rows that count against the quota.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.0.values().sum()
+    }
+}

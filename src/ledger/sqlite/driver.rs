@@ -1,0 +1,75 @@
+//! The queues between the ledger's callers and its store, and the threads that take from
+//! them.
+
+use std::{io, thread};
+
+use tokio::sync::mpsc;
+
+use super::store::{Group, Job, Store};
+
+/// The most jobs that wait for the writer. It commits hundreds in one flush of a few
+/// milliseconds: a longer queue means a disk that has stopped.
+const MAX_WAITING: usize = 4096;
+
+/// The most jobs in one transaction: bounds how long the first one waits for the
+/// last.
+const MAX_GROUP: usize = 256;
+
+/// The senders of the queues.
+pub(super) struct Senders {
+    pub(super) writes: mpsc::Sender<Job>,
+    pub(super) reads: mpsc::Sender<Job>,
+}
+
+/// The jobs that wait for a [`Store`]. A test that takes the groups itself drives the
+/// ledger without threads.
+pub struct Queues {
+    writes: mpsc::Receiver<Job>,
+    reads: mpsc::Receiver<Job>,
+}
+
+pub(super) fn queues() -> (Senders, Queues) {
+    let (write_sender, writes) = mpsc::channel(MAX_WAITING);
+    let (read_sender, reads) = mpsc::channel(MAX_WAITING);
+    (Senders { writes: write_sender, reads: read_sender }, Queues { writes, reads })
+}
+
+impl Queues {
+    /// Waits for the next jobs: writes first, as many as one transaction takes. None once
+    /// the ledger is dropped and both queues are empty.
+    pub async fn next_group(&mut self) -> Option<Group> {
+        let mut group = Vec::new();
+        tokio::select! {
+            biased;
+            count = self.writes.recv_many(&mut group, MAX_GROUP) => {
+                if count > 0 {
+                    return Some(Group::Write(group));
+                }
+            }
+            Some(job) = self.reads.recv() => return Some(Group::Read(job)),
+        }
+        // The queue of writes is closed: only reads can be left.
+        self.reads.recv().await.map(Group::Read)
+    }
+}
+
+/// Starts the two threads that serve the queues until the senders are gone.
+pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Vec<thread::JoinHandle<()>>> {
+    let Store { mut writer, reader } = store;
+    let Queues { mut writes, mut reads } = queues;
+    let write = move || {
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        while writes.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
+            writer.commit(group.drain(..));
+        }
+    };
+    let read = move || {
+        while let Some(job) = reads.blocking_recv() {
+            reader.read(job);
+        }
+    };
+    Ok(vec![
+        thread::Builder::new().name("ledger-writer".to_owned()).spawn(write)?,
+        thread::Builder::new().name("ledger-reader".to_owned()).spawn(read)?,
+    ])
+}

@@ -1,0 +1,155 @@
+//! The statements that change a row's state.
+
+use std::time::SystemTime;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    super::{
+        Event, Expired, Leases, LedgerError, SendPermission, State, Step, Transition,
+        decide::{self, Change},
+    },
+    columns::{key, state, unix_ms},
+};
+use crate::request::OperationId;
+
+/// Applies a step to a row.
+pub(super) fn apply(
+    connection: &Connection,
+    operation_id: OperationId,
+    step: Step<'_>,
+    now: SystemTime,
+    leases: &Leases,
+) -> Result<Transition, LedgerError> {
+    let (before, _) = read(connection, operation_id)?;
+    let (transition, change) = decide::step(before, step)?;
+    if let Some(change) = change {
+        write(connection, operation_id, step, change, now, leases)?;
+    }
+    Ok(transition)
+}
+
+/// Applies a step that was concluded from the sending of `about`. None if that is not the
+/// last one.
+pub(super) fn apply_to_sending(
+    connection: &Connection,
+    operation_id: OperationId,
+    about: SystemTime,
+    step: Step<'_>,
+    now: SystemTime,
+    leases: &Leases,
+) -> Result<Option<Transition>, LedgerError> {
+    let (before, last_sent_ms) = read(connection, operation_id)?;
+    if !decide::is_last_sending(last_sent_ms, unix_ms(about)) {
+        return Ok(None);
+    }
+    let (transition, change) = decide::step(before, step)?;
+    if let Some(change) = change {
+        write(connection, operation_id, step, change, now, leases)?;
+    }
+    Ok(Some(transition))
+}
+
+/// The row's state, and when it was last sent.
+fn read(connection: &Connection, id: OperationId) -> Result<(State, i64), LedgerError> {
+    connection
+        .prepare_cached(
+            "SELECT state, coalesce(sent_at_ms, updated_at_ms) FROM ingest_configurations
+             WHERE operation_id = ?1",
+        )?
+        .query_row([key(id)], |row| Ok((state(row, 0)?, row.get(1)?)))
+        .optional()?
+        .ok_or(LedgerError::NoSuchRow(id))
+}
+
+fn write(
+    connection: &Connection,
+    operation_id: OperationId,
+    step: Step<'_>,
+    change: Change,
+    now: SystemTime,
+    leases: &Leases,
+) -> rusqlite::Result<()> {
+    let resource = step.resource();
+    let now_ms = unix_ms(now);
+    let lease_until = change.lease.map(|lease| decide::lease_until(lease, leases, now));
+    connection
+        .prepare_cached(
+            "UPDATE ingest_configurations
+             SET state = ?2, arn = coalesce(?3, arn),
+               participant_id = coalesce(?4, participant_id), updated_at_ms = ?5,
+               sent_at_ms = coalesce(?6, sent_at_ms),
+               lease_until_ms = coalesce(?7, lease_until_ms)
+             WHERE operation_id = ?1",
+        )?
+        .execute(params![
+            key(operation_id),
+            change.state as u8,
+            resource.map(|resource| &resource.arn),
+            resource.and_then(|resource| resource.participant_id.as_ref()),
+            now_ms,
+            change.is_sending.then_some(now_ms),
+            lease_until.map(unix_ms),
+        ])
+        .map(drop)
+}
+
+/// Records a sending: the permission, if the row was not being sent before.
+pub(super) fn send(
+    connection: &Connection,
+    operation_id: OperationId,
+    now: SystemTime,
+    leases: &Leases,
+) -> Result<Option<SendPermission>, LedgerError> {
+    let transition = apply(connection, operation_id, Step::Send, now, leases)?;
+    Ok(permission(operation_id, transition))
+}
+
+/// Records another sending of a row in doubt, unless the row has moved on since the
+/// sending of `absent`.
+pub(super) fn resend(
+    connection: &Connection,
+    operation_id: OperationId,
+    absent: SystemTime,
+    now: SystemTime,
+    leases: &Leases,
+) -> Result<Option<SendPermission>, LedgerError> {
+    match apply_to_sending(connection, operation_id, absent, Step::Resend, now, leases) {
+        Ok(transition) => Ok(transition.and_then(|to| permission(operation_id, to))),
+        Err(LedgerError::Illegal(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn permission(operation_id: OperationId, transition: Transition) -> Option<SendPermission> {
+    transition.changed.then(|| SendPermission::new(operation_id))
+}
+
+pub(super) const TAKE_OVER: &str = "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3
+     WHERE state = ?1 AND state <= 5 AND state <> 4 AND lease_until_ms < ?4";
+
+/// Takes over the creates whose lease expired before `lease_before_ms`: the decision of
+/// [`decide::take_over`] about each, in one statement a state.
+pub(super) fn expire(
+    connection: &Connection,
+    now_ms: i64,
+    lease_before_ms: i64,
+) -> rusqlite::Result<Expired> {
+    let mut expired = Expired::default();
+    for from in State::ALL {
+        let Some(event) = decide::take_over(from, 0, 1) else { continue };
+        // Every takeover is a legal transition, as a test of `decide` shows.
+        let Ok(Transition { state: to, .. }) = from.after(&event) else { continue };
+        let rows = connection.prepare_cached(TAKE_OVER)?.execute(params![
+            from as u8,
+            to as u8,
+            now_ms,
+            lease_before_ms
+        ])?;
+        match event {
+            Event::Cancel => expired.rejected += rows,
+            _ => expired.in_doubt += rows,
+        }
+    }
+    Ok(expired)
+}

@@ -1,0 +1,132 @@
+//! The synchronous part of the ledger: its connections, and the jobs that run on them.
+
+use std::{fs::File, path::Path};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{
+    super::{Expired, LedgerError},
+    columns::unix_ms,
+    open::{self, OpenError},
+    steps,
+};
+use crate::clock::Clock;
+
+/// Work within a transaction, and then the response to its caller. A statement that fails
+/// undoes itself alone and the rest of the group still commits: so a job makes one change,
+/// or several that are each right without the others.
+pub struct Job(Work);
+
+type Work = Box<dyn FnOnce(Result<&Connection, &rusqlite::Error>) -> Respond + Send>;
+
+/// Responds after the transaction has ended: with its error, if it did not commit.
+type Respond = Box<dyn FnOnce(Result<(), &LedgerError>) + Send>;
+
+impl Job {
+    /// A job that runs `work`, and the receiver of its result. The result is sent only
+    /// after it is durable.
+    pub(super) fn new<T: Send + 'static>(
+        work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
+    ) -> (Self, oneshot::Receiver<Result<T, LedgerError>>) {
+        let (sender, receiver) = oneshot::channel();
+        let job: Work = Box::new(move |connection| {
+            let result = match connection {
+                Ok(connection) => work(connection),
+                Err(error) => Err(LedgerError::Unavailable(error.to_string())),
+            };
+            Box::new(move |committed| {
+                // The caller may be gone; the change is made all the same.
+                let _ = sender.send(committed.map_err(Clone::clone).and(result));
+            })
+        });
+        (Self(job), receiver)
+    }
+}
+
+/// Jobs that run together.
+pub enum Group {
+    /// In one transaction.
+    Write(Vec<Job>),
+    /// Outside of any transaction, concurrently with a [`Group::Write`].
+    Read(Job),
+}
+
+/// A ledger's file, opened: the connection that writes and the one that reads.
+pub struct Store {
+    pub(super) writer: Writer,
+    pub(super) reader: Reader,
+}
+
+/// The connection that writes.
+pub(super) struct Writer {
+    connection: Connection,
+    responds: Vec<Respond>,
+    /// Keeps other processes out.
+    _lock: File,
+}
+
+/// The connection that only reads.
+pub(super) struct Reader(Connection);
+
+impl Store {
+    /// Opens the ledger at `path` and makes it if it does not exist. All leases are
+    /// expired, since no other process can have the file: reserved creates are rejected,
+    /// and those that may have been sent are in doubt.
+    ///
+    /// # Errors
+    /// [`OpenError`], with the path and the fix.
+    pub fn open(path: &Path, clock: &Clock) -> Result<(Self, Expired), OpenError> {
+        let (connection, lock) = open::open(path)?;
+        let expired = steps::expire(&connection, unix_ms(clock.wall()), i64::MAX)
+            .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+        let reader = Reader(open::open_reader(path)?);
+        let writer = Writer { connection, responds: Vec::new(), _lock: lock };
+        Ok((Self { writer, reader }, expired))
+    }
+
+    /// Runs the jobs of the group.
+    pub fn run(&mut self, group: Group) {
+        match group {
+            Group::Write(jobs) => self.commit(jobs.into_iter()),
+            Group::Read(job) => self.read(job),
+        }
+    }
+
+    /// Runs a group of jobs in one transaction, and responds to their callers.
+    pub fn commit(&mut self, group: impl Iterator<Item = Job>) {
+        self.writer.commit(group);
+    }
+
+    /// Runs a job that only reads, and responds to its caller.
+    pub fn read(&self, job: Job) {
+        self.reader.read(job);
+    }
+}
+
+impl Writer {
+    /// A failed commit leaves no change of the group behind. A group that changed nothing
+    /// flushes nothing.
+    pub(super) fn commit(&mut self, group: impl Iterator<Item = Job>) {
+        let transaction = self.connection.transaction();
+        match &transaction {
+            Ok(transaction) => self.responds.extend(group.map(|job| job.0(Ok(transaction)))),
+            Err(error) => self.responds.extend(group.map(|job| job.0(Err(error)))),
+        }
+        let committed = transaction
+            .and_then(rusqlite::Transaction::commit)
+            .map_err(|error| LedgerError::Unavailable(error.to_string()));
+        if let Err(error) = &committed {
+            tracing::error!(%error, "the ledger could not commit");
+        }
+        for respond in self.responds.drain(..) {
+            respond(committed.as_ref().copied());
+        }
+    }
+}
+
+impl Reader {
+    pub(super) fn read(&self, job: Job) {
+        job.0(Ok(&self.0))(Ok(()));
+    }
+}

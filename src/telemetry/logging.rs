@@ -1,0 +1,36 @@
+//! Logging to standard error.
+
+use std::io::{self, IsTerminal};
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+/// Starts logging to standard error: for people on a terminal, in JSON otherwise.
+/// `RUST_LOG` sets the levels; `info` if it is not set.
+///
+/// # Errors
+/// A `RUST_LOG` that cannot be read.
+pub fn start_logging() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(directives) => EnvFilter::try_new(&directives)
+            .map_err(|error| format!("RUST_LOG={directives}: {error}"))?,
+        Err(_) => EnvFilter::new("info"),
+    };
+    let terminal = io::stderr().is_terminal();
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(is_safe));
+    if terminal {
+        registry.with(layer.with_target(false)).try_init()?;
+    } else {
+        registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init()?;
+    }
+    Ok(())
+}
+
+/// The AWS SDK is never logged at `trace`, whatever `RUST_LOG` says: there it writes whole
+/// responses, stream keys included, once `LOG_SENSITIVE_BODIES` is set.
+fn is_safe(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || !metadata.target().starts_with("aws_")
+}
