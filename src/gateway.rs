@@ -13,9 +13,8 @@ use crate::{
     edge::{Authenticator, Edge},
     handlers::{Handlers, Shared},
     ids::Ids,
-    ivs::{self, AwsMetrics, ConnectError, Sdk},
+    ivs::{AwsMetrics, ConnectError, Pacers, Sdk},
     ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
-    pacer::Pacers,
     proto::v1::ingest_service_server::SERVICE_NAME,
     reconcile::{ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig},
     server::{
@@ -49,6 +48,7 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     clock: Clock,
     pacers: Pacers,
+    aws_metrics: AwsMetrics,
     is_complete: bool,
     sdk: Sdk,
     config: Config,
@@ -120,15 +120,16 @@ impl Gateway {
         });
         let (metrics, clock) = (Arc::new(Metrics::default()), Clock::system());
         let counts = metrics.register(LimitCounts::register);
-        let aws_metrics = metrics.register(AwsMetrics::register);
-        let pacers = Pacers::new(config.upstream.calls_per_second, &aws_metrics);
-        metrics.register(|registry| ivs::register_load(registry, pacers.clone()));
+        let pacers = Pacers::new(config.upstream.calls_per_second);
+        let aws_metrics =
+            metrics.register(|registry| AwsMetrics::register(registry, pacers.clone()));
         let gateway = Self {
             listener,
             admin: admin.transpose()?,
             tls,
             tenants: Arc::new(Tenants::new(config.tenants.clone(), counts, clock.clone())),
             pacers,
+            aws_metrics,
             clock,
             metrics,
             ledger: Arc::new(ledger),
@@ -197,9 +198,10 @@ impl Gateway {
         ));
         let authenticator = Authenticator::new(identity, self.tenants);
         let edge = Arc::new(Edge::new(&server, authenticator, shutdown.clone(), clock, ids));
-        let sdk = self.sdk;
+        let (sdk, aws_metrics) = (self.sdk, self.aws_metrics);
         let service = move |worker: crate::server::WorkerContext| {
-            let handlers = Handlers::new(Arc::clone(&shared), sdk.client(), worker.tasks);
+            let handlers =
+                Handlers::new(Arc::clone(&shared), sdk.client(aws_metrics.clone()), worker.tasks);
             let service = edge.service(handlers, health_service.clone());
             std::future::ready(service)
         };
@@ -231,7 +233,7 @@ impl Gateway {
         let (complete, is_complete) = watch::channel(self.is_complete);
         let settler = Resolver::new(
             Arc::clone(&self.ledger),
-            self.sdk.client(),
+            self.sdk.client(self.aws_metrics.clone()),
             self.pacers.clone(),
             settle.clone(),
             upstream.calls_per_second,
@@ -245,7 +247,7 @@ impl Gateway {
         };
         let sweep = Scan::new(
             Arc::clone(&self.ledger),
-            self.sdk.client(),
+            self.sdk.client(self.aws_metrics.clone()),
             self.pacers.clone(),
             rhythm,
             settling.clone(),

@@ -9,6 +9,7 @@ mod delete;
 mod get;
 mod get_quota;
 mod list;
+mod paced;
 mod single_flight;
 mod stages;
 mod update;
@@ -30,9 +31,8 @@ use crate::{
     clock::Clock,
     error::Error,
     ids::Ids,
-    ivs::{AwsFailure, Configuration, FailureKind, Ivs},
+    ivs::{AwsFailure, Configuration, FailureKind, Ivs, Pacers},
     ledger::{Ledger, LedgerError},
-    pacer::{Claim, Pacers},
     reconcile::Resolutions,
     request::{Fingerprint, RequestId},
     tenancy::{StageOwnership, TenantId},
@@ -121,15 +121,6 @@ pub struct CallersConfiguration {
     pub create_time: SystemTime,
     /// When AWS was seen to report the state.
     pub state_observed_at: SystemTime,
-}
-
-/// The call's claim on AWS's budget.
-fn claim(context: &CallContext) -> Claim {
-    Claim {
-        tenant: Arc::clone(context.tenant()),
-        deadline: context.deadline(),
-        record: context.record().clone(),
-    }
 }
 
 /// What the caller is told of a failed call that was about this configuration.

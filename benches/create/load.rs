@@ -8,20 +8,26 @@ use std::{
     path::PathBuf,
     process,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use ivs_ingest_gateway::{
+    clock::Clock,
     config::Config,
-    ivs::{NewConfiguration, Sdk},
+    ids::Ids,
+    ivs::{AwsMetrics, NewConfiguration, Pacers, Sdk},
+    ledger::{Fields, Leases, Ledger, Reservation, SendPermission, SqliteLedger},
     proto::v1::ingest_service_client::IngestServiceClient,
-    request::CreateIngestConfiguration,
+    request::{CreateIngestConfiguration, IngestProtocol},
+    telemetry::Metrics,
+    tenancy::TenantId,
 };
 use serde::{Deserialize, Serialize};
-use tokio::runtime;
+use tokio::{runtime, sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Request,
     transport::{Channel, Endpoint},
@@ -115,20 +121,69 @@ impl Load {
     async fn gateways_sdk(&self) -> Result<Sample, Failure> {
         let text = configuration(self.address, self.address, &self.scratch);
         let upstream = Config::parse(&text, "the benchmark's configuration", [])?.upstream;
-        let ivs = Sdk::load(&upstream, Some(subjects::credentials())).await?.client();
+        let pacers = Pacers::new(1e6);
+        let metrics =
+            Metrics::default().register(|registry| AwsMetrics::register(registry, pacers.clone()));
+        let ivs = Sdk::load(&upstream, Some(subjects::credentials())).await?.client(metrics);
+        // A create needs the ledger's permission: all are obtained before the measurement.
+        let permissions = Arc::new(Mutex::new(self.permissions().await?));
+        tokio::spawn(pacers.clone().run(CancellationToken::new()));
         let call = move |number| {
-            let ivs = ivs.clone();
+            let (ivs, pacers) = (ivs.clone(), pacers.clone());
+            let permission = permissions.lock().unwrap_or_else(PoisonError::into_inner).pop();
             async move {
+                let permission = permission.ok_or("there are more calls than permissions")?;
                 let request = message::create(&gateway::tenant(0), number);
                 let request = CreateIngestConfiguration::parse(request, &BTreeMap::new())
                     .map_err(|violations| format!("{violations:?}"))?;
                 let tags = request.tags.as_map().clone().into_iter().collect();
                 let new = NewConfiguration { request: &request, tags };
-                let created = ivs.create_ingest_configuration(new).await;
+                let permit = pacers.create.internal_permit().await;
+                let created = ivs.create_ingest_configuration(permit, permission, new).await;
                 created.map(drop).map_err(|error| format!("{error:?}").into())
             }
         };
         self.measure(call).await
+    }
+
+    /// A permission for each call.
+    async fn permissions(&self) -> Result<Vec<SendPermission>, Failure> {
+        let lease = Duration::from_hours(1);
+        let leases = Leases { reserved: lease, sending: lease };
+        let path = self.scratch.join("permissions.db");
+        let (ledger, _) = SqliteLedger::open(&path, leases, Clock::system())?;
+        let (ledger, ids) = (Arc::new(ledger), Ids::random());
+        let mut tasks = JoinSet::new();
+        // The writer refuses new work beyond 4,096 jobs.
+        let places = Arc::new(Semaphore::new(1000));
+        for _ in 0..self.warm_up + self.requests {
+            let operation_id = ids.next_operation_id(SystemTime::now());
+            let reservation = Reservation {
+                operation_id,
+                tenant: TenantId::parse("acme")?,
+                request_id: operation_id.to_string(),
+                fingerprint: [0; 16].into(),
+                limit: u32::MAX,
+                fields: Fields {
+                    name: String::new(),
+                    stage_arn: None,
+                    user_id: String::new(),
+                    attributes: BTreeMap::new(),
+                    ingest_protocol: IngestProtocol::Rtmps,
+                    redundant_ingest: false,
+                    tags: BTreeMap::new(),
+                },
+            };
+            let ledger = Arc::clone(&ledger);
+            let place = Arc::clone(&places).acquire_owned().await?;
+            tasks.spawn(async move {
+                let _place = place;
+                ledger.reserve(reservation).await?;
+                ledger.send(operation_id).await
+            });
+        }
+        let permissions: Result<Vec<_>, _> = tasks.join_all().await.into_iter().collect();
+        Ok(permissions?.into_iter().flatten().collect())
     }
 
     async fn grpc(&self) -> Result<Sample, Failure> {

@@ -6,17 +6,18 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, time::SystemTime};
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::{Failure, environment, say};
 use crate::{
     config::Config,
     ids::Ids,
-    ivs::{Configuration, Ivs, Sdk},
-    reconcile::Ticker,
+    ivs::{AwsMetrics, Configuration, Ivs, Pacers, Sdk},
     request::{
         Attributes, CallerTags, ConfigurationArn, ConfigurationName, CreateIngestConfiguration,
         StageArn, UserId,
     },
+    telemetry::Metrics,
     tenancy::TenantId,
     tenancy::tags::TenancyTags,
 };
@@ -45,13 +46,18 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let wanted = parse(&text, &config).map_err(|problems| {
         problems.iter().map(|problem| format!("{file}:{problem}")).collect::<Vec<_>>().join("\n")
     })?;
-    let ivs = Sdk::load(&config.upstream, None).await?.client();
-    let mut pace = Ticker::per_second(config.upstream.calls_per_second * SHARE);
+    let pacers = Pacers::new(config.upstream.calls_per_second * SHARE);
+    let metrics =
+        Metrics::default().register(|registry| AwsMetrics::register(registry, pacers.clone()));
+    let ivs = Sdk::load(&config.upstream, None).await?.client(metrics);
+    // Stops when it goes out of scope.
+    let stopped = CancellationToken::new();
+    tokio::spawn(pacers.clone().run(stopped.clone()));
+    let _stop = stopped.drop_guard();
     let ids = Ids::random();
     let mut refused = 0;
     for (arn, tenant) in &wanted {
-        pace.turn().await;
-        match adopt(&ivs, arn, tenant, &ids, options.apply).await {
+        match adopt(&ivs, &pacers, arn, tenant, &ids, options.apply).await {
             Ok(done) => say(&format!("{arn} {tenant}: {done}")),
             Err(why) => {
                 refused += 1;
@@ -105,13 +111,15 @@ fn parse_line(line: &str, config: &Config) -> Result<(ConfigurationArn, TenantId
 
 async fn adopt(
     ivs: &Ivs,
+    pacers: &Pacers,
     arn: &ConfigurationArn,
     tenant: &TenantId,
     ids: &Ids,
     apply: bool,
 ) -> Result<&'static str, String> {
     let failed = |error: crate::ivs::CallError| error.failure().to_string();
-    let found = ivs.get_ingest_configuration(arn.as_str()).await.map_err(failed)?.value;
+    let permit = pacers.get.internal_permit().await;
+    let found = ivs.get_ingest_configuration(permit, arn.as_str()).await.map_err(failed)?.value;
     if let Some(tenancy) = TenancyTags::read(&found.tags) {
         return if tenancy.tenant == *tenant {
             Ok("is adopted already")
@@ -129,7 +137,8 @@ async fn adopt(
         fingerprint: as_request(found)?.fingerprint(),
     };
     let tags = tenancy.write(&CallerTags::default(), &BTreeMap::new());
-    ivs.tag(arn.as_str(), tags).await.map_err(failed)?;
+    let permit = pacers.tag.internal_permit().await;
+    ivs.tag(permit, arn.as_str(), tags).await.map_err(failed)?;
     Ok("adopted")
 }
 

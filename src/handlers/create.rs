@@ -6,13 +6,14 @@ mod reservation;
 mod task;
 
 use super::{
-    CallContext, CallersConfiguration, Handlers, claim, permitted,
+    CallContext, CallersConfiguration, Handlers, paced, permitted,
     single_flight::{self, Entered, Waiter},
 };
 use crate::{
     error::Error,
+    ivs,
     ledger::Fields,
-    pacer::{Operation, Place},
+    pacer::Ticket,
     request::{CreateIngestConfiguration, Fingerprint, IngestProtocol, OperationId, RequestId},
     telemetry::CallRecord,
     tenancy::{CreatePermit, Stage, Tenant, TenantId},
@@ -39,8 +40,8 @@ pub struct Created {
 struct Admitted {
     /// Within the tenant's create rate.
     permit: CreatePermit,
-    /// Among the creates that wait for their turn at AWS.
-    place: Place,
+    /// Among the creates that wait for AWS.
+    ticket: Ticket<ivs::Create>,
 }
 
 impl Handlers {
@@ -88,8 +89,8 @@ impl Handlers {
         // Before the disk is touched: a refusal costs a look into memory.
         let permit = permitted(tenant.acquire_create(), record);
         let admitted = permit.and_then(|permit| {
-            let place = self.shared.pacers.of(Operation::Create).admit(&claim(context))?;
-            Ok(Admitted { permit, place })
+            let ticket = paced::admit(context, &self.shared.pacers.create)?;
+            Ok(Admitted { permit, ticket })
         });
         let admitted = match admitted {
             Ok(admitted) => admitted,

@@ -1,11 +1,14 @@
 //! `DeleteIngestConfiguration`: the quota is free once AWS confirms, and not before.
 
-use super::{CallContext, Handlers, claim, ledger_failed};
+use super::{
+    CallContext, Handlers, ledger_failed,
+    paced::{self, ReadError},
+};
 use crate::{
     error::Error,
-    ivs::{AwsFailure, CallError, FailureKind},
+    ivs::{self, AwsFailure, CallError, FailureKind},
     ledger::{Event, State},
-    pacer::{Operation, Turn},
+    pacer::Permit,
     request::{DeleteIngestConfiguration, OperationId},
 };
 
@@ -31,7 +34,8 @@ impl Handlers {
             return Ok(());
         }
         // Whoever goes away while it waits leaves the queue.
-        let turn = self.shared.pacers.of(Operation::Delete).admit(&claim(context))?.turn().await?;
+        let ticket = paced::admit(context, &self.shared.pacers.delete)?;
+        let permit = paced::permit(context, ticket).await?;
         let delete = Delete {
             handlers: self.clone(),
             context: context.clone(),
@@ -40,7 +44,7 @@ impl Handlers {
             force: request.force,
         };
         // In a task of its own: a caller who goes away ends the waiting, not the work.
-        let work = self.mutations.spawn(async move { delete.run(turn).await });
+        let work = self.mutations.spawn(async move { delete.run(permit).await });
         work.await.map_err(|_| Error::Internal)?
     }
 }
@@ -55,26 +59,27 @@ struct Delete {
 }
 
 impl Delete {
-    /// Sends the delete. One that AWS throttles waits for another turn, as long as its
+    /// Sends the delete. One that AWS throttles waits for another permit, as long as its
     /// deadline allows.
-    async fn run(&self, mut turn: Turn) -> Result<(), Error> {
+    async fn run(&self, mut permit: Permit<ivs::Delete>) -> Result<(), Error> {
+        let pacer = &self.handlers.shared.pacers.delete;
         loop {
-            match self.send(&mut turn).await? {
+            match self.send(permit).await? {
                 Sent::Gone => return Ok(()),
-                Sent::Throttled(failure) => match turn.again() {
-                    Some(place) => turn = place.turn().await?,
+                Sent::Throttled(failure) => match paced::readmit(&self.context, pacer) {
+                    Some(ticket) => permit = paced::permit(&self.context, ticket).await?,
                     None => return Err(Error::Aws(failure)),
                 },
             }
         }
     }
 
-    async fn send(&self, turn: &mut Turn) -> Result<Sent, Error> {
+    async fn send(&self, permit: Permit<ivs::Delete>) -> Result<Sent, Error> {
         let (id, ivs) = (self.id, &self.handlers.ivs);
         // Durable before any byte goes to AWS: from now on it may be gone. A second
         // delete of the same configuration may be sent beside the first.
         self.apply(Event::Delete).await?;
-        match turn.spend(ivs.delete_ingest_configuration(&self.arn, self.force)).await {
+        match ivs.delete_ingest_configuration(permit, &self.arn, self.force).await {
             Ok(()) => self.gone().await,
             Err(CallError::NotExecuted(failure)) if failure.kind == FailureKind::NotFound => {
                 self.gone().await
@@ -89,10 +94,10 @@ impl Delete {
             }
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
-                let get = || ivs.get_ingest_configuration(&self.arn);
-                let pacer = self.handlers.shared.pacers.of(Operation::Get);
-                match pacer.read(&claim(&self.context), get).await {
-                    Ok(Err(error)) if error.failure().kind == FailureKind::NotFound => {
+                let get = |permit| ivs.get_ingest_configuration(permit, &self.arn);
+                let pacer = &self.handlers.shared.pacers.get;
+                match paced::read(&self.context, pacer, get).await {
+                    Err(ReadError::Aws(error)) if error.failure().kind == FailureKind::NotFound => {
                         self.gone().await
                     }
                     // AWS may still be at it. It settles once it cannot be any more.

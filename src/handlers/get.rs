@@ -1,16 +1,14 @@
 //! `GetIngestConfiguration`: from the ledger, or from AWS.
 
-use std::time::SystemTime;
-
 use super::{
-    CallContext, CallersConfiguration, Handlers, aws_failed, claim, ledger_failed,
+    CallContext, CallersConfiguration, Handlers, aws_failed, ledger_failed,
+    paced::{self, ReadError},
     single_flight::{Entered, Leader},
 };
 use crate::{
     error::Error,
     ivs::{Answer, Configuration},
     ledger::{Fields, Observation, Row, State},
-    pacer::Operation,
     request::{ConfigurationArn, ConfigurationView, GetIngestConfiguration},
     tenancy::tags,
 };
@@ -80,18 +78,18 @@ impl Handlers {
 
     /// Reads as long as anybody waits for it.
     async fn read(&self, context: CallContext, arn: String, mut leader: Leader<String, (), Read>) {
-        let get = || self.ivs.get_ingest_configuration(&arn);
-        let claim = claim(&context);
-        let pacer = self.shared.pacers.of(Operation::Get);
-        let Some(answer) = leader.while_awaited(pacer.read(&claim, get)).await else { return };
-        leader.finish(answer.and_then(|answer| match answer {
+        let get = |permit| self.ivs.get_ingest_configuration(permit, &arn);
+        let read = paced::read(&context, &self.shared.pacers.get, get);
+        let Some(read) = leader.while_awaited(read).await else { return };
+        leader.finish(match read {
             Ok(Answer { value, aws_request_id }) => Ok((value, aws_request_id)),
-            Err(error) => {
+            Err(ReadError::NotSent(error)) => Err(error),
+            Err(ReadError::Aws(error)) => {
                 let failure = error.failure();
                 tracing::warn!(arn, %failure, "GetIngestConfiguration failed");
                 Err(aws_failed(&arn, failure))
             }
-        }));
+        });
     }
 
     /// A configuration as AWS just answered it, as the caller may see it. What it says
@@ -102,7 +100,7 @@ impl Handlers {
         row: &Row,
         mut configuration: Configuration,
     ) -> CallersConfiguration {
-        let at = SystemTime::now();
+        let at = self.shared.clock.wall();
         let seen = Observation {
             arn: configuration.arn.clone(),
             state: configuration.state,

@@ -1,12 +1,7 @@
 //! `GetQuota`: the tenant's limits, and what is used of them.
 
-use super::{CallContext, Handlers, ledger_failed};
-use crate::{
-    error::Error,
-    ledger::Usage,
-    pacer::{Operation, Outlook},
-    tenancy::RateUsage,
-};
+use super::{CallContext, Handlers, ledger_failed, paced};
+use crate::{error::Error, ledger::Usage, pacer::Outlook, tenancy::RateUsage};
 
 /// The tenant's limits and what is used of them.
 #[derive(Debug)]
@@ -38,7 +33,7 @@ impl Handlers {
             usage: usage.map_err(|error| ledger_failed(&error, "usage"))?,
             rates: tenant.rate_usage(),
             weight: tenant.settings.weight,
-            creates: self.shared.pacers.of(Operation::Create).outlook(tenant),
+            creates: self.shared.pacers.create.outlook(&paced::flow(tenant)),
             max_queued: tenant.settings.max_queued,
         })
     }

@@ -4,11 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{CallContext, Handlers, claim};
+use super::{
+    CallContext, Handlers,
+    paced::{self, ReadError},
+};
 use crate::{
     error::Error,
     ivs::{self, CallError, Configuration, FailureKind},
-    pacer::Operation,
     request::StageArn,
     tenancy::{OwnershipError, Stage},
 };
@@ -33,11 +35,12 @@ impl Handlers {
 
     /// What AWS says of the stage; none if it is absent.
     async fn look_up(&self, context: &CallContext, arn: &StageArn) -> Result<Option<Stage>, Error> {
-        let pacer = self.shared.pacers.of(Operation::GetStage);
-        match pacer.read(&claim(context), || self.ivs.get_stage(arn)).await? {
+        let pacer = &self.shared.pacers.get_stage;
+        match paced::read(context, pacer, |permit| self.ivs.get_stage(permit, arn)).await {
             Ok(stage) => Ok(Some(stage_of(stage))),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => {
+            Err(ReadError::NotSent(error)) => Err(error),
+            Err(ReadError::Aws(error)) if is_absent(&error) => Ok(None),
+            Err(ReadError::Aws(error)) => {
                 let failure = error.failure();
                 tracing::warn!(stage_arn = arn.as_str(), %failure, "GetStage failed");
                 Err(Error::Aws(failure.clone()))

@@ -1,10 +1,13 @@
 //! `UpdateIngestConfiguration`: another stage, or another redundancy.
 
-use super::{CallContext, CallersConfiguration, Handlers, aws_failed, claim};
+use super::{
+    CallContext, CallersConfiguration, Handlers, aws_failed,
+    paced::{self, ReadError},
+};
 use crate::{
     error::Error,
-    ivs::{Answer, CallError, Change, Configuration},
-    pacer::{Operation, Turn},
+    ivs::{Answer, CallError, Change, Configuration, FailureKind, Update},
+    pacer::Permit,
     request::UpdateIngestConfiguration,
 };
 
@@ -27,11 +30,12 @@ impl Handlers {
         let stage_arn = request.stage_arn.map(|stage| stage.map_or_else(String::new, String::from));
         let change =
             Change { arn: row.arn.clone(), stage_arn, redundant_ingest: request.redundant_ingest };
-        // Whoever goes away while it waits leaves the queue.
-        let turn = self.shared.pacers.of(Operation::Update).admit(&claim(context))?.turn().await?;
+        // A caller that leaves while it waits leaves the queue.
+        let ticket = paced::admit(context, &self.shared.pacers.update)?;
+        let permit = paced::permit(context, ticket).await?;
         let (handlers, task_context) = (self.clone(), context.clone());
         // In a task of its own: a caller who goes away ends the waiting, not the work.
-        let change = async move { handlers.change(change, turn, &task_context).await };
+        let change = async move { handlers.change(change, permit, &task_context).await };
         let work = self.mutations.spawn(change);
         let (configuration, aws_request_id) = work.await.map_err(|_| Error::Internal)??;
         if let Some(id) = &aws_request_id {
@@ -40,27 +44,49 @@ impl Handlers {
         Ok(self.fresh(context, &row, configuration).await)
     }
 
+    /// Sends the change, and again if AWS throttles it, as long as the deadline allows.
     async fn change(
         &self,
         change: Change,
-        turn: Turn,
+        mut permit: Permit<Update>,
         context: &CallContext,
     ) -> Result<(Configuration, Option<String>), Error> {
-        let failure = match turn.spend_on(|| self.ivs.update_ingest_configuration(&change)).await? {
-            Ok(Answer { value, aws_request_id }) => return Ok((value, aws_request_id)),
-            Err(CallError::NotExecuted(failure)) => failure,
-            Err(CallError::Ambiguous(failure)) => {
-                // What was asked for says by itself whether it happened.
-                let get = || self.ivs.get_ingest_configuration(&change.arn);
-                match self.shared.pacers.of(Operation::Get).read(&claim(context), get).await? {
-                    Ok(Answer { value, aws_request_id }) if change.is_done(&value) => {
-                        return Ok((value, aws_request_id));
+        let failure = loop {
+            match self.ivs.update_ingest_configuration(permit, &change).await {
+                Ok(Answer { value, aws_request_id }) => return Ok((value, aws_request_id)),
+                Err(CallError::NotExecuted(failure)) => {
+                    let is_throttled = matches!(failure.kind, FailureKind::Throttled { .. });
+                    let again = is_throttled
+                        .then(|| paced::readmit(context, &self.shared.pacers.update))
+                        .flatten();
+                    let Some(ticket) = again else { break failure };
+                    permit = paced::permit(context, ticket).await?;
+                }
+                Err(CallError::Ambiguous(failure)) => {
+                    if let Some(done) = self.changed(&change, context).await? {
+                        return Ok(done);
                     }
-                    _ => failure,
+                    break failure;
                 }
             }
         };
         tracing::warn!(arn = change.arn, %failure, "UpdateIngestConfiguration failed");
         Err(aws_failed(&change.arn, &failure))
+    }
+
+    /// The configuration, if a read shows that the change was made.
+    async fn changed(
+        &self,
+        change: &Change,
+        context: &CallContext,
+    ) -> Result<Option<(Configuration, Option<String>)>, Error> {
+        let get = |permit| self.ivs.get_ingest_configuration(permit, &change.arn);
+        match paced::read(context, &self.shared.pacers.get, get).await {
+            Ok(Answer { value, aws_request_id }) if change.is_done(&value) => {
+                Ok(Some((value, aws_request_id)))
+            }
+            Ok(_) | Err(ReadError::Aws(_)) => Ok(None),
+            Err(ReadError::NotSent(error)) => Err(error),
+        }
     }
 }

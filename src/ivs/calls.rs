@@ -6,10 +6,13 @@ use aws_sdk_ivsrealtime::{operation::RequestId, types};
 use secrecy::SecretString;
 
 use super::{
-    Answer, CallError, Configuration, Ivs, RedundantIngestCredential, Stage, outcome::classify,
+    Answer, CallError, Configuration, Create, Get, GetStage, Ivs, RedundantIngestCredential, Stage,
+    outcome::classify,
 };
-use crate::request::{
-    CreateIngestConfiguration, IngestConfigurationState, IngestProtocol, StageArn,
+use crate::{
+    ledger::SendPermission,
+    pacer::Permit,
+    request::{CreateIngestConfiguration, IngestConfigurationState, IngestProtocol, StageArn},
 };
 
 /// What [`Ivs::create_ingest_configuration`] sends.
@@ -22,14 +25,22 @@ pub struct NewConfiguration<'a> {
 }
 
 impl Ivs {
-    /// Creates an ingest configuration. Sent at most once.
+    /// Creates an ingest configuration. Sent at most once, which `permission` proves.
     ///
     /// # Errors
     /// [`CallError`] says whether it may have been created all the same.
     pub async fn create_ingest_configuration(
         &self,
+        permit: Permit<Create>,
+        permission: SendPermission,
         new: NewConfiguration<'_>,
     ) -> Result<Answer<Configuration>, CallError> {
+        // Consumed: the create is sent once.
+        let SendPermission { .. } = permission;
+        self.spend(permit, self.create(new)).await
+    }
+
+    async fn create(&self, new: NewConfiguration<'_>) -> Result<Answer<Configuration>, CallError> {
         let NewConfiguration { request, tags } = new;
         let attributes = request.attributes.as_map();
         let output = self
@@ -61,8 +72,13 @@ impl Ivs {
     /// [`CallError`]; a read changes nothing, whatever it says.
     pub async fn get_ingest_configuration(
         &self,
+        permit: Permit<Get>,
         arn: &str,
     ) -> Result<Answer<Configuration>, CallError> {
+        self.spend(permit, self.get(arn)).await
+    }
+
+    async fn get(&self, arn: &str) -> Result<Answer<Configuration>, CallError> {
         let output =
             self.client.get_ingest_configuration().arn(arn).send().await.map_err(classify)?;
         let aws_request_id = output.request_id().map(str::to_owned);
@@ -73,7 +89,15 @@ impl Ivs {
     ///
     /// # Errors
     /// [`CallError`]; a read changes nothing, whatever it says.
-    pub async fn get_stage(&self, arn: &StageArn) -> Result<Stage, CallError> {
+    pub async fn get_stage(
+        &self,
+        permit: Permit<GetStage>,
+        arn: &StageArn,
+    ) -> Result<Stage, CallError> {
+        self.spend(permit, self.stage(arn)).await
+    }
+
+    async fn stage(&self, arn: &StageArn) -> Result<Stage, CallError> {
         let output = self.client.get_stage().arn(arn.as_str()).send().await.map_err(classify)?;
         let aws_request_id = output.request_id().map(str::to_owned);
         let Some(stage) = output.stage else {

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use aws_sdk_ivsrealtime::operation::RequestId;
 
-use super::{Answer, CallError, Configuration, Ivs, calls::configuration, outcome::classify};
+use super::{
+    Answer, CallError, Configuration, Delete, Ivs, Tag, Update, calls::configuration,
+    outcome::classify,
+};
+use crate::pacer::Permit;
 
 /// What [`Ivs::update_ingest_configuration`] changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +37,13 @@ impl Ivs {
     /// [`CallError`] says whether it may have been changed all the same.
     pub async fn update_ingest_configuration(
         &self,
+        permit: Permit<Update>,
         change: &Change,
     ) -> Result<Answer<Configuration>, CallError> {
+        self.spend(permit, self.update(change)).await
+    }
+
+    async fn update(&self, change: &Change) -> Result<Answer<Configuration>, CallError> {
         let output = self
             .client
             .update_ingest_configuration()
@@ -52,9 +61,14 @@ impl Ivs {
     ///
     /// # Errors
     /// [`CallError`]; to do it twice is to do it once.
-    pub async fn tag(&self, arn: &str, tags: HashMap<String, String>) -> Result<(), CallError> {
+    pub async fn tag(
+        &self,
+        permit: Permit<Tag>,
+        arn: &str,
+        tags: HashMap<String, String>,
+    ) -> Result<(), CallError> {
         let tag = self.client.tag_resource().resource_arn(arn).set_tags(Some(tags));
-        tag.send().await.map(drop).map_err(classify)
+        self.spend(permit, async { tag.send().await.map(drop).map_err(classify) }).await
     }
 
     /// Deletes a configuration; one that an encoder is publishing through only by
@@ -64,10 +78,11 @@ impl Ivs {
     /// [`CallError`] says whether it may be gone all the same.
     pub async fn delete_ingest_configuration(
         &self,
+        permit: Permit<Delete>,
         arn: &str,
         force: bool,
     ) -> Result<(), CallError> {
         let delete = self.client.delete_ingest_configuration().arn(arn).force(force);
-        delete.send().await.map(drop).map_err(classify)
+        self.spend(permit, async { delete.send().await.map(drop).map_err(classify) }).await
     }
 }

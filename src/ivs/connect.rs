@@ -8,7 +8,7 @@ use aws_sdk_ivsrealtime::config::{
 };
 use aws_smithy_http_client::tls;
 
-use super::Ivs;
+use super::{AwsMetrics, Ivs};
 use crate::config::Upstream;
 
 /// The environment variable by which the AWS conventions move this service.
@@ -60,9 +60,9 @@ impl Sdk {
         Ok(Self { shared, endpoint_url: upstream.endpoint_url.clone(), timeouts })
     }
 
-    /// A client with connections of its own.
+    /// A client with connections of its own, which counts its calls in `metrics`.
     #[must_use]
-    pub fn client(&self) -> Ivs {
+    pub fn client(&self, metrics: AwsMetrics) -> Ivs {
         let http_client = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
             .build_https();
@@ -78,7 +78,7 @@ impl Sdk {
         if let Some(url) = &self.endpoint_url {
             config = config.endpoint_url(url);
         }
-        Ivs { client: aws_sdk_ivsrealtime::Client::from_conf(config.build()) }
+        Ivs { client: aws_sdk_ivsrealtime::Client::from_conf(config.build()), metrics }
     }
 
     /// Where calls go, for people.

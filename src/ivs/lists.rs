@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use super::{
-    CallError, Ivs, Page, Summary,
+    CallError, Ivs, List, ListTags, Page, Summary,
     calls::{protocol, state},
     outcome::classify,
 };
+
+use crate::pacer::Permit;
 
 /// The most that AWS shows on one page.
 const PAGE_SIZE: i32 = 100;
@@ -17,6 +19,15 @@ impl Ivs {
     /// # Errors
     /// [`CallError`]; a read changes nothing, whatever it says.
     pub async fn list_ingest_configurations(
+        &self,
+        permit: Permit<List>,
+        stage_arn: Option<&str>,
+        next_token: Option<String>,
+    ) -> Result<Page, CallError> {
+        self.spend(permit, self.page(stage_arn, next_token)).await
+    }
+
+    async fn page(
         &self,
         stage_arn: Option<&str>,
         next_token: Option<String>,
@@ -51,14 +62,13 @@ impl Ivs {
     ///
     /// # Errors
     /// [`CallError`]; a read changes nothing, whatever it says.
-    pub async fn list_tags(&self, arn: &str) -> Result<HashMap<String, String>, CallError> {
-        let output = self
-            .client
-            .list_tags_for_resource()
-            .resource_arn(arn)
-            .send()
-            .await
-            .map_err(classify)?;
-        Ok(output.tags)
+    pub async fn list_tags(
+        &self,
+        permit: Permit<ListTags>,
+        arn: &str,
+    ) -> Result<HashMap<String, String>, CallError> {
+        let list = self.client.list_tags_for_resource().resource_arn(arn);
+        let tags = async { list.send().await.map(|output| output.tags).map_err(classify) };
+        self.spend(permit, tags).await
     }
 }

@@ -12,6 +12,8 @@ use aws_sdk_ivsrealtime::{
     operation::RequestId,
 };
 
+use crate::pacer::Outcome;
+
 /// A call that gave no answer to use.
 #[derive(Debug, Clone)]
 pub enum CallError {
@@ -70,6 +72,21 @@ impl CallError {
     pub const fn failure(&self) -> &AwsFailure {
         match self {
             Self::NotExecuted(failure) | Self::Ambiguous(failure) => failure,
+        }
+    }
+
+    /// Whether AWS throttled the call.
+    #[must_use]
+    pub const fn is_throttled(&self) -> bool {
+        matches!(self.failure().kind, FailureKind::Throttled { .. })
+    }
+
+    /// The outcome as the pacer sees it.
+    pub(super) const fn outcome(&self) -> Outcome {
+        match self.failure().kind {
+            FailureKind::Throttled { retry_after } => Outcome::Throttled(retry_after),
+            FailureKind::Unreachable | FailureKind::NoAnswer => Outcome::NoResponse,
+            _ => Outcome::Completed,
         }
     }
 

@@ -2,9 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::operations::{
-    AwsOperation, Create, Delete, Get, GetStage, List, ListTags, Tag, Update,
-};
+use super::operations::{AwsOperation, Create, Delete, Get, GetStage, List, ListTags, Tag, Update};
 use crate::pacer::{Load, Pacer};
 
 /// One pacer for each operation of AWS. Cheap to clone.

@@ -122,10 +122,7 @@ impl<O> Pacer<O> {
     #[must_use]
     pub fn load(&self) -> Load {
         let state = self.driver.lock();
-        Load {
-            calls_per_second: state.queue.budget().rate(now()),
-            queued: state.queue.queued(),
-        }
+        Load { calls_per_second: state.queue.budget().rate(now()), queued: state.queue.queued() }
     }
 
     /// Grants permits as slots become free, without end. Without this task a call that

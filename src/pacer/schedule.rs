@@ -23,16 +23,11 @@ mod latency;
 mod prediction;
 mod shares;
 
-use std::{
-    collections::BTreeMap,
-    time::Instant,
-};
+use std::{collections::BTreeMap, time::Instant};
 
 pub use self::{
     budget::Budget,
-    call::{
-        Decision, EntryId, Flow, FlowId, Outcome, QueueEnd, Rejection, RejectionCause, Terms,
-    },
+    call::{Decision, EntryId, Flow, FlowId, Outcome, QueueEnd, Rejection, RejectionCause, Terms},
 };
 use self::{
     flow::{Entry, FlowState, Position, VirtualTime},

@@ -24,9 +24,8 @@ use self::schedule::{Absence, Schedule};
 use super::{metrics::ReconcileMetrics, ticker::Ticker};
 use crate::{
     config::Settle,
-    ivs::{FailureKind, Ivs},
+    ivs::{FailureKind, Ivs, Pacers},
     ledger::{Event, InDoubtCreate, Ledger, LedgerError, Resource, UnconfirmedRow},
-    pacer::{Operation, Pacers},
     request::OperationId,
 };
 
@@ -218,8 +217,8 @@ impl Resolver {
     async fn settle_delete(&mut self, abandoned: UnconfirmedRow) -> Result<(), LedgerError> {
         let UnconfirmedRow { operation_id, arn } = abandoned;
         self.deletes.turn().await;
-        let mut turn = self.pacers.of(Operation::Get).own_turn().await;
-        let event = match turn.spend(self.ivs.get_ingest_configuration(&arn)).await {
+        let permit = self.pacers.get.internal_permit().await;
+        let event = match self.ivs.get_ingest_configuration(permit, &arn).await {
             Ok(_) => Event::DeleteRefused,
             Err(error) if error.failure().kind == FailureKind::NotFound => Event::DeleteConfirmed,
             Err(error) => {

@@ -22,12 +22,11 @@ use super::{
     ticker::Ticker,
 };
 use crate::{
-    ivs::{Answer, CallError, Configuration, FailureKind, Ivs, Page},
+    ivs::{Answer, CallError, Configuration, FailureKind, Ivs, Pacers, Page},
     ledger::{
         Adopted, Adoption, Event, Fields, Ledger, LedgerError, Observation, Resource,
         UnconfirmedRow,
     },
-    pacer::{Operation, Pacers},
     request::OperationId,
     tenancy::tags::{self, TenancyTags},
 };
@@ -157,11 +156,10 @@ impl Scan {
         let mut unknown = Vec::new();
         loop {
             self.lists.turn().await;
-            let mut turn = self.pacers.of(Operation::List).own_turn().await;
+            let permit = self.pacers.list.internal_permit().await;
             let at = SystemTime::now();
-            let list = self.ivs.list_ingest_configurations(None, next_token);
-            let Page { summaries, next_token: next } =
-                turn.spend(list).await.map_err(ScanError::Aws)?;
+            let list = self.ivs.list_ingest_configurations(permit, None, next_token);
+            let Page { summaries, next_token: next } = list.await.map_err(ScanError::Aws)?;
             let seen = summaries.into_iter().map(|summary| Observation {
                 arn: summary.arn,
                 state: summary.state,
@@ -187,8 +185,8 @@ impl Scan {
 
     async fn read(&mut self, arn: &str) -> Result<Answer<Configuration>, CallError> {
         self.reads.turn().await;
-        let mut turn = self.pacers.of(Operation::Get).own_turn().await;
-        turn.spend(self.ivs.get_ingest_configuration(arn)).await
+        let permit = self.pacers.get.internal_permit().await;
+        self.ivs.get_ingest_configuration(permit, arn).await
     }
 
     /// A configuration without a row: ours to adopt, or somebody else's.
@@ -230,8 +228,8 @@ impl Scan {
     async fn orphan(&mut self, operation_id: OperationId, arn: &str, kept: Option<&str>) {
         self.metrics.orphans.inc();
         self.reads.turn().await;
-        let mut turn = self.pacers.of(Operation::Delete).own_turn().await;
-        match turn.spend(self.ivs.delete_ingest_configuration(arn, false)).await {
+        let permit = self.pacers.delete.internal_permit().await;
+        match self.ivs.delete_ingest_configuration(permit, arn, false).await {
             Ok(()) => tracing::warn!(%operation_id, arn, kept, "deleted a configuration too many"),
             Err(error) => {
                 let failure = error.failure();

@@ -231,7 +231,9 @@ impl Simulation {
         self.schedule.ended(&flow.id, sent_at, CallOutcome::Throttled(None), now);
         let deadline = self.start + self.calls[call].arrived + DEADLINE;
         match self.schedule.readmit(&flow, deadline, now) {
-            Ok(()) => drop(self.schedule.join(&flow.id, Some(deadline), QueueEnd::Front, call, now)),
+            Ok(()) => {
+                self.schedule.join(&flow.id, Some(deadline), QueueEnd::Front, call, now);
+            }
             Err(_) => self.outcome.failed += 1,
         }
     }

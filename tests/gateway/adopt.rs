@@ -1,44 +1,15 @@
 //! Configurations that were made before the gateway are given to tenants.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use ivs_ingest_gateway::{
-    config::Upstream,
-    ivs::{NewConfiguration, Sdk},
-    proto::v1::{
-        CreateIngestConfigurationRequest, IngestProtocol, ListIngestConfigurationsRequest,
-    },
-    request::CreateIngestConfiguration,
-};
+use aws_sdk_ivsrealtime::types;
+use ivs_ingest_gateway::proto::v1::ListIngestConfigurationsRequest;
 
 use crate::support::World;
 
-/// Creates one as somebody did who called AWS directly.
+/// Creates a configuration by calling AWS directly.
 async fn made_before(world: &World) -> String {
-    // A second call is refused: it is installed already, which is what is wanted.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let upstream = Upstream {
-        region: Some("us-east-1".into()),
-        endpoint_url: Some(world.emulator.url()),
-        calls_per_second: 5.0,
-        attempt_timeout: Duration::from_secs(30),
-        connect_timeout: Duration::from_secs(5),
-        stage_cache: Duration::ZERO,
-        account_id: None,
-    };
-    let credentials = Credentials::new("emulator", "emulator", None, None, "test");
-    let credentials = SharedCredentialsProvider::new(credentials);
-    let ivs = Sdk::load(&upstream, Some(credentials)).await.unwrap().client();
-    let message = CreateIngestConfigurationRequest {
-        name: "old".into(),
-        ingest_protocol: IngestProtocol::Rtmps.into(),
-        ..Default::default()
-    };
-    let request = &CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap();
-    let tags = [("team".to_owned(), "video".to_owned())].into();
-    let made = ivs.create_ingest_configuration(NewConfiguration { request, tags }).await.unwrap();
-    made.value.arn
+    let create = world.emulator.sdk().create_ingest_configuration().name("old");
+    let create = create.ingest_protocol(types::IngestProtocol::Rtmps).tags("team", "video");
+    create.send().await.unwrap().ingest_configuration.unwrap().arn
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, ReconcileMetric
     let metrics = registry.register(ReconcileMetrics::register);
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
-    let pacers = pacers(&registry, &stop);
+    let pacers = pacers(&stop);
     let told = settling.clone();
     let settler = Resolver::new(ledger, ivs, pacers, times, 1000.0, told, metrics.clone());
     tokio::spawn(settler.run(stop.clone()));

@@ -1,15 +1,20 @@
 //! A client of an upstream on loopback, an emulator, and a ledger.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use ivs_ingest_gateway::{
     clock::Clock,
     config::Upstream,
     ids::Ids,
-    ivs::{AwsMetrics, CallError, Configuration, Ivs, NewConfiguration, Sdk},
-    ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger},
-    pacer::Pacers,
+    ivs::{AwsMetrics, CallError, Configuration, Delete, Ivs, NewConfiguration, Pacers, Sdk},
+    ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SendPermission, SqliteLedger},
+    pacer::{Pacer, Permit},
     proto::v1,
     request::{CreateIngestConfiguration, OperationId},
     telemetry::Metrics,
@@ -41,7 +46,10 @@ pub(crate) async fn ivs_with(url: &str, credentials: SharedCredentialsProvider) 
         stage_cache: Duration::ZERO,
         account_id: None,
     };
-    Sdk::load(&upstream, Some(credentials)).await.unwrap().client()
+    let metrics = Metrics::default().register(|registry| {
+        AwsMetrics::register(registry, Pacers::new(upstream.calls_per_second))
+    });
+    Sdk::load(&upstream, Some(credentials)).await.unwrap().client(metrics)
 }
 
 pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration {
@@ -55,10 +63,20 @@ pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration 
 }
 
 /// Pacers that keep nobody waiting, until `stop` fires.
-pub(crate) fn pacers(metrics: &Metrics, stop: &CancellationToken) -> Pacers {
-    let pacers = Pacers::new(10_000.0, &metrics.register(AwsMetrics::register));
+pub(crate) fn pacers(stop: &CancellationToken) -> Pacers {
+    let pacers = Pacers::new(10_000.0);
     tokio::spawn(pacers.clone().run(stop.clone()));
     pacers
+}
+
+/// A permit for one call, without a wait.
+pub(crate) async fn permit<O>() -> Permit<O> {
+    Pacer::new(10_000.0).internal_permit().await
+}
+
+/// Deletes a configuration at AWS, behind the gateway.
+pub(crate) async fn delete(ivs: &Ivs, arn: &str) {
+    ivs.delete_ingest_configuration(permit::<Delete>().await, arn, false).await.unwrap();
 }
 
 /// An emulator that runs until it goes out of scope.
@@ -125,6 +143,15 @@ impl Rows {
         tenant: &str,
         request: &CreateIngestConfiguration,
     ) -> TenancyTags {
+        self.permitted(tenant, request).await.0
+    }
+
+    /// The same, with the permission to send.
+    async fn permitted(
+        &self,
+        tenant: &str,
+        request: &CreateIngestConfiguration,
+    ) -> (TenancyTags, SendPermission) {
         let operation_id = self.ids.next_operation_id(std::time::SystemTime::now());
         let tenant = TenantId::parse(tenant).unwrap();
         let fingerprint = request.fingerprint();
@@ -145,8 +172,8 @@ impl Rows {
             },
         };
         assert_eq!(self.ledger.reserve(reservation).await.unwrap(), Reserved::New);
-        assert!(self.ledger.send(operation_id).await.unwrap().is_some());
-        TenancyTags { tenant, operation_id, request_id: None, fingerprint }
+        let permission = self.ledger.send(operation_id).await.unwrap().unwrap();
+        (TenancyTags { tenant, operation_id, request_id: None, fingerprint }, permission)
     }
 
     pub(crate) async fn in_doubt(
@@ -170,13 +197,24 @@ impl Rows {
     }
 }
 
-/// Creates at AWS what the row's create would have.
+/// Creates at AWS the configuration of the row's create.
 pub(crate) async fn create(
     ivs: &Ivs,
     request: &CreateIngestConfiguration,
     tags: &TenancyTags,
 ) -> Result<Configuration, CallError> {
-    let tags = tags.write(&request.tags, &BTreeMap::new());
-    let answer = ivs.create_ingest_configuration(NewConfiguration { request, tags }).await;
+    create_with_tags(ivs, request, tags.write(&request.tags, &BTreeMap::new())).await
+}
+
+/// Creates a configuration with any tags. The permission is that of a row in a ledger of its
+/// own, because the tests create at AWS what no ledger permits, also twice.
+pub(crate) async fn create_with_tags(
+    ivs: &Ivs,
+    request: &CreateIngestConfiguration,
+    tags: HashMap<String, String>,
+) -> Result<Configuration, CallError> {
+    let (_, permission) = Rows::new().permitted("acme", request).await;
+    let new = NewConfiguration { request, tags };
+    let answer = ivs.create_ingest_configuration(permit().await, permission, new).await;
     answer.map(|answer| answer.value)
 }

@@ -18,7 +18,7 @@ use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::support::{Aws, Rows, create, pacers, request};
+use super::support::{Aws, Rows, create, create_with_tags, delete, pacers, request};
 
 struct Sweeping {
     metrics: ReconcileMetrics,
@@ -36,7 +36,7 @@ fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
     let metrics = registry.register(ReconcileMetrics::register);
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
-    let pacers = pacers(&registry, &stop);
+    let pacers = pacers(&stop);
     let settling = Resolutions::default();
     let sweep = Scan::new(ledger, ivs, pacers, rhythm, settling, metrics.clone());
     let (sender, complete) = watch::channel(is_complete);
@@ -110,7 +110,7 @@ async fn what_aws_no_longer_has_is_released_after_two_walks() {
     let sweeping = sweep(&rows, ivs.clone(), true);
     sweeping.walks(3).await;
     assert_eq!(rows.used("acme").await, 2);
-    ivs.delete_ingest_configuration(&gone, false).await.unwrap();
+    delete(&ivs, &gone).await;
     sweeping.walks(4).await;
     assert_eq!(rows.used("acme").await, 1);
     assert_eq!(sweeping.metrics.vanished.get(), 1);
@@ -136,11 +136,8 @@ async fn what_is_not_ours_is_left_alone() {
     live(&aws, &rows, &ivs, "acme").await;
     let name = "somebody-elses";
     let foreign = request(name, &aws.stage_arn);
-    let new = ivs_ingest_gateway::ivs::NewConfiguration {
-        request: &foreign,
-        tags: [("team".to_owned(), "other".to_owned())].into(),
-    };
-    ivs.create_ingest_configuration(new).await.unwrap();
+    let tags = [("team".to_owned(), "other".to_owned())].into();
+    create_with_tags(&ivs, &foreign, tags).await.unwrap();
     let sweeping = sweep(&rows, ivs, true);
     sweeping.walks(3).await;
     assert_eq!(rows.used("acme").await, 1);

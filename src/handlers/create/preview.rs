@@ -1,6 +1,6 @@
 //! `validate_only`: a create that only checks.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::collections::BTreeMap;
 
 use super::{Created, endpoint, fields, over_quota};
 use crate::{
@@ -25,7 +25,7 @@ impl Handlers {
         if used >= tenant.settings.max_ingest_configurations && !tenant.settings.shadow {
             return Err(over_quota(tenant, used));
         }
-        let now = SystemTime::now();
+        let now = self.shared.clock.wall();
         let protocol = request.ingest_protocol;
         Ok(Created {
             configuration: CallersConfiguration {

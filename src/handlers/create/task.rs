@@ -6,11 +6,12 @@ use super::{Admitted, Created, Leader, Outcome, endpoint, over_quota};
 use crate::{
     error::Error,
     handlers::{
-        CallContext, CallersConfiguration, Handlers, Shared, aws_failed, claim, ledger_failed,
+        CallContext, CallersConfiguration, Handlers, Shared, aws_failed, ledger_failed,
+        paced::{self, ReadError},
     },
-    ivs::{Answer, AwsFailure, CallError, Configuration, NewConfiguration},
+    ivs::{self, Answer, AwsFailure, CallError, Configuration, NewConfiguration},
     ledger::{Event, Reserved, Resource, SendPermission, Transition},
-    pacer::{Operation, Place, Turn, is_throttled},
+    pacer::{Permit, Ticket},
     reconcile::Resolution,
     request::{CreateIngestConfiguration, Fingerprint, OperationId, StageArn},
     tenancy::{Stage, tags},
@@ -79,49 +80,52 @@ impl Create {
         self.context.record().operation(operation_id.ulid());
     }
 
-    /// Sends the create when its turn comes. One that AWS throttles waits for another
-    /// turn, as long as its deadline allows.
+    /// Sends the create when its permit arrives. A create that AWS throttles waits for
+    /// another permit, as long as its deadline allows.
     async fn send_in_turn(
         &self,
         admitted: Admitted,
         mut permission: Permission,
         leader: &mut Leader,
     ) -> Outcome {
-        let Admitted { permit, mut place } = admitted;
-        let mut permit = Some(permit);
+        let Admitted { permit: create_rate, mut ticket } = admitted;
+        let mut create_rate = Some(create_rate);
         loop {
-            let mut turn = self.turn(place, &permission, leader).await?;
-            if let Some(permit) = permit.take() {
-                permit.spend();
+            let permit = self.permit(ticket, &permission, leader).await?;
+            if let Some(create_rate) = create_rate.take() {
+                create_rate.spend();
             }
             let permitted = match permission {
                 Permission::First => self.first_sending().await?,
                 Permission::Again { sent_at } => self.resend(sent_at).await?,
             };
-            match self.send(permitted, &mut turn).await {
+            let Some(permitted) = permitted else {
+                return Err(Error::InProgress { operation_id: self.operation_id });
+            };
+            match self.send(permitted, permit).await {
                 Ok(outcome) => return outcome,
                 Err(failure) => {
-                    place = self.put_off(turn, failure).await?;
+                    ticket = self.put_off(failure).await?;
                     permission = Permission::First;
                 }
             }
         }
     }
 
-    /// Waits for the turn, as long as anybody waits for the create. Without one nothing
-    /// was sent, so nothing is lost, and what was reserved is free again.
-    async fn turn(
+    /// Waits for the permit, as long as a caller waits for the create. Without a permit
+    /// nothing was sent, so nothing is lost, and a reserved row is released.
+    async fn permit(
         &self,
-        place: Place,
+        ticket: Ticket<ivs::Create>,
         permission: &Permission,
         leader: &mut Leader,
-    ) -> Result<Turn, Error> {
-        let turn = leader.while_awaited(place.turn()).await;
-        let error = match turn {
-            // It may have come at once, to somebody who is gone.
-            Some(Ok(turn)) if leader.is_awaited() => return Ok(turn),
+    ) -> Result<Permit<ivs::Create>, Error> {
+        let permit = leader.while_awaited(paced::permit(&self.context, ticket)).await;
+        let error = match permit {
+            // The permit may arrive after the last caller has disconnected.
+            Some(Ok(permit)) if leader.is_awaited() => return Ok(permit),
             Some(Err(error)) => error,
-            // Nobody would learn the key.
+            // No caller would receive the key.
             Some(Ok(_)) | None => Error::DeadlineExceeded { operation_id: None },
         };
         if matches!(permission, Permission::First) {
@@ -130,36 +134,35 @@ impl Create {
         Err(error)
     }
 
-    /// AWS throttled it: it has a place before the others of its tenant, and its row is as
-    /// it was before the sending. That is durable first, so that after a crash it is not
-    /// in doubt.
-    async fn put_off(&self, turn: Turn, failure: AwsFailure) -> Result<Place, Error> {
-        let Some(place) = turn.again() else {
-            // If this fails the row stays as sent: its quota is held until it settles.
+    /// AWS throttled the create: it has a ticket before the others of its tenant, and its
+    /// row is as it was before the sending. That is durable first, so that after a crash it
+    /// is not in doubt.
+    async fn put_off(&self, failure: AwsFailure) -> Result<Ticket<ivs::Create>, Error> {
+        let pacer = &self.handlers.shared.pacers.create;
+        let Some(ticket) = paced::readmit(&self.context, pacer) else {
+            // If this fails the row stays as sent: its quota is held until it is resolved.
             let _ = self.apply(Event::NotExecuted).await;
             return Err(Error::Aws(failure));
         };
         match self.apply(Event::Throttled).await {
-            Ok(Transition { changed: true, .. }) => Ok(place),
+            Ok(Transition { changed: true, .. }) => Ok(ticket),
             _ => Err(Error::Aws(failure)),
         }
     }
 
-    /// Sends the create, once, and records what became of it. The row is durably sent
-    /// before any byte goes to AWS, so that after a crash it counts as sent; and `permitted`,
-    /// which the ledger returned then, is the only permission to send. An error says that AWS
-    /// throttled it: it was not carried out, and its row says still that it was sent.
+    /// Sends the create, once, and records its outcome. The row is durably sent before any
+    /// byte goes to AWS, so that after a crash it counts as sent. `permitted`, which the
+    /// ledger returned then, is the only permission to send, and is consumed. An error says
+    /// that AWS throttled the create: it was not executed, and its row is still sent.
     async fn send(
         &self,
-        permitted: Option<SendPermission>,
-        turn: &mut Turn,
+        permitted: SendPermission,
+        permit: Permit<ivs::Create>,
     ) -> Result<Outcome, AwsFailure> {
         let operation_id = self.operation_id;
-        if permitted.is_none() {
-            return Ok(Err(Error::InProgress { operation_id }));
-        }
         let new = NewConfiguration { request: &self.request, tags: self.tags() };
-        match turn.spend(self.handlers.ivs.create_ingest_configuration(new)).await {
+        let ivs = &self.handlers.ivs;
+        match ivs.create_ingest_configuration(permit, permitted, new).await {
             Ok(Answer { value, aws_request_id }) => {
                 let resource = Resource {
                     arn: value.arn.clone(),
@@ -170,7 +173,7 @@ impl Create {
                 let _ = self.apply(Event::Created(resource)).await;
                 Ok(Ok(self.created(value, false, aws_request_id).await))
             }
-            Err(error) if is_throttled(&error) => {
+            Err(error) if error.is_throttled() => {
                 let failure = error.failure().clone();
                 tracing::warn!(%operation_id, %failure, "AWS throttled a create");
                 Err(failure)
@@ -216,12 +219,13 @@ impl Create {
     /// does not keep them.
     async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         let Handlers { shared, ivs, .. } = &self.handlers;
-        let get = || ivs.get_ingest_configuration(&arn);
-        match shared.pacers.of(Operation::Get).read(&claim(&self.context), get).await? {
+        let get = |permit| ivs.get_ingest_configuration(permit, &arn);
+        match paced::read(&self.context, &shared.pacers.get, get).await {
             Ok(Answer { value, aws_request_id }) => {
                 Ok(self.created(value, replayed, aws_request_id).await)
             }
-            Err(error) => {
+            Err(ReadError::NotSent(error)) => Err(error),
+            Err(ReadError::Aws(error)) => {
                 let failure = error.failure();
                 tracing::warn!(operation_id = %self.operation_id, %failure, "could not be read back");
                 Err(aws_failed(&arn, failure))
@@ -252,7 +256,7 @@ impl Create {
                 ingest_endpoint,
                 configuration,
                 create_time: self.operation_id.minted_at(),
-                state_observed_at: SystemTime::now(),
+                state_observed_at: self.handlers.shared.clock.wall(),
             },
             replayed,
             operation_id: Some(self.operation_id),

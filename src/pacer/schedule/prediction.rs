@@ -58,9 +58,7 @@ impl<E> Schedule<E> {
     /// The flows that may be served before it.
     fn others(&self, flow: &Flow, ahead: usize, now: Instant) -> Vec<Other> {
         let head = |state: &FlowState<E>| -> VirtualTime {
-            state
-                .position
-                .map_or_else(|| self.virtual_time.max(state.finish), |(start, _)| start)
+            state.position.map_or_else(|| self.virtual_time.max(state.finish), |(start, _)| start)
         };
         let own = self.flows.get(&flow.id).map_or(self.virtual_time, head);
         let start = own.after(ahead, flow.terms.weight);

@@ -9,7 +9,6 @@ use super::{Resolution, Resolver};
 use crate::{
     ivs::{CallError, FailureKind, Summary},
     ledger::{Event, InDoubtCreate, LedgerError, Resource},
-    pacer::Operation,
     request::{IngestConfigurationState, IngestProtocol, OperationId},
     tenancy::tags::TenancyTags,
 };
@@ -72,9 +71,9 @@ impl Resolver {
         let mut next_token = None;
         loop {
             self.lists.turn().await;
-            let mut turn = self.pacers.of(Operation::List).own_turn().await;
-            let list = self.ivs.list_ingest_configurations(filter, next_token);
-            let page = match turn.spend(list).await {
+            let permit = self.pacers.list.internal_permit().await;
+            let list = self.ivs.list_ingest_configurations(permit, filter, next_token);
+            let page = match list.await {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
@@ -108,8 +107,8 @@ impl Resolver {
             return Ok(*read);
         }
         self.tags.turn().await;
-        let mut turn = self.pacers.of(Operation::ListTags).own_turn().await;
-        let operation_id = match turn.spend(self.ivs.list_tags(arn)).await {
+        let permit = self.pacers.list_tags.internal_permit().await;
+        let operation_id = match self.ivs.list_tags(permit, arn).await {
             Ok(tags) => TenancyTags::read(&tags).map(|tags| tags.operation_id),
             // Deleted since it was listed.
             Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(None),
@@ -152,8 +151,8 @@ impl Resolver {
         self.metrics.orphans.inc();
         self.deletes.turn().await;
         let arn = &orphan.arn;
-        let mut turn = self.pacers.of(Operation::Delete).own_turn().await;
-        match turn.spend(self.ivs.delete_ingest_configuration(arn, false)).await {
+        let permit = self.pacers.delete.internal_permit().await;
+        match self.ivs.delete_ingest_configuration(permit, arn, false).await {
             Ok(()) => tracing::warn!(%operation_id, arn, "deleted a configuration too many"),
             Err(error) => {
                 let failure = error.failure();

@@ -57,15 +57,19 @@ impl Emulator {
         self.0.control()
     }
 
-    /// Creates a stage of the tenant, as its operator would, and returns its ARN.
-    pub(crate) async fn create_stage(&self, tenant: &str) -> String {
+    /// A client of the AWS SDK.
+    pub(crate) fn sdk(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .endpoint_url(self.url())
             .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("emulator", "emulator", None, None, "test"))
-            .build();
-        let create = Client::from_conf(config).create_stage().tags("tenant", tenant);
+            .credentials_provider(Credentials::new("emulator", "emulator", None, None, "test"));
+        Client::from_conf(config.build())
+    }
+
+    /// Creates a stage of the tenant, as its operator would, and returns its ARN.
+    pub(crate) async fn create_stage(&self, tenant: &str) -> String {
+        let create = self.sdk().create_stage().tags("tenant", tenant);
         create.send().await.unwrap().stage.unwrap().arn
     }
 

@@ -1,0 +1,133 @@
+//! The gateway's view of the pacers: tenants as flows, and rejections as errors.
+
+use super::CallContext;
+use crate::{
+    error::{Error, NoTurn},
+    ivs::{AwsOperation, CallError},
+    pacer::{Flow, FlowId, Pacer, Permit, Rejection, RejectionCause, Terms, Ticket},
+    tenancy::{Limit, Tenant},
+};
+
+/// A paced read without a value.
+pub(super) enum ReadError {
+    /// The pacer rejected it, or the deadline passed: AWS was not asked.
+    NotSent(Error),
+    /// AWS was asked, and the call failed.
+    Aws(CallError),
+}
+
+/// The tenant's flow. The in-flight bound of a tenant in shadow is not enforced.
+pub(super) fn flow(tenant: &Tenant) -> Flow {
+    let settings = &tenant.settings;
+    let max_in_flight = if settings.shadow { u32::MAX } else { settings.max_in_flight };
+    let terms = Terms { weight: settings.weight, max_queued: settings.max_queued, max_in_flight };
+    Flow { id: FlowId::Caller(tenant.id.as_str().into()), terms }
+}
+
+/// Admits a call of the context's tenant.
+///
+/// # Errors
+/// `ACCOUNT_BUDGET`. The queue bound of a tenant in shadow is only counted.
+pub(super) fn admit<O: AwsOperation>(
+    context: &CallContext,
+    pacer: &Pacer<O>,
+) -> Result<Ticket<O>, Error> {
+    let mut flow = flow(context.tenant());
+    let rejection = match pacer.admit(&flow, context.deadline()) {
+        Ok(ticket) => return Ok(ticket),
+        Err(rejection) => rejection,
+    };
+    let in_shadow = context.tenant().settings.shadow;
+    let rejection = if in_shadow && rejection.cause == RejectionCause::QueueFull {
+        context.enforce(Limit::Queue, error::<O>(rejection))?;
+        flow.terms.max_queued = u32::MAX;
+        match pacer.admit(&flow, context.deadline()) {
+            Ok(ticket) => return Ok(ticket),
+            Err(rejection) => rejection,
+        }
+    } else {
+        rejection
+    };
+    Err(rejected::<O>(context, rejection))
+}
+
+/// Waits for the ticket's permit.
+///
+/// # Errors
+/// `ACCOUNT_BUDGET` if the response would arrive after the deadline.
+pub(super) async fn permit<O: AwsOperation>(
+    context: &CallContext,
+    ticket: Ticket<O>,
+) -> Result<Permit<O>, Error> {
+    ticket.permit().await.map_err(|rejection| rejected::<O>(context, rejection))
+}
+
+/// A ticket for a call that AWS throttled, before the tenant's other calls; `None` if the
+/// response would arrive after the deadline.
+pub(super) fn readmit<O: AwsOperation>(
+    context: &CallContext,
+    pacer: &Pacer<O>,
+) -> Option<Ticket<O>> {
+    pacer.readmit(&flow(context.tenant()), context.deadline()).ok()
+}
+
+/// Makes a call that may be repeated, and repeats it if AWS throttles it, as long as the
+/// deadline allows.
+///
+/// # Errors
+/// [`ReadError`].
+pub(super) async fn repeatable<O: AwsOperation, T, F>(
+    context: &CallContext,
+    pacer: &Pacer<O>,
+    ticket: Ticket<O>,
+    call: impl Fn(Permit<O>) -> F,
+) -> Result<T, ReadError>
+where
+    F: Future<Output = Result<T, CallError>>,
+{
+    let mut ticket = ticket;
+    loop {
+        let error = match call(permit(context, ticket).await.map_err(ReadError::NotSent)?).await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        match error.is_throttled().then(|| readmit(context, pacer)).flatten() {
+            Some(again) => ticket = again,
+            None => return Err(ReadError::Aws(error)),
+        }
+    }
+}
+
+/// Makes a call that changes nothing, as [`repeatable`] does.
+///
+/// # Errors
+/// [`ReadError`].
+pub(super) async fn read<O: AwsOperation, T, F>(
+    context: &CallContext,
+    pacer: &Pacer<O>,
+    call: impl Fn(Permit<O>) -> F,
+) -> Result<T, ReadError>
+where
+    F: Future<Output = Result<T, CallError>>,
+{
+    let ticket = admit(context, pacer).map_err(ReadError::NotSent)?;
+    repeatable(context, pacer, ticket, call).await
+}
+
+/// Counts the rejection, which holds for a tenant in shadow too: AWS's rate is not its own.
+fn rejected<O: AwsOperation>(context: &CallContext, rejection: Rejection) -> Error {
+    let limit = match rejection.cause {
+        RejectionCause::QueueFull => Limit::Queue,
+        RejectionCause::DeadlineTooShort => Limit::Deadline,
+    };
+    let _ = context.tenant().exceeded(limit);
+    error::<O>(rejection)
+}
+
+fn error<O: AwsOperation>(rejection: Rejection) -> Error {
+    let why = match rejection.cause {
+        RejectionCause::QueueFull => NoTurn::QueueFull,
+        RejectionCause::DeadlineTooShort => NoTurn::TooLate,
+    };
+    Error::AccountBudget { operation: O::NAME, why, retry_after: rejection.predicted_wait }
+}
