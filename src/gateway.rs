@@ -1,37 +1,32 @@
 //! The gateway put together: what `serve` and `dev` run.
 
+mod readiness;
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic_health::ServingStatus;
 
+use self::readiness::announce;
 use crate::{
-    clock::Clock,
     config::{self, Config, LedgerUrl},
+    core::{Core, Determinism},
     edge::{Authenticator, Edge},
-    handlers::{Handlers, Shared},
-    ids::Ids,
-    ivs::{AwsMetrics, ConnectError, Pacers, Sdk},
+    ivs::{ConnectError, Sdk, Seams},
     ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
-    proto::v1::ingest_service_server::SERVICE_NAME,
-    reconcile::{ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig},
     server::{
         Acceptor, Listener,
         admin::{Admin, Readiness},
         tls::{ServerTls, TlsError, TlsFiles},
     },
     telemetry::Metrics,
-    tenancy::{LimitCounts, StageOwnership, Tenants},
+    tenancy::Tenants,
 };
 
 /// What a row's lease is longer than the longest that its work can take: a stopped
 /// clock or a busy disk must not make work look abandoned.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
-
-/// How many first probes a call of unknown outcome waits for.
-const PATIENCE_PROBES: u32 = 3;
 
 /// How long a start waits for a new ledger to be rebuilt before it serves without
 /// creates. With nothing at AWS, one list of a few milliseconds is all.
@@ -43,14 +38,10 @@ pub struct Gateway {
     listener: Listener,
     admin: Option<Acceptor>,
     tls: Option<Arc<ServerTls>>,
-    tenants: Arc<Tenants>,
-    ledger: Arc<dyn Ledger>,
+    core: Core,
     metrics: Arc<Metrics>,
-    clock: Clock,
-    pacers: Pacers,
-    aws_metrics: AwsMetrics,
-    is_complete: bool,
-    sdk: Sdk,
+    determinism: Determinism,
+    upstream: (String, String),
     config: Config,
 }
 
@@ -92,12 +83,13 @@ impl Gateway {
         config: Config,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self, StartError> {
+        let determinism = Determinism::system();
         let LedgerUrl::Sqlite(path) = &config.ledger.url;
         let leases = Leases {
             reserved: config.server.max_deadline + LEASE_MARGIN,
             sending: config.upstream.attempt_timeout + LEASE_MARGIN,
         };
-        let (ledger, expired) = SqliteLedger::open(path, leases, Clock::system())?;
+        let (ledger, expired) = SqliteLedger::open(path, leases, determinism.clock.clone())?;
         let is_complete = ledger.is_rebuilt().await?;
         tracing::info!(
             rejected = expired.rejected,
@@ -105,7 +97,9 @@ impl Gateway {
             is_complete,
             "the ledger is open; what the last stop cut off is rejected if it was never sent, else in doubt"
         );
-        let sdk = Sdk::load(&config.upstream, credentials).await?;
+        let clock = determinism.clock.clone();
+        let seams = Seams { credentials, http_client: None, clock };
+        let sdk = Sdk::load(&config.upstream, seams).await?;
         let server = &config.server;
         let tls = server.tls.as_ref().map(|tls| ServerTls::load(&files(tls))).transpose()?;
         let listener = Listener::bind(server.listen, tls.clone(), server.limits.clone()).map_err(
@@ -118,25 +112,11 @@ impl Gateway {
                 source,
             })
         });
-        let (metrics, clock) = (Arc::new(Metrics::default()), Clock::system());
-        let counts = metrics.register(LimitCounts::register);
-        let pacers = Pacers::new(config.upstream.calls_per_second);
-        let aws_metrics =
-            metrics.register(|registry| AwsMetrics::register(registry, pacers.clone()));
-        let gateway = Self {
-            listener,
-            admin: admin.transpose()?,
-            tls,
-            tenants: Arc::new(Tenants::new(config.tenants.clone(), counts, clock.clone())),
-            pacers,
-            aws_metrics,
-            clock,
-            metrics,
-            ledger: Arc::new(ledger),
-            is_complete,
-            sdk,
-            config,
-        };
+        let metrics = Arc::new(Metrics::default());
+        let upstream = (sdk.endpoint(), sdk.region().to_owned());
+        let core = Core::start(&determinism, sdk, Arc::new(ledger), &config, &metrics).await?;
+        let admin = admin.transpose()?;
+        let gateway = Self { listener, admin, tls, core, metrics, determinism, upstream, config };
         Ok(gateway)
     }
 
@@ -151,7 +131,7 @@ impl Gateway {
     /// What changes the configuration of a running gateway.
     #[must_use]
     pub fn reload(&self) -> Reload {
-        Reload { tenants: Arc::clone(&self.tenants), tls: self.tls.clone() }
+        Reload { tenants: Arc::clone(self.core.tenants()), tls: self.tls.clone() }
     }
 
     /// Serves until `shutdown` fires, and then drains: calls under way are finished,
@@ -160,9 +140,8 @@ impl Gateway {
     /// # Errors
     /// The operating system's, when a worker cannot be started.
     pub async fn serve(self, shutdown: CancellationToken) -> io::Result<()> {
-        let settling = Resolutions::default();
         let stopped = CancellationToken::new();
-        let (mut complete, background) = self.start_background(&settling, &stopped);
+        let mut complete = self.core.is_rebuilt();
         // A failure is in the log, and creates stay refused until the sweep succeeds.
         let _ = timeout(REBUILD_PATIENCE, complete.wait_for(|complete| *complete)).await;
 
@@ -178,31 +157,13 @@ impl Gateway {
             tokio::spawn(admin.serve(acceptor, stopped.clone()))
         });
 
-        let Config { server, identity, upstream, settle, .. } = self.config;
-        let stages = StageOwnership::new(
-            Arc::clone(&self.tenants),
-            self.sdk.region().to_owned(),
-            upstream.account_id,
-            upstream.stage_cache,
-        );
-        let (clock, ids) = (self.clock, Ids::random());
-        let shared = Arc::new(Shared::new(
-            Arc::clone(&self.ledger),
-            stages,
-            settling,
-            settle.first_probe * PATIENCE_PROBES,
-            complete,
-            self.pacers,
-            clock.clone(),
-            ids.clone(),
-        ));
-        let authenticator = Authenticator::new(identity, self.tenants);
+        let Config { server, identity, .. } = self.config;
+        let Determinism { clock, ids } = self.determinism;
+        let authenticator = Authenticator::new(identity, Arc::clone(self.core.tenants()));
         let edge = Arc::new(Edge::new(&server, authenticator, shutdown.clone(), clock, ids));
-        let (sdk, aws_metrics) = (self.sdk, self.aws_metrics);
+        let handlers = self.core.handlers();
         let service = move |worker: crate::server::WorkerContext| {
-            let handlers =
-                Handlers::new(Arc::clone(&shared), sdk.client(aws_metrics.clone()), worker.tasks);
-            let service = edge.service(handlers, health_service.clone());
+            let service = edge.service(handlers(worker.tasks), health_service.clone());
             std::future::ready(service)
         };
         let drained = self.listener.serve(service, shutdown).await?;
@@ -211,54 +172,15 @@ impl Gateway {
             tasks_cut = drained.tasks_cut,
             "drained"
         );
-        // Resolutions served the last calls too. What is in doubt still is settled after
-        // the next start.
+        // The core served the last calls too.
         stopped.cancel();
         announcing.abort();
-        for task in background.into_iter().chain(admin) {
-            // They end when told to, and how changes nothing.
-            let _ = task.await;
+        if let Some(admin) = admin {
+            // It stops on cancellation; its result is irrelevant.
+            let _ = admin.await;
         }
+        self.core.stop().await;
         Ok(())
-    }
-
-    /// Starts the pacers, settling and the sweep. Answers whether the ledger is complete, in time.
-    fn start_background(
-        &self,
-        settling: &Resolutions,
-        stopped: &CancellationToken,
-    ) -> (watch::Receiver<bool>, [JoinHandle<()>; 3]) {
-        let metrics = self.metrics.register(ReconcileMetrics::register);
-        let Config { upstream, settle, sweep, ledger, .. } = &self.config;
-        let (complete, is_complete) = watch::channel(self.is_complete);
-        let settler = Resolver::new(
-            Arc::clone(&self.ledger),
-            self.sdk.client(self.aws_metrics.clone()),
-            self.pacers.clone(),
-            settle.clone(),
-            upstream.calls_per_second,
-            settling.clone(),
-            metrics.clone(),
-        );
-        let rhythm = ScanConfig {
-            interval: sweep.interval,
-            calls_per_second: upstream.calls_per_second,
-            retention: ledger.request_id_retention,
-        };
-        let sweep = Scan::new(
-            Arc::clone(&self.ledger),
-            self.sdk.client(self.aws_metrics.clone()),
-            self.pacers.clone(),
-            rhythm,
-            settling.clone(),
-            metrics,
-        );
-        let background = [
-            tokio::spawn(self.pacers.clone().run(stopped.clone())),
-            tokio::spawn(settler.run(stopped.clone())),
-            tokio::spawn(sweep.run(complete, stopped.clone())),
-        ];
-        (is_complete, background)
     }
 
     fn log_start(&self) -> io::Result<()> {
@@ -268,45 +190,14 @@ impl Gateway {
             listen = %self.listener.local_addr()?,
             tls = self.tls.is_some(),
             admin_listen = admin_listen.map(|address| address.to_string()),
-            upstream = self.sdk.endpoint(),
-            region = self.sdk.region(),
+            upstream = self.upstream.0,
+            region = self.upstream.1,
             ledger = %ledger.display(),
             workers = self.config.server.limits.workers,
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
         Ok(())
-    }
-}
-
-/// Tells probes and health checks when the gateway is ready, and when no more.
-async fn announce(
-    mut complete: watch::Receiver<bool>,
-    shutdown: CancellationToken,
-    readiness: watch::Sender<Readiness>,
-    health: tonic_health::server::HealthReporter,
-) {
-    let serve = async |status| {
-        for service in ["", SERVICE_NAME] {
-            health.set_service_status(service, status).await;
-        }
-    };
-    serve(ServingStatus::NotServing).await;
-    let is_complete = tokio::select! {
-        is_complete = async { complete.wait_for(|complete| *complete).await.is_ok() } => is_complete,
-        () = shutdown.cancelled() => false,
-    };
-    if is_complete {
-        readiness.send_replace(Readiness::Ready);
-        serve(ServingStatus::Serving).await;
-        shutdown.cancelled().await;
-    }
-    tracing::info!("draining: calls under way are finished, new ones refused");
-    readiness.send_replace(Readiness::NotReady("draining".into()));
-    serve(ServingStatus::NotServing).await;
-    // Ends the watches too, which would hold their connections open.
-    for service in ["", SERVICE_NAME] {
-        health.clone().clear_service_status(service).await;
     }
 }
 

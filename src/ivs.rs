@@ -20,7 +20,7 @@ use secrecy::SecretString;
 
 pub use calls::NewConfiguration;
 pub use changes::Change;
-pub use connect::{ConnectError, Sdk};
+pub use connect::{ConnectError, Sdk, Seams};
 pub use metrics::AwsMetrics;
 pub use operations::{AwsOperation, Create, Delete, Get, GetStage, List, ListTags, Tag, Update};
 pub use outcome::{AwsFailure, CallError, FailureKind};

@@ -1,7 +1,7 @@
 //! The ledger: one row a create. It decides idempotency and quota in one atomic
 //! step, and it is the only source of truth about both.
 //!
-//! `handlers` and `reconcile` call it. [`state`] and [`decide`] hold every decision and
+//! `handlers` and `reconcile` call it. `state` and [`decide`] hold every decision and
 //! are pure; an engine (`sqlite`) reads rows, asks them and writes what they return. SQL
 //! is in the engines alone. Stream keys never reach the ledger.
 //!

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`cli`] | the commands of the binary |
 //! | [`gateway`] | composition root: builds, starts and drains everything below |
+//! | [`core`] | pacers, reconciliation and handlers, without listeners |
 //! | [`config`] | TOML and environment to typed values; all problems in one report |
 //! | [`server`] | accept, TLS, HTTP/2, limits, admin listener; knows no gRPC |
 //! | [`edge`] | what every call passes, in order: id, load, identity, limits, deadline |
@@ -39,6 +40,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod core;
 pub mod edge;
 pub mod error;
 pub mod gateway;

@@ -2,11 +2,37 @@
 //! what AWS has, and rebuilds a lost ledger.
 
 mod metrics;
+mod resolutions;
 mod resolver;
 mod scan;
 mod ticker;
 
+use std::sync::Arc;
+
 pub use metrics::ReconcileMetrics;
-pub use resolver::{Resolution, Resolutions, Resolver};
+pub use resolutions::{Resolution, Resolutions};
+pub use resolver::Resolver;
 pub use scan::{Scan, ScanConfig};
-pub use ticker::Ticker;
+
+use crate::{
+    clock::Clock,
+    ivs::{Ivs, Pacers},
+    ledger::Ledger,
+};
+
+/// The parts that the resolver and the scan share.
+#[derive(Clone)]
+pub struct Parts {
+    /// The rows to keep true.
+    pub ledger: Arc<dyn Ledger>,
+    /// AWS.
+    pub ivs: Ivs,
+    /// The pacers of the calls to AWS.
+    pub pacers: Pacers,
+    /// The callers that wait for a resolution.
+    pub resolutions: Resolutions,
+    /// The counters.
+    pub metrics: ReconcileMetrics,
+    /// The time.
+    pub clock: Clock,
+}

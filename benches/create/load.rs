@@ -18,7 +18,7 @@ use ivs_ingest_gateway::{
     clock::Clock,
     config::Config,
     ids::Ids,
-    ivs::{AwsMetrics, NewConfiguration, Pacers, Sdk},
+    ivs::{AwsMetrics, NewConfiguration, Pacers, Sdk, Seams},
     ledger::{Fields, Leases, Ledger, Reservation, SendPermission, SqliteLedger},
     proto::v1::ingest_service_client::IngestServiceClient,
     request::{CreateIngestConfiguration, IngestProtocol},
@@ -124,7 +124,9 @@ impl Load {
         let pacers = Pacers::new(1e6);
         let metrics =
             Metrics::default().register(|registry| AwsMetrics::register(registry, pacers.clone()));
-        let ivs = Sdk::load(&upstream, Some(subjects::credentials())).await?.client(metrics);
+        let credentials = Some(subjects::credentials());
+        let seams = Seams { credentials, http_client: None, clock: Clock::system() };
+        let ivs = Sdk::load(&upstream, seams).await?.client(metrics);
         // A create needs the ledger's permission: all are obtained before the measurement.
         let permissions = Arc::new(Mutex::new(self.permissions().await?));
         tokio::spawn(pacers.clone().run(CancellationToken::new()));

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, environment, say};
 use crate::{
+    clock::Clock,
     config::Config,
     ids::Ids,
-    ivs::{AwsMetrics, Configuration, Ivs, Pacers, Sdk},
+    ivs::{AwsMetrics, Configuration, Ivs, Pacers, Sdk, Seams},
     request::{
         Attributes, CallerTags, ConfigurationArn, ConfigurationName, CreateIngestConfiguration,
         StageArn, UserId,
@@ -47,9 +48,10 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
         problems.iter().map(|problem| format!("{file}:{problem}")).collect::<Vec<_>>().join("\n")
     })?;
     let pacers = Pacers::new(config.upstream.calls_per_second * SHARE);
+    let seams = Seams { credentials: None, http_client: None, clock: Clock::system() };
     let metrics =
         Metrics::default().register(|registry| AwsMetrics::register(registry, pacers.clone()));
-    let ivs = Sdk::load(&config.upstream, None).await?.client(metrics);
+    let ivs = Sdk::load(&config.upstream, seams).await?.client(metrics);
     // Stops when it goes out of scope.
     let stopped = CancellationToken::new();
     tokio::spawn(pacers.clone().run(stopped.clone()));

@@ -10,8 +10,8 @@ use aws_tag_rules::{KEY_CHARACTERS, VALUE_CHARACTERS};
 
 use super::section::Section;
 use crate::{
-    request::{IngestProtocol, StageArn},
-    tenancy::{Rate, TenancySettings, TenantId, TenantSettings, tags},
+    request::{IngestProtocol, StageArn, is_reserved_tag},
+    tenancy::{Rate, TenancySettings, TenantId, TenantSettings},
 };
 
 /// AWS allows 50 tags on a resource; callers and the gateway itself share the rest.
@@ -130,7 +130,7 @@ fn extra_tags(section: &mut Section<'_>) -> Option<BTreeMap<String, String>> {
 
 fn extra_tag_key(key: &str) -> Result<(), String> {
     tag_key(key)?;
-    if tags::is_reserved(key) {
+    if is_reserved_tag(key) {
         return Err("is a reserved tag; begin it with neither aws: nor ingest-gateway:".to_owned());
     }
     Ok(())

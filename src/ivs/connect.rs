@@ -1,15 +1,21 @@
 //! Makes clients: region, credentials and endpoint by the AWS conventions, and
 //! the settings that make a call happen at most once.
 
+use std::time::SystemTime;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ivsrealtime::config::{
-    Builder, SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    Builder, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+    retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_smithy_async::{
+    rt::sleep::{SharedAsyncSleep, TokioSleep},
+    time::TimeSource,
 };
 use aws_smithy_http_client::tls;
 
 use super::{AwsMetrics, Ivs};
-use crate::config::Upstream;
+use crate::{clock::Clock, config::Upstream};
 
 /// The environment variable by which the AWS conventions move this service.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_IVS_REALTIME";
@@ -20,6 +26,28 @@ pub struct Sdk {
     shared: SdkConfig,
     endpoint_url: Option<String>,
     timeouts: TimeoutConfig,
+    http_client: Option<SharedHttpClient>,
+}
+
+/// The parts of the SDK that a test or a simulator replaces.
+#[derive(Debug)]
+pub struct Seams {
+    /// Credentials in place of those of the AWS conventions, for an upstream that is not AWS.
+    pub credentials: Option<SharedCredentialsProvider>,
+    /// An HTTP client in place of one with connections of its own for each [`Ivs`].
+    pub http_client: Option<SharedHttpClient>,
+    /// The time of signatures.
+    pub clock: Clock,
+}
+
+/// The wall clock as the SDK reads it.
+#[derive(Debug)]
+struct WallClock(Clock);
+
+impl TimeSource for WallClock {
+    fn now(&self) -> SystemTime {
+        self.0.wall()
+    }
 }
 
 /// AWS cannot be talked to as configured.
@@ -33,16 +61,15 @@ pub enum ConnectError {
 }
 
 impl Sdk {
-    /// Reads region and credentials by the AWS conventions. `credentials` takes
-    /// the place of what the conventions say, for an upstream that is not AWS.
+    /// Reads region and credentials by the AWS conventions, except for what `seams` sets.
     ///
     /// # Errors
     /// [`ConnectError`] if no region is known.
-    pub async fn load(
-        upstream: &Upstream,
-        credentials: Option<SharedCredentialsProvider>,
-    ) -> Result<Self, ConnectError> {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    pub async fn load(upstream: &Upstream, seams: Seams) -> Result<Self, ConnectError> {
+        let Seams { credentials, http_client, clock } = seams;
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .time_source(WallClock(clock))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()));
         if let Some(region) = &upstream.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -57,15 +84,18 @@ impl Sdk {
             .connect_timeout(upstream.connect_timeout)
             .operation_attempt_timeout(upstream.attempt_timeout)
             .build();
-        Ok(Self { shared, endpoint_url: upstream.endpoint_url.clone(), timeouts })
+        let endpoint_url = upstream.endpoint_url.clone();
+        Ok(Self { shared, endpoint_url, timeouts, http_client })
     }
 
     /// A client with connections of its own, which counts its calls in `metrics`.
     #[must_use]
     pub fn client(&self, metrics: AwsMetrics) -> Ivs {
-        let http_client = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-            .build_https();
+        let http_client = self.http_client.clone().unwrap_or_else(|| {
+            aws_smithy_http_client::Builder::new()
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+                .build_https()
+        });
         let mut config = Builder::from(&self.shared)
             .http_client(http_client)
             // A create must not be sent twice. The gateway decides what is repeated.

@@ -9,23 +9,26 @@ mod probe;
 mod schedule;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::schedule::{Absence, Schedule};
-use super::{metrics::ReconcileMetrics, ticker::Ticker};
+use super::{
+    Parts,
+    metrics::ReconcileMetrics,
+    resolutions::{Resolution, Resolutions},
+    ticker::Ticker,
+};
 use crate::{
+    clock::Clock,
     config::Settle,
     ivs::{FailureKind, Ivs, Pacers},
-    ledger::{Event, InDoubtCreate, Ledger, LedgerError, Resource, UnconfirmedRow},
+    ledger::{Event, InDoubtCreate, Ledger, LedgerError, UnconfirmedRow},
     request::OperationId,
 };
 
@@ -38,83 +41,6 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 /// The least time between two rounds, so that a burst of doubts is one round.
 const MIN_ROUND_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What became of a create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resolution {
-    /// It exists.
-    Live(Resource),
-    /// It does not exist.
-    Gone,
-}
-
-/// Where doubts are handed over and verdicts come from. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Resolutions(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    wake: Notify,
-    state: Mutex<Waiting>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    verdicts: HashMap<OperationId, Vec<oneshot::Sender<Resolution>>>,
-    /// Rows that are absent for so long that they may be sent again, each with the
-    /// sending that this is about: of a later one nothing is known.
-    absent: HashMap<OperationId, SystemTime>,
-}
-
-impl Resolutions {
-    /// Waits for the verdict on a row in doubt, no longer than `patience`.
-    pub async fn verdict(&self, row: OperationId, patience: Duration) -> Option<Resolution> {
-        let (sender, receiver) = oneshot::channel();
-        self.with(|waiting| waiting.verdicts.entry(row).or_default().push(sender));
-        self.0.wake.notify_one();
-        let verdict = tokio::time::timeout(patience, receiver).await;
-        self.with(|waiting| {
-            if let Some(senders) = waiting.verdicts.get_mut(&row) {
-                senders.retain(|sender| !sender.is_closed());
-                if senders.is_empty() {
-                    waiting.verdicts.remove(&row);
-                }
-            }
-        });
-        verdict.ok()?.ok()
-    }
-
-    /// Whether the row, last sent at `sent_at`, has been absent since for so long that its
-    /// create may be sent again.
-    #[must_use]
-    pub fn may_resend(&self, row: OperationId, sent_at: SystemTime) -> bool {
-        self.with(|waiting| waiting.absent.get(&row) == Some(&sent_at))
-    }
-
-    /// Tells the verdict to all who wait for it.
-    pub fn tell(&self, row: OperationId, verdict: &Resolution) {
-        let senders = self.with(|waiting| {
-            waiting.absent.remove(&row);
-            waiting.verdicts.remove(&row).unwrap_or_default()
-        });
-        for sender in senders {
-            // One who no longer waits will ask the ledger.
-            let _ = sender.send(verdict.clone());
-        }
-    }
-
-    fn set_absent(&self, row: OperationId, sent_at: SystemTime) {
-        self.with(|waiting| waiting.absent.insert(row, sent_at));
-    }
-
-    fn unset_absent(&self, row: OperationId) {
-        self.with(|waiting| waiting.absent.remove(&row));
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut Waiting) -> T) -> T {
-        work(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// Asks AWS about the rows in doubt.
 pub struct Resolver {
     ledger: Arc<dyn Ledger>,
@@ -123,10 +49,11 @@ pub struct Resolver {
     times: Settle,
     settling: Resolutions,
     metrics: ReconcileMetrics,
+    clock: Clock,
     lists: Ticker,
     tags: Ticker,
     deletes: Ticker,
-    schedules: HashMap<OperationId, Schedule>,
+    schedules: BTreeMap<OperationId, Schedule>,
     /// What the tags of configurations without a row said. The tag that decides is
     /// written by the create, and by nothing after it.
     read: HashMap<String, Option<OperationId>>,
@@ -136,15 +63,8 @@ impl Resolver {
     /// Settles the doubts of `ledger` within half of AWS's rate for lists and tags,
     /// which callers do not spend.
     #[must_use]
-    pub fn new(
-        ledger: Arc<dyn Ledger>,
-        ivs: Ivs,
-        pacers: Pacers,
-        times: Settle,
-        calls_per_second: f64,
-        settling: Resolutions,
-        metrics: ReconcileMetrics,
-    ) -> Self {
+    pub fn new(parts: Parts, times: Settle, calls_per_second: f64) -> Self {
+        let Parts { ledger, ivs, pacers, resolutions: settling, metrics, clock } = parts;
         Self {
             ledger,
             ivs,
@@ -152,11 +72,12 @@ impl Resolver {
             times,
             settling,
             metrics,
+            clock,
             lists: Ticker::per_second(calls_per_second / 2.0),
             // AWS's rate for tags is twice that of the others.
             tags: Ticker::per_second(calls_per_second),
             deletes: Ticker::per_second(calls_per_second / 10.0),
-            schedules: HashMap::new(),
+            schedules: BTreeMap::new(),
             read: HashMap::new(),
         }
     }
@@ -167,6 +88,7 @@ impl Resolver {
         let settling = self.settling.clone();
         loop {
             let next = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 next = self.round() => next,
             };
@@ -175,9 +97,10 @@ impl Resolver {
                 Instant::now() + EXPIRY_INTERVAL
             });
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(next) => {}
-                () = settling.0.wake.notified() => {
+                () = settling.submitted() => {
                     tokio::time::sleep(MIN_ROUND_INTERVAL).await;
                 }
             }
@@ -197,7 +120,7 @@ impl Resolver {
         let doubts = self.doubts().await?;
         self.metrics.in_doubt.set(i64::try_from(doubts.len()).unwrap_or(i64::MAX));
         let now = Instant::now();
-        let mut due: HashMap<String, Vec<InDoubtCreate>> = HashMap::new();
+        let mut due: BTreeMap<String, Vec<InDoubtCreate>> = BTreeMap::new();
         for doubt in doubts {
             let schedule = self.schedules.get(&doubt.operation_id);
             if schedule.is_some_and(|schedule| schedule.due <= now) {
@@ -244,14 +167,14 @@ impl Resolver {
                 break;
             }
         }
-        let mut schedules = HashMap::with_capacity(doubts.len());
+        let mut schedules = BTreeMap::new();
         for doubt in &doubts {
             // One that was sent again since starts anew.
             let kept = self.schedules.remove(&doubt.operation_id);
             let schedule = kept.filter(|schedule| schedule.sent_at == doubt.sent_at);
             let schedule = schedule.unwrap_or_else(|| {
                 self.settling.unset_absent(doubt.operation_id);
-                Schedule::new(doubt.sent_at, &self.times)
+                Schedule::new(doubt.sent_at, self.clock.wall(), &self.times)
             });
             schedules.insert(doubt.operation_id, schedule);
         }

@@ -10,18 +10,20 @@
 use std::{
     collections::HashSet,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Parts,
     metrics::ReconcileMetrics,
-    resolver::{Resolution, Resolutions},
+    resolutions::{Resolution, Resolutions},
     ticker::Ticker,
 };
 use crate::{
+    clock::Clock,
     ivs::{Answer, CallError, Configuration, FailureKind, Ivs, Pacers, Page},
     ledger::{
         Adopted, Adoption, Event, Fields, Ledger, LedgerError, Observation, Resource,
@@ -69,6 +71,7 @@ pub struct Scan {
     /// Read, and not ours.
     foreign: HashSet<String>,
     foreign_since: Instant,
+    clock: Clock,
 }
 
 /// Why a walk ended early.
@@ -83,14 +86,8 @@ enum ScanError {
 impl Scan {
     /// A sweep of what `ivs` shows into `ledger`.
     #[must_use]
-    pub fn new(
-        ledger: Arc<dyn Ledger>,
-        ivs: Ivs,
-        pacers: Pacers,
-        rhythm: ScanConfig,
-        settling: Resolutions,
-        metrics: ReconcileMetrics,
-    ) -> Self {
+    pub fn new(parts: Parts, rhythm: ScanConfig) -> Self {
+        let Parts { ledger, ivs, pacers, resolutions: settling, metrics, clock } = parts;
         let rate = rhythm.calls_per_second * REBUILD_SHARE;
         Self {
             ledger,
@@ -102,7 +99,8 @@ impl Scan {
             lists: Ticker::per_second(rate),
             reads: Ticker::per_second(rate),
             foreign: HashSet::new(),
-            foreign_since: Instant::now(),
+            foreign_since: clock.monotonic(),
+            clock,
         }
     }
 
@@ -134,6 +132,7 @@ impl Scan {
             }
         };
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => {}
             () = walks => {}
         }
@@ -147,17 +146,19 @@ impl Scan {
     }
 
     async fn walk(&mut self) -> Result<(), ScanError> {
-        if self.foreign.len() >= MAX_FOREIGN || self.foreign_since.elapsed() > FOREIGN_AGE {
+        if self.foreign.len() >= MAX_FOREIGN
+            || self.clock.monotonic() - self.foreign_since > FOREIGN_AGE
+        {
             self.foreign.clear();
-            self.foreign_since = Instant::now();
+            self.foreign_since = self.clock.monotonic();
         }
-        let began = SystemTime::now();
+        let began = self.clock.wall();
         let mut next_token = None;
         let mut unknown = Vec::new();
         loop {
             self.lists.turn().await;
             let permit = self.pacers.list.internal_permit().await;
-            let at = SystemTime::now();
+            let at = self.clock.wall();
             let list = self.ivs.list_ingest_configurations(permit, None, next_token);
             let Page { summaries, next_token: next } = list.await.map_err(ScanError::Aws)?;
             let seen = summaries.into_iter().map(|summary| Observation {
@@ -244,7 +245,7 @@ impl Scan {
         let UnconfirmedRow { operation_id, arn } = missed;
         match self.read(&arn).await {
             Ok(answer) => {
-                let at = SystemTime::now();
+                let at = self.clock.wall();
                 let Configuration { state, stage_arn, redundant_ingest, .. } = answer.value;
                 let stage_arn = Some(stage_arn).filter(|arn| !arn.is_empty());
                 let seen = Observation { arn, state, stage_arn, redundant_ingest, at };
@@ -261,7 +262,7 @@ impl Scan {
     }
 
     async fn prune(&self) -> Result<(), LedgerError> {
-        let before = SystemTime::now() - self.rhythm.retention;
+        let before = self.clock.wall() - self.rhythm.retention;
         while self.ledger.prune(before).await? > 0 {}
         Ok(())
     }

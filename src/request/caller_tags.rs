@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use aws_tag_rules::{KEY_CHARACTERS, MAX_TAGS, VALUE_CHARACTERS};
 
+use super::reserved_tags::{MANAGED_TAGS, is_reserved_tag};
 use super::{
     text::TextRule,
     violations::{EntryPath, Faults, Found, Violations, reason},
 };
-use crate::tenancy::tags::{self, MANAGED_TAGS};
 
 const ALLOWED: &str = "letters, digits, spaces and _ . : / = + - @";
 
@@ -67,7 +67,7 @@ impl CallerTags {
             if let Err(faults) = Faults::or(KEY.faults(key), ()) {
                 found.add_all(path(), "key ", faults);
             }
-            if tags::is_reserved(key) {
+            if is_reserved_tag(key) {
                 let description = "key must not begin with aws: or ingest-gateway:, in any letter \
                                    case: choose another";
                 found.add(path(), reason::RESERVED_PREFIX, description);

@@ -7,17 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    request::{CallerTags, Fingerprint, OperationId, RequestId},
+    request::{CallerTags, Fingerprint, MANAGED_TAGS, OperationId, RequestId, is_managed_tag},
     tenancy::TenantId,
 };
-
-/// How many tags the gateway writes at most.
-pub const MANAGED_TAGS: usize = 4;
-
-/// How the keys of the gateway's tags begin. Reserved in any letter case.
-pub const PREFIX: &str = "ingest-gateway:";
-
-const AWS_PREFIX: &str = "aws:";
 
 const TENANT: &str = "ingest-gateway:tenant";
 const OPERATION_ID: &str = "ingest-gateway:operation-id";
@@ -81,28 +73,7 @@ pub fn visible(
     tags: impl IntoIterator<Item = (String, String)>,
     extra: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    tags.into_iter()
-        .filter(|(key, _)| !begins_with(key, PREFIX) && !extra.contains_key(key))
-        .collect()
-}
-
-/// Whether a caller may not use the key: it begins as those of AWS or the gateway do, in
-/// any letter case.
-#[must_use]
-pub fn is_reserved(key: &str) -> bool {
-    begins_with(key, AWS_PREFIX) || begins_with(key, PREFIX)
-}
-
-/// Without regard to letter case. `prefix` is in lower-case ASCII.
-fn begins_with(key: &str, prefix: &str) -> bool {
-    // Unicode has one more `s`: regular expressions (those of buf.validate) and Java
-    // both take the long one for it when they ignore case.
-    let fold = |character: char| match character {
-        'ſ' => 's',
-        other => other.to_ascii_lowercase(),
-    };
-    let mut characters = key.chars().map(fold);
-    prefix.chars().all(|expected| characters.next() == Some(expected))
+    tags.into_iter().filter(|(key, _)| !is_managed_tag(key) && !extra.contains_key(key)).collect()
 }
 
 #[cfg(test)]
@@ -111,6 +82,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
+    use crate::request::MANAGED_TAG_PREFIX;
 
     fn tenancy() -> impl Strategy<Value = TenancyTags> {
         let request_id = prop::option::of("[a-zA-Z0-9_.:/=+@-]{1,128}");
@@ -145,7 +117,7 @@ mod tests {
                 "(?i:ingest-gateway:|aws:|ingest-gateway)?[a-e]{0,2}", "[a-e]", 0..30),
             extra in pairs(),
         ) {
-            let managed = |key: &str| key.replace('ſ', "s").to_ascii_lowercase().starts_with(PREFIX);
+            let managed = |key: &str| key.replace('ſ', "s").to_ascii_lowercase().starts_with(MANAGED_TAG_PREFIX);
             let is_shown = |key: &String| !managed(key) && !extra.contains_key(key);
             let expected = tags.keys().filter(|key| is_shown(key)).count();
             let shown = visible(tags, &extra);
@@ -168,7 +140,7 @@ mod tests {
     fn the_gateway_writes_as_many_as_it_says_all_under_its_prefix() {
         let tags = written();
         assert_eq!(tags.len(), MANAGED_TAGS);
-        assert!(tags.keys().all(|key| key.starts_with(PREFIX)));
+        assert!(tags.keys().all(|key| key.starts_with(MANAGED_TAG_PREFIX)));
     }
 
     #[test]
@@ -194,16 +166,5 @@ mod tests {
         let mut tags = written();
         tags.remove(REQUEST_ID);
         assert_eq!(TenancyTags::read(&tags).unwrap().request_id, None);
-    }
-
-    #[test]
-    fn a_prefix_is_reserved_in_any_letter_case() {
-        for reserved in ["aws:", "AWS:x", "aWs:x", "awſ:x", "ingest-gateway:", "Ingest-Gateway:x"]
-        {
-            assert!(is_reserved(reserved), "{reserved}");
-        }
-        for free in ["", "a", "aws", "awsx:", "xaws:", "ingest-gateway", "ıngest-gateway:"] {
-            assert!(!is_reserved(free), "{free}");
-        }
     }
 }

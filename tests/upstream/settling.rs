@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use ivs_ingest_gateway::{
+    clock::Clock,
     config::Settle,
     ivs::Ivs,
     ledger::{Event, Ledger, State},
-    reconcile::{ReconcileMetrics, Resolution, Resolutions, Resolver},
+    reconcile::{Parts, ReconcileMetrics, Resolution, Resolutions, Resolver},
     telemetry::Metrics,
 };
 use ivs_realtime_emulator::{FaultKind, Operation, PublishState};
@@ -34,7 +35,15 @@ fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, ReconcileMetric
     let stop = CancellationToken::new();
     let pacers = pacers(&stop);
     let told = settling.clone();
-    let settler = Resolver::new(ledger, ivs, pacers, times, 1000.0, told, metrics.clone());
+    let parts = Parts {
+        ledger,
+        ivs,
+        pacers,
+        resolutions: told,
+        metrics: metrics.clone(),
+        clock: Clock::system(),
+    };
+    let settler = Resolver::new(parts, times, 1000.0);
     tokio::spawn(settler.run(stop.clone()));
     (settling, metrics, stop.drop_guard())
 }

@@ -12,7 +12,9 @@ use ivs_ingest_gateway::{
     clock::Clock,
     config::Upstream,
     ids::Ids,
-    ivs::{AwsMetrics, CallError, Configuration, Delete, Ivs, NewConfiguration, Pacers, Sdk},
+    ivs::{
+        AwsMetrics, CallError, Configuration, Delete, Ivs, NewConfiguration, Pacers, Sdk, Seams,
+    },
     ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SendPermission, SqliteLedger},
     pacer::{Pacer, Permit},
     proto::v1,
@@ -46,10 +48,11 @@ pub(crate) async fn ivs_with(url: &str, credentials: SharedCredentialsProvider) 
         stage_cache: Duration::ZERO,
         account_id: None,
     };
+    let seams = Seams { credentials: Some(credentials), http_client: None, clock: Clock::system() };
     let metrics = Metrics::default().register(|registry| {
         AwsMetrics::register(registry, Pacers::new(upstream.calls_per_second))
     });
-    Sdk::load(&upstream, Some(credentials)).await.unwrap().client(metrics)
+    Sdk::load(&upstream, seams).await.unwrap().client(metrics)
 }
 
 pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration {

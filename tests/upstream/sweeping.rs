@@ -6,10 +6,11 @@ use std::{
 };
 
 use ivs_ingest_gateway::{
+    clock::Clock,
     ids::Ids,
     ivs::Ivs,
     ledger::{Event, Ledger, Resource},
-    reconcile::{ReconcileMetrics, Resolutions, Scan, ScanConfig},
+    reconcile::{Parts, ReconcileMetrics, Resolutions, Scan, ScanConfig},
     request::RequestId,
     telemetry::Metrics,
     tenancy::tags::TenancyTags,
@@ -38,7 +39,15 @@ fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
     let stop = CancellationToken::new();
     let pacers = pacers(&stop);
     let settling = Resolutions::default();
-    let sweep = Scan::new(ledger, ivs, pacers, rhythm, settling, metrics.clone());
+    let parts = Parts {
+        ledger,
+        ivs,
+        pacers,
+        resolutions: settling,
+        metrics: metrics.clone(),
+        clock: Clock::system(),
+    };
+    let sweep = Scan::new(parts, rhythm);
     let (sender, complete) = watch::channel(is_complete);
     tokio::spawn(sweep.run(sender, stop.clone()));
     Sweeping { metrics, complete, _stop: stop.drop_guard() }

@@ -72,13 +72,20 @@ pub fn is_value(text: &str) -> bool {
 /// Returns whether the key begins with [`RESERVED_PREFIX`], in any letter case.
 #[must_use]
 pub fn is_reserved(key: &str) -> bool {
+    begins_with(key, RESERVED_PREFIX)
+}
+
+/// Returns whether the key begins with `prefix`, which is lower-case ASCII, in any letter
+/// case.
+#[must_use]
+pub fn begins_with(key: &str, prefix: &str) -> bool {
     // Regular expressions that ignore letter case can take U+017F for an `s`.
     let fold = |character: char| match character {
         'ſ' => 's',
         other => other.to_ascii_lowercase(),
     };
     let mut characters = key.chars().map(fold);
-    RESERVED_PREFIX.chars().all(|expected| characters.next() == Some(expected))
+    prefix.chars().all(|expected| characters.next() == Some(expected))
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! One look at AWS for the doubts of one stage.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::SystemTime,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Resolution, Resolver};
 use crate::{
@@ -36,7 +33,7 @@ impl Resolver {
         stage_arn: &str,
         doubts: Vec<InDoubtCreate>,
     ) -> Result<(), LedgerError> {
-        let began = SystemTime::now();
+        let began = self.clock.wall();
         let found = match self.look(stage_arn, &doubts).await? {
             Ok(found) => found,
             Err(error) => {

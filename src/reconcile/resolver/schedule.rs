@@ -36,8 +36,8 @@ pub(super) enum Absence {
 }
 
 impl Schedule {
-    pub(super) fn new(sent_at: SystemTime, times: &Settle) -> Self {
-        let first = (sent_at + times.first_probe).duration_since(SystemTime::now());
+    pub(super) fn new(sent_at: SystemTime, now: SystemTime, times: &Settle) -> Self {
+        let first = (sent_at + times.first_probe).duration_since(now);
         Self {
             sent_at,
             due: Instant::now() + first.unwrap_or_default().min(times.first_probe),
@@ -89,7 +89,7 @@ mod tests {
     fn neither_time_alone_nor_probes_alone_prove_absence() {
         let sent_at = SystemTime::now();
         let seconds = |seconds| sent_at + Duration::from_secs(seconds);
-        let mut early = Schedule::new(sent_at, &times());
+        let mut early = Schedule::new(sent_at, sent_at, &times());
         for _ in 0..100 {
             assert_eq!(early.not_found(seconds(59), &times()), Absence::Unproved);
         }
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(early.not_found(seconds(900), &times()), Absence::Proved);
 
         // After a restart the age is there at once, and the probes still count.
-        let mut late = Schedule::new(sent_at, &times());
+        let mut late = Schedule::new(sent_at, sent_at, &times());
         assert_eq!(late.not_found(seconds(5000), &times()), Absence::Unproved);
         assert_eq!(late.not_found(seconds(5001), &times()), Absence::Unproved);
         assert_eq!(late.not_found(seconds(5002), &times()), Absence::Proved);
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_probe_that_began_too_early_decides_nothing() {
         let sent_at = SystemTime::now();
-        let mut schedule = Schedule::new(sent_at, &times());
+        let mut schedule = Schedule::new(sent_at, sent_at, &times());
         // A clock that went back makes the row younger, never older.
         let before = sent_at - Duration::from_hours(1);
         for _ in 0..10 {
@@ -118,7 +118,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn probes_spread_out_and_meet_the_moments_that_decide() {
         let sent_at = SystemTime::now();
-        let mut schedule = Schedule::new(sent_at, &times());
+        let mut schedule = Schedule::new(sent_at, sent_at, &times());
         let mut age = Duration::from_secs(1);
         let mut ages = vec![age];
         while schedule.not_found(sent_at + age, &times()) != Absence::Proved {

@@ -1,0 +1,156 @@
+//! The core of the gateway: pacers, reconciliation and handlers, without listeners. A test
+//! starts the same core.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    handlers::{Handlers, Shared},
+    ids::Ids,
+    ivs::{AwsMetrics, Pacers, Sdk},
+    ledger::{Ledger, LedgerError},
+    reconcile::{self, ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig},
+    telemetry::Metrics,
+    tenancy::{LimitCounts, StageOwnership, Tenants},
+};
+
+/// The number of first probes that a call of unknown outcome waits for.
+const PATIENCE_PROBES: u32 = 3;
+
+/// The time and the randomness of a core.
+#[derive(Debug, Clone)]
+pub struct Determinism {
+    /// The clocks.
+    pub clock: Clock,
+    /// The source of ids.
+    pub ids: Ids,
+}
+
+impl Determinism {
+    /// The clocks of the operating system, and random ids.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { clock: Clock::system(), ids: Ids::random() }
+    }
+}
+
+/// A running core.
+pub struct Core {
+    shared: Arc<Shared>,
+    tenants: Arc<Tenants>,
+    sdk: Sdk,
+    aws_metrics: AwsMetrics,
+    is_rebuilt: watch::Receiver<bool>,
+    stopped: CancellationToken,
+    background: [JoinHandle<()>; 3],
+}
+
+impl Core {
+    /// Starts the pacers, the resolver and the scan on this runtime, and builds what the
+    /// handlers share.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if the ledger cannot be read.
+    pub async fn start(
+        determinism: &Determinism,
+        sdk: Sdk,
+        ledger: Arc<dyn Ledger>,
+        config: &Config,
+        metrics: &Metrics,
+    ) -> Result<Self, LedgerError> {
+        let Determinism { clock, ids } = determinism;
+        let Config { upstream, settle, .. } = config;
+        let counts = metrics.register(LimitCounts::register);
+        let tenants = Arc::new(Tenants::new(config.tenants.clone(), counts, clock.clone()));
+        let pacers = Pacers::new(upstream.calls_per_second);
+        let aws_metrics =
+            metrics.register(|registry| AwsMetrics::register(registry, pacers.clone()));
+        let parts = reconcile::Parts {
+            ledger: Arc::clone(&ledger),
+            ivs: sdk.client(aws_metrics.clone()),
+            pacers: pacers.clone(),
+            resolutions: Resolutions::default(),
+            metrics: metrics.register(ReconcileMetrics::register),
+            clock: clock.clone(),
+        };
+        let stages = StageOwnership::new(
+            Arc::clone(&tenants),
+            sdk.region().to_owned(),
+            upstream.account_id.clone(),
+            upstream.stage_cache,
+        );
+        let (rebuilt, is_rebuilt) = watch::channel(ledger.is_rebuilt().await?);
+        let resolutions = parts.resolutions.clone();
+        let stopped = CancellationToken::new();
+        let background = background(parts, config, rebuilt, &stopped);
+        let patience: Duration = settle.first_probe * PATIENCE_PROBES;
+        let shared = Shared::new(
+            ledger,
+            stages,
+            resolutions,
+            patience,
+            is_rebuilt.clone(),
+            pacers,
+            clock.clone(),
+            ids.clone(),
+        );
+        let shared = Arc::new(shared);
+        Ok(Self { shared, tenants, sdk, aws_metrics, is_rebuilt, stopped, background })
+    }
+
+    /// The tenants, whose settings can be reloaded.
+    #[must_use]
+    pub const fn tenants(&self) -> &Arc<Tenants> {
+        &self.tenants
+    }
+
+    /// Whether the ledger is known to hold all that AWS has, as it changes.
+    #[must_use]
+    pub fn is_rebuilt(&self) -> watch::Receiver<bool> {
+        self.is_rebuilt.clone()
+    }
+
+    /// A factory of handlers, which each worker calls with its own tracker of tasks.
+    pub fn handlers(&self) -> impl Fn(TaskTracker) -> Handlers + Send + Sync + 'static {
+        let (shared, sdk) = (Arc::clone(&self.shared), self.sdk.clone());
+        let metrics = self.aws_metrics.clone();
+        move |tasks| Handlers::new(Arc::clone(&shared), sdk.client(metrics.clone()), tasks)
+    }
+
+    /// Stops the background tasks. Creates that are still in doubt are resolved after the
+    /// next start.
+    pub async fn stop(self) {
+        self.stopped.cancel();
+        for task in self.background {
+            // They stop on cancellation; their results are irrelevant.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Starts the pacers, the resolver and the scan.
+fn background(
+    parts: reconcile::Parts,
+    config: &Config,
+    rebuilt: watch::Sender<bool>,
+    stopped: &CancellationToken,
+) -> [JoinHandle<()>; 3] {
+    let Config { upstream, settle, sweep, ledger, .. } = config;
+    let scan_config = ScanConfig {
+        interval: sweep.interval,
+        calls_per_second: upstream.calls_per_second,
+        retention: ledger.request_id_retention,
+    };
+    let pacers = parts.pacers.clone();
+    let resolver = Resolver::new(parts.clone(), settle.clone(), upstream.calls_per_second);
+    let scan = Scan::new(parts, scan_config);
+    [
+        tokio::spawn(pacers.run(stopped.clone())),
+        tokio::spawn(resolver.run(stopped.clone())),
+        tokio::spawn(scan.run(rebuilt, stopped.clone())),
+    ]
+}

@@ -1,0 +1,93 @@
+//! The handle for submitting in-doubt creates and awaiting their resolution.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::{ledger::Resource, request::OperationId};
+
+/// What became of a create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// It exists.
+    Live(Resource),
+    /// It does not exist.
+    Gone,
+}
+
+/// Where doubts are handed over and verdicts come from. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Resolutions(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    wake: Notify,
+    state: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    verdicts: HashMap<OperationId, Vec<oneshot::Sender<Resolution>>>,
+    /// Rows that are absent for so long that they may be sent again, each with the
+    /// sending that this is about: of a later one nothing is known.
+    absent: HashMap<OperationId, SystemTime>,
+}
+
+impl Resolutions {
+    /// Waits for the verdict on a row in doubt, no longer than `patience`.
+    pub async fn verdict(&self, row: OperationId, patience: Duration) -> Option<Resolution> {
+        let (sender, receiver) = oneshot::channel();
+        self.with(|waiting| waiting.verdicts.entry(row).or_default().push(sender));
+        self.0.wake.notify_one();
+        let verdict = tokio::time::timeout(patience, receiver).await;
+        self.with(|waiting| {
+            if let Some(senders) = waiting.verdicts.get_mut(&row) {
+                senders.retain(|sender| !sender.is_closed());
+                if senders.is_empty() {
+                    waiting.verdicts.remove(&row);
+                }
+            }
+        });
+        verdict.ok()?.ok()
+    }
+
+    /// Whether the row, last sent at `sent_at`, has been absent since for so long that its
+    /// create may be sent again.
+    #[must_use]
+    pub fn may_resend(&self, row: OperationId, sent_at: SystemTime) -> bool {
+        self.with(|waiting| waiting.absent.get(&row) == Some(&sent_at))
+    }
+
+    /// Tells the verdict to all who wait for it.
+    pub fn tell(&self, row: OperationId, verdict: &Resolution) {
+        let senders = self.with(|waiting| {
+            waiting.absent.remove(&row);
+            waiting.verdicts.remove(&row).unwrap_or_default()
+        });
+        for sender in senders {
+            // One who no longer waits will ask the ledger.
+            let _ = sender.send(verdict.clone());
+        }
+    }
+
+    pub(super) fn set_absent(&self, row: OperationId, sent_at: SystemTime) {
+        self.with(|waiting| waiting.absent.insert(row, sent_at));
+    }
+
+    pub(super) fn unset_absent(&self, row: OperationId) {
+        self.with(|waiting| waiting.absent.remove(&row));
+    }
+
+    /// Waits until a caller submits an in-doubt create.
+    pub(super) async fn submitted(&self) {
+        self.0.wake.notified().await;
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Waiting) -> T) -> T {
+        work(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
