@@ -1,0 +1,107 @@
+//! The module graph of `src/`, read from the sources: calls go down only, and the rules of
+//! ARCHITECTURE.md on who may know what hold.
+
+mod graph;
+
+use std::collections::BTreeSet;
+
+use crate::graph::{Graph, Source, sources};
+
+/// Names that stand in these modules alone. A module is a file or a folder below `src/`.
+const KNOWN_TO: [(&str, &[&str]); 8] = [
+    // tonic. `gateway` starts the health service, `proto` holds the generated code.
+    ("tonic", &["edge", "rpc", "proto"]),
+    ("tonic_health", &["edge", "gateway"]),
+    ("tonic_reflection", &["edge"]),
+    ("tonic_types", &["edge", "rpc"]),
+    ("aws_sdk_ivsrealtime", &["ivs"]),
+    ("aws_config", &["ivs"]),
+    ("rusqlite", &["ledger/sqlite"]),
+    ("ivs_realtime_emulator", &["cli"]),
+];
+
+/// Modules of the gateway that a module may import. Modules that are not named may import
+/// whatever does not make a cycle.
+const IMPORTS: [(&str, &[&str]); 8] = [
+    ("pacer", &[]),
+    ("telemetry", &[]),
+    ("clock", &[]),
+    ("ids", &["request"]),
+    ("request", &["proto"]),
+    ("tenancy", &["clock", "request"]),
+    ("server", &[]),
+    ("ivs", &["clock", "config", "ledger", "pacer", "request"]),
+];
+
+/// Pure modules, and names that none of them may use.
+const PURE: [&str; 5] =
+    ["request", "tenancy/tags", "ledger/state", "ledger/decide", "pacer/schedule"];
+const IMPURE: [&str; 4] = ["tokio", "SystemTime::now", "Instant::now", "std::fs"];
+
+fn is_within(source: &Source, module: &str) -> bool {
+    source.module == module || source.module.starts_with(&format!("{module}/"))
+}
+
+#[test]
+fn calls_go_down_only() {
+    let graph = Graph::of(&sources());
+    assert!(graph.modules().len() > 10, "the sources were not read: {graph:?}");
+    assert_eq!(graph.cycle(), None, "{graph:#?}");
+}
+
+#[test]
+fn a_cycle_is_found() {
+    let source = |module: &str, text: &str| Source::parse(module, text);
+    let sources = [
+        source("a", "use crate::b::B;"),
+        source("b/deep", "use crate::{x, c::{C, D}};"),
+        source("c", "fn f() { let _ = g!(crate::a::A); }"),
+        source("x", ""),
+    ];
+    let cycle = Graph::of(&sources).cycle().unwrap();
+    assert_eq!(
+        cycle.into_iter().collect::<BTreeSet<_>>(),
+        ["a", "b", "c"].map(str::to_owned).into()
+    );
+}
+
+#[test]
+fn modules_import_what_they_may() {
+    let graph = Graph::of(&sources());
+    for (module, allowed) in IMPORTS {
+        let allowed: BTreeSet<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
+        let imports = graph.imports(module);
+        let others: Vec<_> = imports.difference(&allowed).collect();
+        assert!(others.is_empty(), "{module} imports {others:?}");
+    }
+}
+
+#[test]
+fn libraries_are_known_where_they_may_be() {
+    for (library, modules) in KNOWN_TO {
+        for source in sources() {
+            let allowed = modules.iter().any(|module| is_within(&source, module));
+            assert!(allowed || !source.names(library), "{} names {library}", source.module);
+        }
+    }
+}
+
+#[test]
+fn pure_modules_do_no_io_and_read_no_clock() {
+    for source in sources() {
+        if PURE.iter().any(|module| is_within(&source, module)) {
+            let impure = IMPURE.iter().find(|name| source.names(name));
+            assert_eq!(impure, None, "in {}", source.module);
+        }
+    }
+}
+
+/// No handler runs without an authenticated tenant and its concurrency permit.
+#[test]
+fn only_the_edge_makes_a_call_context() {
+    for source in sources() {
+        if source.names("CallContext::new") {
+            assert!(is_within(&source, "edge"), "{} makes a call context", source.module);
+        }
+    }
+}
