@@ -20,6 +20,7 @@ pub struct Clock {
 
 impl Clock {
     /// The clocks of the operating system.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     #[must_use]
     pub fn system() -> Self {
         Self::with_wall(SystemTime::now)

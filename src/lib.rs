@@ -37,6 +37,11 @@
 //!   call to AWS is repeated by the SDK.
 //! - Quota use is the count of rows that may exist at AWS. It is never a counter.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "unit tests may read the system clock")
+)]
+
 pub mod cli;
 pub mod clock;
 pub mod config;

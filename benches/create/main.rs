@@ -10,6 +10,8 @@
 //! checks signatures and keeps everything, so it would take the CPU from those who
 //! are measured. The gateway is the binary itself, as `serve` starts it.
 
+#![allow(clippy::disallowed_methods, reason = "benchmarks measure real time")]
+
 mod counter;
 #[path = "../support/figures.rs"]
 mod figures;

@@ -12,6 +12,8 @@
 //! that has the memory for them: what is compared is the work, not the disk. `reserve`
 //! flushes the disk all the same, so a bare flush is measured beside it.
 
+#![allow(clippy::disallowed_methods, reason = "benchmarks measure real time")]
+
 mod direct;
 #[path = "../support/figures.rs"]
 mod figures;

@@ -3,7 +3,7 @@
 //! It writes the gateway's tags and nothing else. The sweep of the running gateway
 //! then finds them and makes their rows, as it does for a lost ledger.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::SystemTime};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -134,7 +134,7 @@ async fn adopt(
     }
     let tenancy = TenancyTags {
         tenant: tenant.clone(),
-        operation_id: ids.next_operation_id(SystemTime::now()),
+        operation_id: ids.next_operation_id(Clock::system().wall()),
         request_id: None,
         fingerprint: as_request(found)?.fingerprint(),
     };

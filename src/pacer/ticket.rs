@@ -56,8 +56,8 @@ impl<O> Ticket<O> {
             cause: RejectionCause::DeadlineTooShort,
             predicted_wait: std::time::Duration::ZERO,
         }))?;
-        let waited = now().saturating_duration_since(began);
-        Ok(Permit::new(self.driver.clone(), self.flow.clone(), waited))
+        let wait = now().saturating_duration_since(began);
+        Ok(Permit::new(self.driver.clone(), self.flow.clone(), wait))
     }
 }
 

@@ -2,6 +2,7 @@
 //! AWS, and then the truth of all three sides compared. `docs/faults.md` tells how to
 //! run it and what it shows.
 
+#![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is a test")]
 
 mod aws;

@@ -12,6 +12,7 @@
 //! run is the same. What it finds is printed past the capture of a test's output, because
 //! it is what the test is run for.
 
+#![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod mixes;

@@ -4,6 +4,7 @@
 //! Each test has a [`support::World`] of its own. At its end no stream key may stand in
 //! anything that the gateway wrote, at any level, or answered where none belongs.
 
+#![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod support;

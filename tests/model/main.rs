@@ -35,6 +35,7 @@
 //! Callers' deletes, the pruning of rows that ended, pages (a list is one step), and
 //! clocks that jump.
 
+#![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, reason = "the model fails a test as a test does")]
 
 mod calls;

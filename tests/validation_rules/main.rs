@@ -5,6 +5,7 @@
 //! Fails where it meets something it has no values for: a kind of rule, a pattern, a
 //! CEL expression, a kind of field, or a request without a parser.
 
+#![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
 
 mod cel;
