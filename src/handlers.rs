@@ -13,11 +13,9 @@ mod paced;
 mod single_flight;
 mod stages;
 mod update;
+mod view;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -26,12 +24,13 @@ pub use context::{CallContext, permitted};
 pub use create::Created;
 pub use get_quota::Quota;
 pub use list::Listed;
+pub use view::{CallersConfiguration, StreamKeys};
 
 use crate::{
     clock::Clock,
     error::Error,
     ids::Ids,
-    ivs::{AwsFailure, Configuration, FailureKind, Ivs, Pacers},
+    ivs::{AwsFailure, FailureKind, Ivs, Pacers},
     ledger::{Ledger, LedgerError},
     reconcile::Resolutions,
     request::{Fingerprint, RequestId},
@@ -108,19 +107,6 @@ impl Handlers {
     pub const fn new(shared: Arc<Shared>, ivs: Ivs, mutations: TaskTracker) -> Self {
         Self { shared, ivs, mutations }
     }
-}
-
-/// A configuration as the caller sees it.
-#[derive(Debug, Clone)]
-pub struct CallersConfiguration {
-    /// What AWS holds. Its tags are the caller's own.
-    pub configuration: Configuration,
-    /// The URL to type into the encoder; empty if there is no stage.
-    pub ingest_endpoint: String,
-    /// When the gateway recorded the creation.
-    pub create_time: SystemTime,
-    /// When AWS was seen to report the state.
-    pub state_observed_at: SystemTime,
 }
 
 /// What the caller is told of a failed call that was about this configuration.

@@ -82,10 +82,10 @@ pub struct Configuration {
     pub ingest_protocol: IngestProtocol,
     /// Lets its holder publish.
     pub stream_key: SecretString,
-    /// Its stage; empty if it has none.
-    pub stage_arn: String,
-    /// The participant that stands for the encoder.
-    pub participant_id: String,
+    /// Its stage, if it has one.
+    pub stage_arn: Option<String>,
+    /// The participant that represents the encoder.
+    pub participant_id: Option<String>,
     /// Whether an encoder is publishing.
     pub state: IngestConfigurationState,
     /// The participant's name; may be empty.
@@ -118,10 +118,10 @@ pub struct Summary {
     pub name: String,
     /// The protocol that the encoder speaks; none if this gateway does not know it.
     pub ingest_protocol: Option<IngestProtocol>,
-    /// Its stage; empty if it has none.
-    pub stage_arn: String,
-    /// The participant that stands for the encoder.
-    pub participant_id: String,
+    /// Its stage, if it has one.
+    pub stage_arn: Option<String>,
+    /// The participant that represents the encoder.
+    pub participant_id: Option<String>,
     /// Whether an encoder is publishing.
     pub state: IngestConfigurationState,
     /// The participant's name; may be empty.
@@ -144,19 +144,8 @@ pub struct Page {
 pub struct Stage {
     /// Its tags: one of them says whose it is.
     pub tags: HashMap<String, String>,
-    /// Where an encoder publishes over RTMP.
-    pub rtmp_endpoint: String,
-    /// Where an encoder publishes over RTMPS.
-    pub rtmps_endpoint: String,
-}
-
-impl Stage {
-    /// The URL to type into an encoder that speaks `protocol`.
-    #[must_use]
-    pub fn ingest_endpoint(&self, protocol: IngestProtocol) -> &str {
-        match protocol {
-            IngestProtocol::Rtmp => &self.rtmp_endpoint,
-            IngestProtocol::Rtmps => &self.rtmps_endpoint,
-        }
-    }
+    /// The URL for RTMP.
+    pub rtmp_endpoint: Option<String>,
+    /// The URL for RTMPS.
+    pub rtmps_endpoint: Option<String>,
 }

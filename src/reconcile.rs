@@ -16,8 +16,8 @@ pub use scan::{Scan, ScanConfig};
 
 use crate::{
     clock::Clock,
-    ivs::{Ivs, Pacers},
-    ledger::Ledger,
+    ivs::{CallError, Ivs, Pacers},
+    ledger::{Ledger, LedgerError},
 };
 
 /// The parts that the resolver and the scan share.
@@ -35,4 +35,13 @@ pub struct Parts {
     pub metrics: ReconcileMetrics,
     /// The time.
     pub clock: Clock,
+}
+
+/// The reason for which a scan or a probe ended early.
+#[derive(Debug, thiserror::Error)]
+enum ScanError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("{}", .0.failure())]
+    Aws(CallError),
 }

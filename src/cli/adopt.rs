@@ -146,9 +146,9 @@ async fn adopt(
 
 /// The create that would have made it.
 fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String> {
-    let stage_arn = match found.stage_arn.as_str() {
-        "" => None,
-        arn => Some(StageArn::parse(arn).map_err(|faults| format!("stage_arn {faults}"))?),
+    let stage_arn = match found.stage_arn {
+        None => None,
+        Some(arn) => Some(StageArn::parse(arn).map_err(|faults| format!("stage_arn {faults}"))?),
     };
     Ok(CreateIngestConfiguration {
         name: ConfigurationName::parse(found.name).map_err(|faults| format!("name {faults}"))?,

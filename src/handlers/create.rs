@@ -148,6 +148,6 @@ fn fields(request: &CreateIngestConfiguration) -> Fields {
     }
 }
 
-fn endpoint(stage: Option<&Stage>, protocol: IngestProtocol) -> String {
-    stage.and_then(|stage| stage.ingest_endpoint(protocol)).unwrap_or_default().to_owned()
+fn endpoint(stage: Option<&Stage>, protocol: IngestProtocol) -> Option<String> {
+    stage.and_then(|stage| stage.ingest_endpoint(protocol)).map(str::to_owned)
 }

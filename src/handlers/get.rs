@@ -10,7 +10,6 @@ use crate::{
     ivs::{Answer, Configuration},
     ledger::{Fields, Observation, Row, State},
     request::{ConfigurationArn, ConfigurationView, GetIngestConfiguration},
-    tenancy::tags,
 };
 
 impl Handlers {
@@ -48,15 +47,11 @@ impl Handlers {
     /// What the ledger knows.
     pub(super) async fn basic(&self, row: Row) -> CallersConfiguration {
         let Fields { stage_arn, ingest_protocol, .. } = &row.fields;
-        let stages = &self.shared.stages;
-        let ingest_endpoint =
-            stages.known_endpoint(stage_arn.as_deref().unwrap_or_default(), *ingest_protocol).await;
-        CallersConfiguration {
-            create_time: row.operation_id.minted_at(),
-            state_observed_at: row.observed_at,
-            ingest_endpoint: ingest_endpoint.unwrap_or_default(),
-            configuration: from_row(row),
-        }
+        let ingest_endpoint = match stage_arn {
+            Some(arn) => self.shared.stages.known_endpoint(arn, *ingest_protocol).await,
+            None => None,
+        };
+        CallersConfiguration::of_row(row, ingest_endpoint)
     }
 
     /// What AWS says. Reads of one ARN that come while one is under way share it.
@@ -98,13 +93,13 @@ impl Handlers {
         &self,
         context: &CallContext,
         row: &Row,
-        mut configuration: Configuration,
+        configuration: Configuration,
     ) -> CallersConfiguration {
         let at = self.shared.clock.wall();
         let seen = Observation {
             arn: configuration.arn.clone(),
             state: configuration.state,
-            stage_arn: Some(configuration.stage_arn.clone()).filter(|arn| !arn.is_empty()),
+            stage_arn: configuration.stage_arn.clone(),
             redundant_ingest: configuration.redundant_ingest,
             at,
         };
@@ -113,38 +108,17 @@ impl Handlers {
         {
             tracing::warn!(%error, "what AWS showed could not be remembered");
         }
-        let extra_tags = &context.tenant().settings.extra_tags;
-        configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
-            .into_iter()
-            .collect();
         let ingest_endpoint = self.endpoint(context, &configuration).await;
-        CallersConfiguration {
+        let extra_tags = &context.tenant().settings.extra_tags;
+        CallersConfiguration::of_aws(
             configuration,
-            ingest_endpoint: ingest_endpoint.unwrap_or_default(),
-            create_time: row.operation_id.minted_at(),
-            state_observed_at: at,
-        }
+            extra_tags,
+            ingest_endpoint,
+            row.operation_id,
+            at,
+        )
     }
 }
 
 /// A read from AWS that all who want it share.
 pub(super) type Read = (Configuration, Option<String>);
-
-/// A row as a configuration without keys.
-pub(super) fn from_row(row: Row) -> Configuration {
-    let Row { arn, participant_id, fields, state, .. } = row;
-    Configuration {
-        arn,
-        name: fields.name,
-        ingest_protocol: fields.ingest_protocol,
-        stream_key: String::new().into(),
-        stage_arn: fields.stage_arn.unwrap_or_default(),
-        participant_id: participant_id.unwrap_or_default(),
-        state,
-        user_id: fields.user_id,
-        redundant_ingest: fields.redundant_ingest,
-        redundant_ingest_credentials: Vec::new(),
-        attributes: fields.attributes,
-        tags: fields.tags.into_iter().collect(),
-    }
-}

@@ -56,11 +56,12 @@ impl Handlers {
         configuration: &Configuration,
     ) -> Option<String> {
         let Configuration { stage_arn, ingest_protocol, .. } = configuration;
+        let stage_arn = stage_arn.as_deref()?;
         let stages = &self.shared.stages;
         if let Some(known) = stages.known_endpoint(stage_arn, *ingest_protocol).await {
             return Some(known);
         }
-        let arn = StageArn::parse(stage_arn.as_str()).ok()?;
+        let arn = StageArn::parse(stage_arn).ok()?;
         let soon = self.shared.clock.monotonic() + ENDPOINT_PATIENCE;
         let context = context.until(soon);
         let lookup = self.stage(&context, &arn);
@@ -70,12 +71,8 @@ impl Handlers {
 }
 
 fn stage_of(stage: ivs::Stage) -> Stage {
-    let present = |endpoint: String| (!endpoint.is_empty()).then_some(endpoint);
-    Stage {
-        tags: stage.tags,
-        rtmp_endpoint: present(stage.rtmp_endpoint),
-        rtmps_endpoint: present(stage.rtmps_endpoint),
-    }
+    let ivs::Stage { tags, rtmp_endpoint, rtmps_endpoint } = stage;
+    Stage { tags, rtmp_endpoint, rtmps_endpoint }
 }
 
 fn is_absent(error: &CallError) -> bool {

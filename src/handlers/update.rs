@@ -27,7 +27,7 @@ impl Handlers {
         if let Some(Some(stage)) = &request.stage_arn {
             self.stage(context, stage).await?;
         }
-        let stage_arn = request.stage_arn.map(|stage| stage.map_or_else(String::new, String::from));
+        let stage_arn = request.stage_arn.map(|stage| stage.map(String::from));
         let change =
             Change { arn: row.arn.clone(), stage_arn, redundant_ingest: request.redundant_ingest };
         // A caller that leaves while it waits leaves the queue.

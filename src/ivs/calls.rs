@@ -107,8 +107,8 @@ impl Ivs {
         let (rtmp, rtmps) = endpoints.map(|e| (e.rtmp, e.rtmps)).unwrap_or_default();
         Ok(Stage {
             tags: stage.tags.unwrap_or_default(),
-            rtmp_endpoint: rtmp.unwrap_or_default(),
-            rtmps_endpoint: rtmps.unwrap_or_default(),
+            rtmp_endpoint: present(rtmp),
+            rtmps_endpoint: present(rtmps),
         })
     }
 }
@@ -121,6 +121,11 @@ pub(super) fn protocol(protocol: &types::IngestProtocol) -> Option<IngestProtoco
 pub(super) fn state(state: &types::IngestConfigurationState) -> IngestConfigurationState {
     IngestConfigurationState::from_name(state.as_str())
         .unwrap_or(IngestConfigurationState::Inactive)
+}
+
+/// A text of AWS that is empty is absent.
+pub(super) fn present(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 fn non_empty(text: &str) -> Option<String> {
@@ -145,8 +150,8 @@ pub(super) fn configuration(
         name: answered.name.unwrap_or_default(),
         ingest_protocol,
         stream_key: SecretString::from(answered.stream_key),
-        stage_arn: answered.stage_arn,
-        participant_id: answered.participant_id,
+        stage_arn: present(Some(answered.stage_arn)),
+        participant_id: present(Some(answered.participant_id)),
         state: state(&answered.state),
         user_id: answered.user_id.unwrap_or_default(),
         redundant_ingest: answered.redundant_ingest,

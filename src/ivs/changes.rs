@@ -15,8 +15,8 @@ use crate::pacer::Permit;
 pub struct Change {
     /// Of which configuration.
     pub arn: String,
-    /// The stage from now on, empty for none; or as it is.
-    pub stage_arn: Option<String>,
+    /// The stage from now on, which may be none; `None`: as it is.
+    pub stage_arn: Option<Option<String>>,
     /// Whether a second encoder may publish; or as it is.
     pub redundant_ingest: Option<bool>,
 }
@@ -48,7 +48,8 @@ impl Ivs {
             .client
             .update_ingest_configuration()
             .arn(&change.arn)
-            .set_stage_arn(change.stage_arn.clone())
+            // AWS takes an empty ARN for no stage.
+            .set_stage_arn(change.stage_arn.clone().map(Option::unwrap_or_default))
             .set_redundant_ingest(change.redundant_ingest)
             .send()
             .await

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     CallError, Ivs, List, ListTags, Page, Summary,
-    calls::{protocol, state},
+    calls::{present, protocol, state},
     outcome::classify,
 };
 
@@ -45,8 +45,8 @@ impl Ivs {
             arn: summary.arn,
             name: summary.name.unwrap_or_default(),
             ingest_protocol: protocol(&summary.ingest_protocol),
-            stage_arn: summary.stage_arn,
-            participant_id: summary.participant_id,
+            stage_arn: present(Some(summary.stage_arn)),
+            participant_id: present(Some(summary.participant_id)),
             state: state(&summary.state),
             user_id: summary.user_id.unwrap_or_default(),
             redundant_ingest: summary.redundant_ingest,

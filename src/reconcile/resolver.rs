@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::schedule::{Absence, Schedule};
 use super::{
-    Parts,
+    Parts, ScanError,
     metrics::ReconcileMetrics,
     resolutions::{Resolution, Resolutions},
     ticker::Ticker,
@@ -120,15 +120,15 @@ impl Resolver {
         let doubts = self.doubts().await?;
         self.metrics.in_doubt.set(i64::try_from(doubts.len()).unwrap_or(i64::MAX));
         let now = Instant::now();
-        let mut due: BTreeMap<String, Vec<InDoubtCreate>> = BTreeMap::new();
+        let mut due: BTreeMap<Option<String>, Vec<InDoubtCreate>> = BTreeMap::new();
         for doubt in doubts {
             let schedule = self.schedules.get(&doubt.operation_id);
             if schedule.is_some_and(|schedule| schedule.due <= now) {
-                due.entry(doubt.stage_arn.clone().unwrap_or_default()).or_default().push(doubt);
+                due.entry(doubt.stage_arn.clone()).or_default().push(doubt);
             }
         }
         for (stage_arn, doubts) in due {
-            self.probe(&stage_arn, doubts).await?;
+            self.probe(stage_arn.as_deref(), doubts).await?;
         }
         let earliest = self.schedules.values().map(|schedule| schedule.due).min();
         let latest = Instant::now() + EXPIRY_INTERVAL;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Parts,
+    Parts, ScanError,
     metrics::ReconcileMetrics,
     resolutions::{Resolution, Resolutions},
     ticker::Ticker,
@@ -72,15 +72,6 @@ pub struct Scan {
     foreign: HashSet<String>,
     foreign_since: Instant,
     clock: Clock,
-}
-
-/// Why a walk ended early.
-#[derive(Debug, thiserror::Error)]
-enum ScanError {
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error("{}", .0.failure())]
-    Aws(CallError),
 }
 
 impl Scan {
@@ -164,7 +155,7 @@ impl Scan {
             let seen = summaries.into_iter().map(|summary| Observation {
                 arn: summary.arn,
                 state: summary.state,
-                stage_arn: Some(summary.stage_arn).filter(|arn| !arn.is_empty()),
+                stage_arn: summary.stage_arn,
                 redundant_ingest: summary.redundant_ingest,
                 at,
             });
@@ -247,7 +238,6 @@ impl Scan {
             Ok(answer) => {
                 let at = self.clock.wall();
                 let Configuration { state, stage_arn, redundant_ingest, .. } = answer.value;
-                let stage_arn = Some(stage_arn).filter(|arn| !arn.is_empty());
                 let seen = Observation { arn, state, stage_arn, redundant_ingest, at };
                 self.ledger.observe(vec![seen]).await?;
             }
@@ -275,13 +265,10 @@ fn adoption(tenancy: TenancyTags, found: Configuration) -> Adoption {
         tenant,
         request_id: request_id.map_or_else(|| operation_id.to_string(), |id| id.to_string()),
         fingerprint,
-        resource: Resource {
-            arn: found.arn,
-            participant_id: Some(found.participant_id).filter(|id| !id.is_empty()),
-        },
+        resource: Resource { arn: found.arn, participant_id: found.participant_id },
         fields: Fields {
             name: found.name,
-            stage_arn: Some(found.stage_arn).filter(|arn| !arn.is_empty()),
+            stage_arn: found.stage_arn,
             user_id: found.user_id,
             attributes: found.attributes,
             ingest_protocol: found.ingest_protocol,

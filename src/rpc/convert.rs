@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use crate::{
-    handlers::{CallersConfiguration, Created, Listed, Quota},
+    handlers::{CallersConfiguration, Created, Listed, Quota, StreamKeys},
     proto::v1,
     tenancy::Rate,
 };
@@ -19,34 +19,34 @@ impl From<Created> for v1::CreateIngestConfigurationResponse {
 
 impl From<CallersConfiguration> for v1::IngestConfiguration {
     fn from(callers: CallersConfiguration) -> Self {
-        let CallersConfiguration { configuration, ingest_endpoint, create_time, state_observed_at } =
-            callers;
-        // The one place where keys leave: into the answer to who may have them.
+        // The one place where keys leave: into the response to a caller that may have them.
+        let (stream_key, redundant_ingest_credentials) = callers.keys.map(keys).unwrap_or_default();
         Self {
-            name: configuration.name,
-            arn: configuration.arn,
-            ingest_protocol: v1::IngestProtocol::from(configuration.ingest_protocol).into(),
-            stream_key: configuration.stream_key.expose_secret().to_owned(),
-            stage_arn: configuration.stage_arn,
-            participant_id: configuration.participant_id,
-            state: v1::IngestConfigurationState::from(configuration.state).into(),
-            user_id: configuration.user_id,
-            redundant_ingest: configuration.redundant_ingest,
-            redundant_ingest_credentials: configuration
-                .redundant_ingest_credentials
-                .into_iter()
-                .map(|credential| v1::RedundantIngestCredential {
-                    participant_id: credential.participant_id,
-                    stream_key: credential.stream_key.expose_secret().to_owned(),
-                })
-                .collect(),
-            attributes: configuration.attributes,
-            tags: configuration.tags.into_iter().collect(),
-            ingest_endpoint,
-            create_time: Some(create_time.into()),
-            state_observed_at: Some(state_observed_at.into()),
+            name: callers.name,
+            arn: callers.arn.unwrap_or_default(),
+            ingest_protocol: v1::IngestProtocol::from(callers.ingest_protocol).into(),
+            stream_key,
+            stage_arn: callers.stage_arn.unwrap_or_default(),
+            participant_id: callers.participant_id.unwrap_or_default(),
+            state: v1::IngestConfigurationState::from(callers.state).into(),
+            user_id: callers.user_id,
+            redundant_ingest: callers.redundant_ingest,
+            redundant_ingest_credentials,
+            attributes: callers.attributes,
+            tags: callers.tags,
+            ingest_endpoint: callers.ingest_endpoint.unwrap_or_default(),
+            create_time: Some(callers.create_time.into()),
+            state_observed_at: Some(callers.state_observed_at.into()),
         }
     }
+}
+
+fn keys(keys: StreamKeys) -> (String, Vec<v1::RedundantIngestCredential>) {
+    let redundant = keys.redundant.into_iter().map(|credential| v1::RedundantIngestCredential {
+        participant_id: credential.participant_id,
+        stream_key: credential.stream_key.expose_secret().to_owned(),
+    });
+    (keys.stream_key.expose_secret().to_owned(), redundant.collect())
 }
 
 impl From<CallersConfiguration> for v1::GetIngestConfigurationResponse {

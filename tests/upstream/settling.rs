@@ -203,6 +203,6 @@ async fn a_late_answer_ends_the_doubt() {
 fn resource(made: &ivs_ingest_gateway::ivs::Configuration) -> ivs_ingest_gateway::ledger::Resource {
     ivs_ingest_gateway::ledger::Resource {
         arn: made.arn.clone(),
-        participant_id: Some(made.participant_id.clone()),
+        participant_id: made.participant_id.clone(),
     }
 }

@@ -67,7 +67,7 @@ async fn live(aws: &Aws, rows: &Rows, ivs: &Ivs, tenant: &str) -> String {
     let request = request("studio", &aws.stage_arn);
     let tags = rows.sending(tenant, &request).await;
     let made = create(ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn.clone(), participant_id: Some(made.participant_id) };
+    let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     made.arn
 }
@@ -162,7 +162,7 @@ async fn a_second_configuration_of_one_create_is_deleted() {
     let request = request("studio", &aws.stage_arn);
     let tags = rows.sending("acme", &request).await;
     let made = create(&ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn.clone(), participant_id: Some(made.participant_id) };
+    let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     create(&ivs, &request, &tags).await.unwrap();
     let sweeping = sweep(&rows, ivs, true);
@@ -185,7 +185,7 @@ async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
     };
     create(&ivs, &request, &first).await.unwrap();
     let made = create(&ivs, &request, &tags).await.unwrap();
-    let resource = Resource { arn: made.arn, participant_id: Some(made.participant_id) };
+    let resource = Resource { arn: made.arn, participant_id: made.participant_id };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     let sweeping = sweep(&rows, ivs, true);
     sweeping.walks(2).await;

@@ -1,14 +1,10 @@
 //! `validate_only`: a create that only checks.
 
-use std::collections::BTreeMap;
-
 use super::{Created, endpoint, fields, over_quota};
 use crate::{
     error::Error,
     handlers::{CallersConfiguration, Handlers, ledger_failed},
-    ivs::Configuration,
-    ledger::Fields,
-    request::{CreateIngestConfiguration, IngestConfigurationState},
+    request::CreateIngestConfiguration,
     tenancy::{Stage, Tenant},
 };
 
@@ -25,38 +21,15 @@ impl Handlers {
         if used >= tenant.settings.max_ingest_configurations && !tenant.settings.shadow {
             return Err(over_quota(tenant, used));
         }
-        let now = self.shared.clock.wall();
-        let protocol = request.ingest_protocol;
         Ok(Created {
-            configuration: CallersConfiguration {
-                configuration: unmade(request),
-                ingest_endpoint: endpoint(stage, protocol),
-                create_time: now,
-                state_observed_at: now,
-            },
+            configuration: CallersConfiguration::of_fields(
+                fields(request),
+                endpoint(stage, request.ingest_protocol),
+                self.shared.clock.wall(),
+            ),
             replayed: false,
             operation_id: None,
             aws_request_id: None,
         })
-    }
-}
-
-/// The configuration as it would be: without what only AWS can give.
-fn unmade(request: &CreateIngestConfiguration) -> Configuration {
-    let Fields { name, stage_arn, user_id, attributes, ingest_protocol, redundant_ingest, tags } =
-        fields(request);
-    Configuration {
-        arn: String::new(),
-        name,
-        ingest_protocol,
-        stream_key: String::new().into(),
-        stage_arn: stage_arn.unwrap_or_default(),
-        participant_id: String::new(),
-        state: IngestConfigurationState::Inactive,
-        user_id,
-        redundant_ingest,
-        redundant_ingest_credentials: Vec::new(),
-        attributes,
-        tags: BTreeMap::into_iter(tags).collect(),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     pacer::{Permit, Ticket},
     reconcile::Resolution,
     request::{CreateIngestConfiguration, Fingerprint, OperationId, StageArn},
-    tenancy::{Stage, tags},
+    tenancy::Stage,
 };
 
 /// One create.
@@ -166,7 +166,7 @@ impl Create {
             Ok(Answer { value, aws_request_id }) => {
                 let resource = Resource {
                     arn: value.arn.clone(),
-                    participant_id: Some(value.participant_id.clone()).filter(|id| !id.is_empty()),
+                    participant_id: value.participant_id.clone(),
                 };
                 // If this fails the row stays as sent, and settles by its tag. The
                 // configuration exists, so its key is answered all the same.
@@ -235,29 +235,25 @@ impl Create {
 
     async fn created(
         &self,
-        mut configuration: Configuration,
+        configuration: Configuration,
         replayed: bool,
         aws_request_id: Option<String>,
     ) -> Created {
-        let extra_tags = &self.context.tenant().settings.extra_tags;
-        configuration.tags = tags::visible(std::mem::take(&mut configuration.tags), extra_tags)
-            .into_iter()
-            .collect();
-        let asked_for = self.request.stage_arn.as_ref().map_or("", StageArn::as_str);
-        let ingest_endpoint = if configuration.stage_arn == asked_for {
+        let requested = self.request.stage_arn.as_ref().map(StageArn::as_str);
+        let ingest_endpoint = if configuration.stage_arn.as_deref() == requested {
             endpoint(self.stage.as_deref(), configuration.ingest_protocol)
         } else {
             // An update has moved it since.
-            let moved = self.handlers.endpoint(&self.context, &configuration).await;
-            moved.unwrap_or_default()
+            self.handlers.endpoint(&self.context, &configuration).await
         };
         Created {
-            configuration: CallersConfiguration {
-                ingest_endpoint,
+            configuration: CallersConfiguration::of_aws(
                 configuration,
-                create_time: self.operation_id.minted_at(),
-                state_observed_at: self.handlers.shared.clock.wall(),
-            },
+                &self.context.tenant().settings.extra_tags,
+                ingest_endpoint,
+                self.operation_id,
+                self.handlers.shared.clock.wall(),
+            ),
             replayed,
             operation_id: Some(self.operation_id),
             aws_request_id,

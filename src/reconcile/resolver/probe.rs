@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Resolution, Resolver};
+use super::{Resolution, Resolver, ScanError};
 use crate::{
     ivs::{CallError, FailureKind, Summary},
     ledger::{Event, InDoubtCreate, LedgerError, Resource},
@@ -14,15 +14,14 @@ use crate::{
 const MAX_READ: usize = 100_000;
 
 /// What a summary and a row must have in common.
-type Likeness<'a> = (&'a str, &'a str, &'a str, Option<IngestProtocol>);
+type Likeness<'a> = (Option<&'a str>, &'a str, &'a str, Option<IngestProtocol>);
 
 fn of_summary(summary: &Summary) -> Likeness<'_> {
-    (&summary.stage_arn, &summary.name, &summary.user_id, summary.ingest_protocol)
+    (summary.stage_arn.as_deref(), &summary.name, &summary.user_id, summary.ingest_protocol)
 }
 
 fn of_doubt(doubt: &InDoubtCreate) -> Likeness<'_> {
-    let stage_arn = doubt.stage_arn.as_deref().unwrap_or_default();
-    (stage_arn, &doubt.name, &doubt.user_id, Some(doubt.ingest_protocol))
+    (doubt.stage_arn.as_deref(), &doubt.name, &doubt.user_id, Some(doubt.ingest_protocol))
 }
 
 impl Resolver {
@@ -30,13 +29,14 @@ impl Resolver {
     /// A look that fails in the middle proves nothing about any of them.
     pub(super) async fn probe(
         &mut self,
-        stage_arn: &str,
+        stage_arn: Option<&str>,
         doubts: Vec<InDoubtCreate>,
     ) -> Result<(), LedgerError> {
         let began = self.clock.wall();
-        let found = match self.look(stage_arn, &doubts).await? {
+        let found = match self.look(stage_arn, &doubts).await {
             Ok(found) => found,
-            Err(error) => {
+            Err(ScanError::Ledger(error)) => return Err(error),
+            Err(ScanError::Aws(error)) => {
                 let failure = error.failure();
                 tracing::warn!(stage_arn, doubts = doubts.len(), %failure, "a probe failed");
                 for doubt in &doubts {
@@ -59,20 +59,19 @@ impl Resolver {
     /// The configurations at AWS that the tags say are those of the doubts.
     async fn look(
         &mut self,
-        stage_arn: &str,
+        stage_arn: Option<&str>,
         doubts: &[InDoubtCreate],
-    ) -> Result<Result<BTreeMap<OperationId, Vec<Summary>>, CallError>, LedgerError> {
+    ) -> Result<BTreeMap<OperationId, Vec<Summary>>, ScanError> {
         let alike: HashSet<Likeness<'_>> = doubts.iter().map(of_doubt).collect();
-        let filter = (!stage_arn.is_empty()).then_some(stage_arn);
         let mut candidates = Vec::new();
         let mut next_token = None;
         loop {
             self.lists.turn().await;
             let permit = self.pacers.list.internal_permit().await;
-            let list = self.ivs.list_ingest_configurations(permit, filter, next_token);
+            let list = self.ivs.list_ingest_configurations(permit, stage_arn, next_token);
             let page = match list.await {
                 Ok(page) => page,
-                Err(error) => return Ok(Err(error)),
+                Err(error) => return Err(ScanError::Aws(error)),
             };
             candidates.extend(
                 page.summaries.into_iter().filter(|summary| alike.contains(&of_summary(summary))),
@@ -92,10 +91,10 @@ impl Resolver {
             match self.operation_of(&candidate.arn).await {
                 Ok(Some(operation_id)) => found.entry(operation_id).or_default().push(candidate),
                 Ok(None) => {}
-                Err(error) => return Ok(Err(error)),
+                Err(error) => return Err(ScanError::Aws(error)),
             }
         }
-        Ok(Ok(found))
+        Ok(found)
     }
 
     /// Which create the tags of a configuration name.
@@ -128,7 +127,7 @@ impl Resolver {
     ) -> Result<(), LedgerError> {
         let in_use = |summary: &&Summary| summary.state == IngestConfigurationState::Active;
         let Some(kept) = matches.iter().find(in_use).or(matches.first()) else { return Ok(()) };
-        let participant_id = Some(kept.participant_id.clone()).filter(|id| !id.is_empty());
+        let participant_id = kept.participant_id.clone();
         let resource = Resource { arn: kept.arn.clone(), participant_id };
         if self.settled(doubt, Event::Found(resource.clone())).await? {
             self.metrics.adopted.inc();

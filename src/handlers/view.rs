@@ -1,0 +1,117 @@
+//! A configuration as its caller sees it. A value that is absent is `None`.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use secrecy::SecretString;
+
+use crate::{
+    ivs::{Configuration, RedundantIngestCredential},
+    ledger::{Fields, Row},
+    request::{IngestConfigurationState, IngestProtocol, OperationId},
+    tenancy::tags,
+};
+
+/// A configuration as the caller sees it.
+#[derive(Debug, Clone)]
+pub struct CallersConfiguration {
+    /// `None` if the request was only validated.
+    pub arn: Option<String>,
+    /// Its name; may be empty.
+    pub name: String,
+    /// The protocol of the encoder.
+    pub ingest_protocol: IngestProtocol,
+    /// `None` if the response is from the ledger, or the request was only validated.
+    pub keys: Option<StreamKeys>,
+    /// `None` if it has no stage.
+    pub stage_arn: Option<String>,
+    /// The participant that represents the encoder; `None` if AWS did not name one.
+    pub participant_id: Option<String>,
+    /// Whether an encoder is publishing.
+    pub state: IngestConfigurationState,
+    /// The caller's name for the participant; may be empty.
+    pub user_id: String,
+    /// Whether a second encoder may publish.
+    pub redundant_ingest: bool,
+    /// The attributes of the participant.
+    pub attributes: BTreeMap<String, String>,
+    /// The caller's own tags.
+    pub tags: BTreeMap<String, String>,
+    /// The URL to enter in the encoder; `None` if there is no stage, or it is not known.
+    pub ingest_endpoint: Option<String>,
+    /// The time of the creation, as the gateway recorded it.
+    pub create_time: SystemTime,
+    /// The time at which AWS reported the state.
+    pub state_observed_at: SystemTime,
+}
+
+/// The keys of a configuration.
+#[derive(Debug, Clone)]
+pub struct StreamKeys {
+    /// Lets its holder publish.
+    pub stream_key: SecretString,
+    /// One for each encoder, if the configuration is redundant.
+    pub redundant: Vec<RedundantIngestCredential>,
+}
+
+impl CallersConfiguration {
+    /// A configuration as AWS returned it at `observed_at`, without the gateway's and the
+    /// operator's tags.
+    pub(super) fn of_aws(
+        configuration: Configuration,
+        extra_tags: &BTreeMap<String, String>,
+        ingest_endpoint: Option<String>,
+        operation_id: OperationId,
+        observed_at: SystemTime,
+    ) -> Self {
+        Self {
+            arn: Some(configuration.arn),
+            name: configuration.name,
+            ingest_protocol: configuration.ingest_protocol,
+            keys: Some(StreamKeys {
+                stream_key: configuration.stream_key,
+                redundant: configuration.redundant_ingest_credentials,
+            }),
+            stage_arn: configuration.stage_arn,
+            participant_id: configuration.participant_id,
+            state: configuration.state,
+            user_id: configuration.user_id,
+            redundant_ingest: configuration.redundant_ingest,
+            attributes: configuration.attributes,
+            tags: tags::visible(configuration.tags, extra_tags),
+            ingest_endpoint,
+            create_time: operation_id.minted_at(),
+            state_observed_at: observed_at,
+        }
+    }
+
+    /// A configuration as the ledger knows it.
+    pub(super) fn of_row(row: Row, ingest_endpoint: Option<String>) -> Self {
+        let Row { operation_id, arn, participant_id, fields, state, observed_at, .. } = row;
+        let of_fields = Self::of_fields(fields, ingest_endpoint, operation_id.minted_at());
+        Self { arn: Some(arn), participant_id, state, state_observed_at: observed_at, ..of_fields }
+    }
+
+    /// A configuration as a create of these fields would make it.
+    pub(super) fn of_fields(
+        fields: Fields,
+        ingest_endpoint: Option<String>,
+        now: SystemTime,
+    ) -> Self {
+        Self {
+            arn: None,
+            name: fields.name,
+            ingest_protocol: fields.ingest_protocol,
+            keys: None,
+            stage_arn: fields.stage_arn,
+            participant_id: None,
+            state: IngestConfigurationState::Inactive,
+            user_id: fields.user_id,
+            redundant_ingest: fields.redundant_ingest,
+            attributes: fields.attributes,
+            tags: fields.tags,
+            ingest_endpoint,
+            create_time: now,
+            state_observed_at: now,
+        }
+    }
+}
