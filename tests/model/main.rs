@@ -6,9 +6,9 @@
 //! | --- | --- | --- |
 //! | `world` | what is durable, what a crash loses, what AWS has | |
 //! | `ledger` | each of the ledger's transactions, in one step | `ledger::sqlite` |
-//! | `calls` | clients that call again or stop, and the create that serves them | `operations::create` |
-//! | `settling` | reading the doubts, a look at AWS, its conclusion: each a step | `settle` |
-//! | `sweeping` | lists, adoption, orphans, rows that AWS no longer has | `sweep` |
+//! | `calls` | clients that call again or stop, and the create that serves them | `handlers::create` |
+//! | `settling` | reading the doubts, a look at AWS, its conclusion: each a step | `reconcile::resolver` |
+//! | `sweeping` | lists, adoption, orphans, rows that AWS no longer has | `reconcile::scan` |
 //! | `upstream` | AWS, time, leases, crashes, the loss of the ledger | |
 //! | `properties` | what must always hold, and what is called settled | |
 //! | `explorer` | visits every state, the nearest first | |
