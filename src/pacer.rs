@@ -21,3 +21,6 @@ pub use self::{
     schedule::{Flow, FlowId, Outcome, Rejection, RejectionCause, Terms},
     ticket::Ticket,
 };
+
+#[cfg(test)]
+mod tests;

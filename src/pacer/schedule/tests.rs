@@ -228,13 +228,8 @@ fn a_throttled_call_goes_again_before_the_others_of_its_flow() {
     clock.ends("a", Outcome::Throttled(None));
     let deadline = clock.now + Duration::from_mins(1);
     clock.schedule.readmit(&flow("a", TERMS), deadline, clock.now).unwrap();
-    clock.schedule.join(
-        &id("a"),
-        Some(deadline),
-        QueueEnd::Front,
-        "a1 again".to_owned(),
-        clock.now,
-    );
+    let again = "a1 again".to_owned();
+    clock.schedule.join(&id("a"), Some(deadline), QueueEnd::Front, again, clock.now);
     assert!(clock.goes().is_empty());
     // At 70 % of 5 a second.
     assert_eq!(clock.goes_within(ms(290)), ["a1 again"]);

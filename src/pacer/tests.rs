@@ -1,0 +1,79 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+
+enum Read {}
+
+const TERMS: Terms = Terms { weight: 1, max_queued: 10, max_in_flight: 10 };
+
+fn flow(name: &str) -> Flow {
+    Flow { id: FlowId::Caller(name.into()), terms: TERMS }
+}
+
+fn deadline() -> Instant {
+    queue::now() + Duration::from_secs(30)
+}
+
+/// A pacer of five calls a second whose task runs.
+fn pacer() -> Pacer<Read> {
+    let pacer = Pacer::new(5.0);
+    let running = pacer.clone();
+    tokio::spawn(async move { running.run().await });
+    pacer
+}
+
+async fn permit(pacer: &Pacer<Read>) -> Permit<Read> {
+    pacer.admit(&flow("a"), deadline()).unwrap().permit().await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_waits_for_its_slot_and_tells_for_how_long() {
+    let pacer = pacer();
+    let first = permit(&pacer).await;
+    assert_eq!(first.waited(), Duration::ZERO);
+    let second = permit(&pacer).await;
+    assert!(second.waited() >= Duration::from_millis(200), "{:?}", second.waited());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unused_permit_frees_its_slot_immediately() {
+    let pacer = pacer();
+    drop(permit(&pacer).await);
+    assert_eq!(permit(&pacer).await.waited(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_is_dropped_leaves_the_queue() {
+    let pacer = pacer();
+    let _first = permit(&pacer).await;
+    let unused = pacer.admit(&flow("a"), deadline()).unwrap();
+    let waiting = pacer.admit(&flow("a"), deadline()).unwrap();
+    assert_eq!(pacer.outlook(&flow("a")).queued, 2);
+    drop(unused);
+    let waited = tokio::time::timeout(Duration::from_millis(10), waiting.permit()).await;
+    assert!(waited.is_err());
+    assert_eq!((pacer.outlook(&flow("a")).queued, pacer.load().queued), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_reports_its_outcome_once() {
+    let pacer = pacer();
+    let throttled = |(): &()| Outcome::Throttled(None);
+    permit(&pacer).await.spend(async {}, throttled).await;
+    assert!(pacer.load().calls_per_second < 4.0);
+    // A call that is dropped ends without a response, and frees its flow's place.
+    let never = permit(&pacer).await.spend(std::future::pending::<()>(), |()| Outcome::Completed);
+    assert!(tokio::time::timeout(Duration::from_millis(1), never).await.is_err());
+    let mut narrow = flow("a");
+    narrow.terms.max_in_flight = 1;
+    assert!(pacer.admit(&narrow, deadline()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_internal_call_waits_and_is_never_rejected() {
+    let pacer = pacer();
+    for _ in 0..20 {
+        pacer.internal_permit().await.spend(async {}, |()| Outcome::Completed).await;
+    }
+    assert!(pacer.readmit(&flow("a"), deadline()).is_ok());
+}
