@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use crate::{
     clock::Clock,
@@ -45,7 +48,8 @@ pub struct Core {
     sdk: Sdk,
     aws_metrics: AwsMetrics,
     is_rebuilt: watch::Receiver<bool>,
-    stopped: CancellationToken,
+    /// Stops the background tasks when the core is dropped.
+    stopped: DropGuard,
     background: [JoinHandle<()>; 3],
 }
 
@@ -98,7 +102,7 @@ impl Core {
             clock.clone(),
             ids.clone(),
         );
-        let shared = Arc::new(shared);
+        let (shared, stopped) = (Arc::new(shared), stopped.drop_guard());
         Ok(Self { shared, tenants, sdk, aws_metrics, is_rebuilt, stopped, background })
     }
 
@@ -124,7 +128,7 @@ impl Core {
     /// Stops the background tasks. Creates that are still in doubt are resolved after the
     /// next start.
     pub async fn stop(self) {
-        self.stopped.cancel();
+        drop(self.stopped);
         for task in self.background {
             // They stop on cancellation; their results are irrelevant.
             let _ = task.await;

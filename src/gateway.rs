@@ -112,10 +112,10 @@ impl Gateway {
                 source,
             })
         });
+        let admin = admin.transpose()?;
         let metrics = Arc::new(Metrics::default());
         let upstream = (sdk.endpoint(), sdk.region().to_owned());
         let core = Core::start(&determinism, sdk, Arc::new(ledger), &config, &metrics).await?;
-        let admin = admin.transpose()?;
         let gateway = Self { listener, admin, tls, core, metrics, determinism, upstream, config };
         Ok(gateway)
     }

@@ -1,7 +1,7 @@
 //! Amazon IVS Real-Time, through the AWS SDK. The SDK is known here and nowhere
 //! else.
 //!
-//! Called by `operations`. Retries are off on every call: a create that the SDK
+//! Called by `handlers`. Retries are off on every call: a create that the SDK
 //! repeated would leave a second configuration that nobody knows. Stream keys are
 //! `SecretString` from the moment they are read.
 
@@ -104,7 +104,7 @@ pub struct Configuration {
 #[derive(Debug, Clone)]
 pub struct RedundantIngestCredential {
     /// The participant that stands for this encoder.
-    pub participant_id: String,
+    pub participant_id: Option<String>,
     /// Lets its holder publish.
     pub stream_key: SecretString,
 }

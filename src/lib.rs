@@ -23,8 +23,8 @@
 //!
 //! # What is absent where
 //!
-//! Calls go down that table only. tonic is known to `edge` and `rpc` alone, the
-//! AWS SDK to `ivs` alone, SQL to `ledger` alone. `request`, the tags and the ledger's
+//! Calls go down that table only. tonic is known to `edge`, `rpc` and `proto` alone
+//! (`gateway` starts its health service), the AWS SDK to `ivs` alone, SQL to `ledger` alone. `request`, the tags and the ledger's
 //! decisions do no I/O. Only `cli` knows the emulator, a crate of its own
 //! (`crates/emulator`).
 //! Stream keys are `SecretString` from the moment they are read, leave in

@@ -36,6 +36,7 @@ use crate::{
     proto::v1::ingest_service_server::{IngestServiceServer, SERVICE_NAME},
     rpc::{Rpc, status},
     telemetry::{AccessLogLine, CALL_ID_HEADER, CallRecord},
+    tenancy::ConcurrencyPermit,
 };
 
 /// The part of the edge that all workers share.
@@ -50,6 +51,13 @@ pub struct Edge {
     draining: CancellationToken,
     clock: Clock,
     ids: Ids,
+}
+
+/// An admitted call, and the places that it occupies.
+struct Admitted<'a> {
+    _running: SemaphorePermit<'a>,
+    _permit: ConcurrencyPermit,
+    context: CallContext,
 }
 
 impl Edge {
@@ -76,11 +84,7 @@ impl Edge {
     }
 
     /// The steps that need the metadata alone.
-    fn admit(
-        &self,
-        metadata: &HeaderMap,
-        record: &CallRecord,
-    ) -> Result<(SemaphorePermit<'_>, CallContext), Error> {
+    fn admit(&self, metadata: &HeaderMap, record: &CallRecord) -> Result<Admitted<'_>, Error> {
         // Before any work: a gateway that drains, or is full, rejects at no cost.
         if self.draining.is_cancelled() {
             return Err(Error::Draining);
@@ -92,7 +96,8 @@ impl Edge {
         // Before the message is read: a flood costs its headers and little more.
         let permit = limits::admit(&tenant, record)?;
         let deadline = self.clock.monotonic() + self.deadlines.of(metadata);
-        Ok((running, CallContext::new(tenant, permit, deadline, record.clone())))
+        let context = CallContext::new(tenant, &permit, deadline, record.clone());
+        Ok(Admitted { _running: running, _permit: permit, context })
     }
 
     /// The service of one worker.
@@ -159,7 +164,8 @@ impl Stack {
         record: &CallRecord,
     ) -> Result<Response<Body>, Error> {
         let edge = Arc::clone(&self.edge);
-        let (_running, context) = match edge.admit(request.headers(), record) {
+        // The places are held until the response is there, or the caller is gone.
+        let Admitted { _running, _permit, context } = match edge.admit(request.headers(), record) {
             Ok(admitted) => admitted,
             Err(error) => {
                 edge.discards.receive(request.into_body()).await;

@@ -9,15 +9,13 @@ use crate::{
 };
 
 /// The context of one call. The edge alone constructs it, from an authenticated tenant and
-/// its permit, so that no handler runs without them. Cheap to clone: the tenant's
-/// concurrency is free again when the last clone is dropped.
+/// a proof of its concurrency permit, so that no handler runs without them. The edge keeps
+/// the permit until the call ends: work that outlives its caller does not occupy a place.
 #[derive(Debug, Clone)]
 pub struct CallContext {
     tenant: Arc<Tenant>,
     deadline: Instant,
     record: CallRecord,
-    /// Held, not read.
-    _permit: Arc<ConcurrencyPermit>,
 }
 
 impl CallContext {
@@ -25,11 +23,11 @@ impl CallContext {
     #[must_use]
     pub fn new(
         tenant: Arc<Tenant>,
-        permit: ConcurrencyPermit,
+        _: &ConcurrencyPermit,
         deadline: Instant,
         record: CallRecord,
     ) -> Self {
-        Self { tenant, deadline, record, _permit: Arc::new(permit) }
+        Self { tenant, deadline, record }
     }
 
     /// The tenant that the caller acts for.

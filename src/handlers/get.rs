@@ -48,7 +48,12 @@ impl Handlers {
     pub(super) async fn basic(&self, row: Row) -> CallersConfiguration {
         let Fields { stage_arn, ingest_protocol, .. } = &row.fields;
         let ingest_endpoint = match stage_arn {
-            Some(arn) => self.shared.stages.known_endpoint(arn, *ingest_protocol).await,
+            Some(arn) => self
+                .shared
+                .stages
+                .known(arn)
+                .await
+                .and_then(|stage| stage.ingest_endpoint(*ingest_protocol).map(str::to_owned)),
             None => None,
         };
         CallersConfiguration::of_row(row, ingest_endpoint)

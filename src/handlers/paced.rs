@@ -10,7 +10,7 @@ use crate::{
 
 /// A paced read without a value.
 pub(super) enum ReadError {
-    /// The pacer rejected it, or the deadline passed: AWS was not asked.
+    /// The pacer rejected it, or its repetition after a throttle: AWS did not execute it.
     NotSent(Error),
     /// AWS was asked, and the call failed.
     Aws(CallError),

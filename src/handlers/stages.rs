@@ -58,8 +58,8 @@ impl Handlers {
         let Configuration { stage_arn, ingest_protocol, .. } = configuration;
         let stage_arn = stage_arn.as_deref()?;
         let stages = &self.shared.stages;
-        if let Some(known) = stages.known_endpoint(stage_arn, *ingest_protocol).await {
-            return Some(known);
+        if let Some(stage) = stages.known(stage_arn).await {
+            return stage.ingest_endpoint(*ingest_protocol).map(str::to_owned);
         }
         let arn = StageArn::parse(stage_arn).ok()?;
         let soon = self.shared.clock.monotonic() + ENDPOINT_PATIENCE;

@@ -123,6 +123,13 @@ pub(super) fn state(state: &types::IngestConfigurationState) -> IngestConfigurat
         .unwrap_or(IngestConfigurationState::Inactive)
 }
 
+fn credential(credential: types::RedundantIngestCredential) -> Option<RedundantIngestCredential> {
+    Some(RedundantIngestCredential {
+        participant_id: present(credential.participant_id),
+        stream_key: SecretString::from(present(credential.stream_key)?),
+    })
+}
+
 /// A text of AWS that is empty is absent.
 pub(super) fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
@@ -145,6 +152,10 @@ pub(super) fn configuration(
     }
     let ingest_protocol = protocol(&answered.ingest_protocol)
         .ok_or_else(|| unreadable("AWS answered a protocol that this gateway does not know"))?;
+    let redundant = answered.redundant_ingest_credentials.unwrap_or_default();
+    let redundant: Option<Vec<_>> = redundant.into_iter().map(credential).collect();
+    let redundant_ingest_credentials = redundant
+        .ok_or_else(|| unreadable("AWS answered a redundant credential without a stream key"))?;
     let value = Configuration {
         arn: answered.arn,
         name: answered.name.unwrap_or_default(),
@@ -155,15 +166,7 @@ pub(super) fn configuration(
         state: state(&answered.state),
         user_id: answered.user_id.unwrap_or_default(),
         redundant_ingest: answered.redundant_ingest,
-        redundant_ingest_credentials: answered
-            .redundant_ingest_credentials
-            .unwrap_or_default()
-            .into_iter()
-            .map(|credential| RedundantIngestCredential {
-                participant_id: credential.participant_id.unwrap_or_default(),
-                stream_key: SecretString::from(credential.stream_key.unwrap_or_default()),
-            })
-            .collect(),
+        redundant_ingest_credentials,
         attributes: answered.attributes.unwrap_or_default().into_iter().collect(),
         tags: answered.tags.unwrap_or_default(),
     };

@@ -15,6 +15,9 @@ use crate::pacer::Outcome;
 /// Bucket bounds of the queue wait, in seconds: from none to the longest deadline.
 const WAIT_SECONDS: [f64; 9] = [0.001, 0.01, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0];
 
+/// The ends of a call.
+const ENDS: [&str; 3] = ["answered", "throttled", "unanswered"];
+
 type Labels<const COUNT: usize> = [(&'static str, &'static str); COUNT];
 
 /// Calls to AWS and their waits, by operation. Cheap to clone.
@@ -28,14 +31,22 @@ impl AwsMetrics {
     /// Registers the metrics, and those of the pacers' present load.
     #[must_use]
     pub fn register(registry: &mut Registry, pacers: Pacers) -> Self {
-        let calls = Family::default();
+        let calls: Family<Labels<2>, Counter> = Family::default();
         registry.register("aws_calls", "Calls to AWS, by operation and end", calls.clone());
         let waits: Family<_, _, fn() -> _> =
             Family::new_with_constructor(|| Histogram::new(WAIT_SECONDS));
         let help = "How long calls waited for their turn at AWS, by operation";
         registry.register_with_unit("turn_wait", help, Unit::Seconds, waits.clone());
+        let metrics = Self { calls, waits };
+        // Every series exists from the start, so that a first throttle is a rise from zero.
+        for (operation, _) in pacers.loads() {
+            drop(metrics.waits.get_or_create(&[("operation", operation)]));
+            for end in ENDS {
+                drop(metrics.calls.get_or_create(&[("operation", operation), ("end", end)]));
+            }
+        }
         registry.register_collector(Box::new(PacerLoad(pacers)));
-        Self { calls, waits }
+        metrics
     }
 
     /// Counts a call of the operation `O` that begins after `waited` in the queue.

@@ -63,7 +63,7 @@ impl Resolutions {
     }
 
     /// Tells the verdict to all who wait for it.
-    pub fn tell(&self, row: OperationId, verdict: &Resolution) {
+    pub(super) fn tell(&self, row: OperationId, verdict: &Resolution) {
         let senders = self.with(|waiting| {
             waiting.absent.remove(&row);
             waiting.verdicts.remove(&row).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Settles creates whose outcome is unknown: asks AWS, on a schedule, until each is
 //! found or proved absent.
 //!
-//! Called by `operations`, which hands doubts over and waits for verdicts, and run by
+//! Called by `handlers`, which hands doubts over and waits for verdicts, and run by
 //! `gateway`. It spends calls that no caller of the gateway needs: lists, and reads of
 //! tags. What decides is the `operation_id` tag, which only the gateway can write.
 

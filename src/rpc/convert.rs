@@ -43,7 +43,7 @@ impl From<CallersConfiguration> for v1::IngestConfiguration {
 
 fn keys(keys: StreamKeys) -> (String, Vec<v1::RedundantIngestCredential>) {
     let redundant = keys.redundant.into_iter().map(|credential| v1::RedundantIngestCredential {
-        participant_id: credential.participant_id,
+        participant_id: credential.participant_id.unwrap_or_default(),
         stream_key: credential.stream_key.expose_secret().to_owned(),
     });
     (keys.stream_key.expose_secret().to_owned(), redundant.collect())

@@ -166,10 +166,9 @@ impl StageOwnership {
         owner.is_some_and(|owner| owner == tenant.id.as_str())
     }
 
-    /// The ingest endpoint of a stage, if a lookup returned it lately. Costs no lookup.
-    pub async fn known_endpoint(&self, arn: &str, protocol: IngestProtocol) -> Option<String> {
-        let stage = self.endpoints.get(arn).await?;
-        stage.ingest_endpoint(protocol).map(str::to_owned)
+    /// The endpoints of a stage, if a lookup returned it lately. Costs no lookup.
+    pub async fn known(&self, arn: &str) -> Option<Arc<Stage>> {
+        self.endpoints.get(arn).await
     }
 }
 

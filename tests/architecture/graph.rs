@@ -44,6 +44,7 @@ impl Source {
     pub(crate) fn parse(module: &str, text: &str) -> Self {
         let mut paths = BTreeSet::new();
         collect(&without_tests(text.parse().unwrap()), "", &mut paths);
+        let paths = paths.into_iter().map(|path| absolute(module, &path)).collect();
         Self { module: module.to_owned(), paths }
     }
 
@@ -62,6 +63,21 @@ impl Source {
         let imported = self.paths.iter().filter_map(|path| path.strip_prefix("crate::"));
         imported.filter_map(|rest| rest.split("::").next()).map(str::to_owned)
     }
+}
+
+/// The path with `super` and `self` written out.
+fn absolute(module: &str, path: &str) -> String {
+    let mut segments = path.split("::").peekable();
+    let mut parents: Vec<&str> = module.split('/').collect();
+    match segments.peek() {
+        Some(&"self") => drop(segments.next()),
+        Some(&"super") => {}
+        _ => return path.to_owned(),
+    }
+    while segments.next_if_eq(&"super").is_some() {
+        parents.pop();
+    }
+    ["crate"].into_iter().chain(parents).chain(segments).collect::<Vec<_>>().join("::")
 }
 
 /// Drops each item behind `#[cfg(test)]`.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::graph::{Graph, Source, sources};
 
 /// Names that stand in these modules alone. A module is a file or a folder below `src/`.
-const KNOWN_TO: [(&str, &[&str]); 8] = [
+const KNOWN_TO: [(&str, &[&str]); 11] = [
     // tonic. `gateway` starts the health service, `proto` holds the generated code.
     ("tonic", &["edge", "rpc", "proto"]),
     ("tonic_health", &["edge", "gateway"]),
@@ -18,6 +18,10 @@ const KNOWN_TO: [(&str, &[&str]); 8] = [
     ("tonic_types", &["edge", "rpc"]),
     ("aws_sdk_ivsrealtime", &["ivs"]),
     ("aws_config", &["ivs"]),
+    ("aws_smithy_async", &["ivs"]),
+    ("aws_smithy_http_client", &["ivs"]),
+    // `dev` signs for the emulator, and `gateway` hands its credentials down.
+    ("aws_credential_types", &["ivs", "gateway", "cli"]),
     ("rusqlite", &["ledger/sqlite"]),
     ("ivs_realtime_emulator", &["cli"]),
 ];
@@ -38,7 +42,40 @@ const IMPORTS: [(&str, &[&str]); 8] = [
 /// Pure modules, and names that none of them may use.
 const PURE: [&str; 5] =
     ["request", "tenancy/tags", "ledger/state", "ledger/decide", "pacer/schedule"];
-const IMPURE: [&str; 4] = ["tokio", "SystemTime::now", "Instant::now", "std::fs"];
+const IMPURE: [&str; 10] = [
+    "tokio",
+    "SystemTime::now",
+    "Instant::now",
+    "elapsed",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "rand",
+    "crate::clock",
+];
+
+/// The order of calls: a module imports only modules behind it.
+const ORDER: [&str; 18] = [
+    "cli",
+    "gateway",
+    "edge",
+    "core",
+    "rpc",
+    "handlers",
+    "error",
+    "reconcile",
+    "ivs",
+    "config",
+    "server",
+    "ledger",
+    "pacer",
+    "tenancy",
+    "ids",
+    "request",
+    "proto",
+    "telemetry",
+];
 
 fn is_within(source: &Source, module: &str) -> bool {
     source.module == module || source.module.starts_with(&format!("{module}/"))
@@ -49,6 +86,39 @@ fn calls_go_down_only() {
     let graph = Graph::of(&sources());
     assert!(graph.modules().len() > 10, "the sources were not read: {graph:?}");
     assert_eq!(graph.cycle(), None, "{graph:#?}");
+}
+
+#[test]
+fn imports_follow_the_order() {
+    let graph = Graph::of(&sources());
+    let modules: BTreeSet<_> = graph.modules().into_iter().map(String::as_str).collect();
+    let ordered: BTreeSet<_> = ORDER.into_iter().chain(["clock"]).collect();
+    assert_eq!(modules, ordered);
+    for (index, module) in ORDER.into_iter().enumerate() {
+        for import in graph.imports(module) {
+            // The clock is behind everything.
+            let behind = import == "clock" || ORDER[index..].contains(&import.as_str());
+            assert!(behind, "{module} imports {import}");
+        }
+    }
+}
+
+/// A rule about a module that does not exist holds nothing.
+#[test]
+fn every_rule_names_modules_that_exist() {
+    let sources = sources();
+    let allowed = KNOWN_TO.iter().flat_map(|(_, modules)| *modules);
+    for module in IMPORTS.iter().map(|(module, _)| module).chain(&PURE).chain(allowed) {
+        assert!(sources.iter().any(|source| is_within(source, module)), "no module {module}");
+    }
+}
+
+#[test]
+fn relative_paths_are_resolved() {
+    let deep = Source::parse("pacer/queue", "use super::super::handlers::X; use super::ticket::Y;");
+    assert!(deep.names("crate::handlers::X") && deep.names("crate::pacer::ticket::Y"));
+    let top = Source::parse("pacer", "use super::handlers::X; use self::queue::Z;");
+    assert!(top.names("crate::handlers::X") && top.names("crate::pacer::queue::Z"));
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! No tenant gets more than its configuration says, and no refusal costs it anything.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use crate::support::{Refusal, World, create};
+use crate::support::{PATIENCE, Refusal, World, create};
 
 fn assert_count_quota(refused: &Refusal, tenant: &str, limit: u32) {
     let code = (refused.code, refused.reason());
@@ -138,6 +141,29 @@ async fn calls_at_the_same_time_have_a_limit() {
     first.await.unwrap().unwrap();
     // The place is free again.
     acme.create_one().await.unwrap();
+}
+
+/// The create goes on without its caller, and does not occupy the tenant's place.
+#[tokio::test]
+async fn a_caller_that_leaves_frees_its_place() {
+    let world = World::new();
+    let gateway = world.gateway(&["tenants.acme.max_concurrent_calls = 1"]).await;
+    let acme = gateway.caller("acme");
+    world.emulator.hold_next_create();
+    let first = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.create_one().await }
+    });
+    world.emulator.reached_by_creates(1).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    // The gateway notices the cancellation when its RST_STREAM arrives.
+    let started = Instant::now();
+    while acme.create_one().await.is_err() {
+        assert!(started.elapsed() < PATIENCE, "the place is still occupied");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.emulator.release();
 }
 
 #[tokio::test]

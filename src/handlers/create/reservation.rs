@@ -6,7 +6,7 @@ use super::{fields, over_quota, task::Create};
 use crate::{
     error::Error,
     handlers::ledger_failed,
-    ledger::{Reservation, Reserved},
+    ledger::{Reservation, Reserved, SendPermission},
     tenancy::{Limit, tags::TenancyTags},
 };
 
@@ -39,11 +39,11 @@ impl Create {
         }
     }
 
-    /// All tags of the configuration.
-    pub(super) fn tags(&self) -> HashMap<String, String> {
+    /// All tags of the configuration. They name the row that may be sent.
+    pub(super) fn tags(&self, permission: &SendPermission) -> HashMap<String, String> {
         let tenancy = TenancyTags {
             tenant: self.context.tenant().id.clone(),
-            operation_id: self.operation_id,
+            operation_id: permission.operation_id(),
             request_id: self.request.request_id.clone(),
             fingerprint: self.fingerprint,
         };

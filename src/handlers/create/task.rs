@@ -38,8 +38,6 @@ enum Permission {
 impl Create {
     pub(super) async fn run(mut self, admitted: Admitted, mut leader: Leader) {
         let outcome = self.carry_out(admitted, &mut leader).await;
-        // The call ends here: its permit is free before its caller can send another.
-        drop(self);
         leader.finish(outcome);
     }
 
@@ -160,7 +158,7 @@ impl Create {
         permit: Permit<ivs::Create>,
     ) -> Result<Outcome, AwsFailure> {
         let operation_id = self.operation_id;
-        let new = NewConfiguration { request: &self.request, tags: self.tags() };
+        let new = NewConfiguration { request: &self.request, tags: self.tags(&permitted) };
         let ivs = &self.handlers.ivs;
         match ivs.create_ingest_configuration(permit, permitted, new).await {
             Ok(Answer { value, aws_request_id }) => {

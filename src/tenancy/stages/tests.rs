@@ -69,9 +69,9 @@ async fn concurrent_callers_share_a_lookup_and_other_tenants_have_their_own() {
     assert_eq!(lookups.count(), 2);
     assert_eq!(look(&globex).await, Err(OwnershipError::Forbidden));
     assert_eq!(lookups.count(), 2);
-    let endpoint = stages.known_endpoint(arn.as_str(), IngestProtocol::Rtmps).await;
-    assert_eq!(endpoint.as_deref(), Some("rtmps://x"));
-    assert_eq!(stages.known_endpoint(arn.as_str(), IngestProtocol::Rtmp).await, None);
+    let known = stages.known(arn.as_str()).await.unwrap();
+    assert_eq!(known.ingest_endpoint(IngestProtocol::Rtmps), Some("rtmps://x"));
+    assert_eq!(known.ingest_endpoint(IngestProtocol::Rtmp), None);
 }
 
 #[tokio::test]
