@@ -5,6 +5,7 @@
 //! `gateway`. It spends calls that no caller of the gateway needs: lists, and reads of
 //! tags. What decides is the `operation_id` tag, which only the gateway can write.
 
+mod deletes;
 mod probe;
 mod schedule;
 
@@ -27,8 +28,8 @@ use super::{
 use crate::{
     clock::Clock,
     config::Settle,
-    ivs::{FailureKind, Ivs, Pacers},
-    ledger::{Event, InDoubtCreate, Ledger, LedgerError, UnconfirmedRow},
+    ivs::{AwsOperation, Ivs, ListTags, Pacers},
+    ledger::{Event, InDoubtCreate, Ledger, LedgerError},
     request::OperationId,
 };
 
@@ -74,8 +75,7 @@ impl Resolver {
             metrics,
             clock,
             lists: Ticker::per_second(calls_per_second / 2.0),
-            // AWS's rate for tags is twice that of the others.
-            tags: Ticker::per_second(calls_per_second),
+            tags: Ticker::per_second(calls_per_second * ListTags::RATE_FACTOR / 2.0),
             deletes: Ticker::per_second(calls_per_second / 10.0),
             schedules: BTreeMap::new(),
             read: HashMap::new(),
@@ -115,7 +115,7 @@ impl Resolver {
             tracing::warn!(rejected, in_doubt, "took over rows that nobody carried on");
         }
         for abandoned in self.ledger.abandoned_deletes().await? {
-            self.settle_delete(abandoned).await?;
+            self.resolve_delete(abandoned).await?;
         }
         let doubts = self.doubts().await?;
         self.metrics.in_doubt.set(i64::try_from(doubts.len()).unwrap_or(i64::MAX));
@@ -133,26 +133,6 @@ impl Resolver {
         let earliest = self.schedules.values().map(|schedule| schedule.due).min();
         let latest = Instant::now() + EXPIRY_INTERVAL;
         Ok(earliest.map_or(latest, |earliest| earliest.min(latest)))
-    }
-
-    /// A delete whose outcome nobody waits for any more: what AWS has now is what there
-    /// is, since the delete cannot be under way still.
-    async fn settle_delete(&mut self, abandoned: UnconfirmedRow) -> Result<(), LedgerError> {
-        let UnconfirmedRow { operation_id, arn } = abandoned;
-        self.deletes.turn().await;
-        let permit = self.pacers.get.internal_permit().await;
-        let event = match self.ivs.get_ingest_configuration(permit, &arn).await {
-            Ok(_) => Event::DeleteRefused,
-            Err(error) if error.failure().kind == FailureKind::NotFound => Event::DeleteConfirmed,
-            Err(error) => {
-                let failure = error.failure();
-                tracing::warn!(%operation_id, %failure, "a delete could not be looked into");
-                return Ok(());
-            }
-        };
-        tracing::info!(%operation_id, arn, event = event.name(), "settled a delete");
-        self.ledger.apply(operation_id, event).await?;
-        Ok(())
     }
 
     /// The rows in doubt, each with a schedule; rows that are settled lose theirs.

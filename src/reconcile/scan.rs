@@ -7,6 +7,8 @@
 //! made twice. A create that was under way when the ledger was lost can still escape that
 //! walk; a later one finds it and reports it.
 
+mod rebuild;
+
 use std::{
     collections::HashSet,
     sync::Arc,
@@ -39,9 +41,6 @@ const MAX_FOREIGN: usize = 100_000;
 
 /// When what was not ours is read again: an operator may have given it to a tenant.
 const FOREIGN_AGE: Duration = Duration::from_hours(1);
-
-/// When a first walk that failed is tried again.
-const REBUILD_RETRY: Duration = Duration::from_secs(1);
 
 /// The share of AWS's rate that a walk spends, and the one that rebuilds a ledger.
 const SHARE: f64 = 0.1;
@@ -99,17 +98,7 @@ impl Scan {
     /// `shutdown` fires.
     pub async fn run(mut self, complete: watch::Sender<bool>, shutdown: CancellationToken) {
         let walks = async {
-            while !*complete.borrow() {
-                match self.rebuild().await {
-                    Ok(()) => {
-                        complete.send_replace(true);
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the new ledger is not rebuilt from AWS yet; creates are refused until it is");
-                        tokio::time::sleep(REBUILD_RETRY).await;
-                    }
-                }
-            }
+            self.rebuild(&complete).await;
             let rate = self.rhythm.calls_per_second * SHARE;
             (self.lists, self.reads) = (Ticker::per_second(rate), Ticker::per_second(rate));
             loop {
@@ -127,13 +116,6 @@ impl Scan {
             () = shutdown.cancelled() => {}
             () = walks => {}
         }
-    }
-
-    /// What the ledger knows is all there is only once a whole walk says so, however
-    /// often a start is cut off in the middle of one.
-    async fn rebuild(&mut self) -> Result<(), ScanError> {
-        self.walk().await?;
-        Ok(self.ledger.mark_rebuilt().await?)
     }
 
     async fn walk(&mut self) -> Result<(), ScanError> {

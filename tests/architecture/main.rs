@@ -168,6 +168,18 @@ fn pure_modules_do_no_io_and_read_no_clock() {
     }
 }
 
+/// A permit comes from the pacers of the account, of which there is one set in a process.
+#[test]
+fn only_the_core_and_adopt_make_pacers() {
+    for source in sources() {
+        let makes = source.names("Pacers::new");
+        let may = ["core", "cli/adopt"].iter().any(|module| is_within(&source, module));
+        assert!(!makes || may, "{} makes pacers", source.module);
+        let makes_one = source.names("Pacer::new");
+        assert!(!makes_one || is_within(&source, "ivs/pacers"), "{} makes one", source.module);
+    }
+}
+
 /// No handler runs without an authenticated tenant and its concurrency permit.
 #[test]
 fn only_the_edge_makes_a_call_context() {

@@ -1,0 +1,32 @@
+//! The resolution of in-doubt deletes.
+
+use super::Resolver;
+use crate::{
+    ivs::FailureKind,
+    ledger::{Event, LedgerError, UnconfirmedRow},
+};
+
+impl Resolver {
+    /// Resolves a delete whose lease has expired by a read: the delete cannot run any more,
+    /// so that the configuration that AWS has now remains.
+    pub(super) async fn resolve_delete(
+        &mut self,
+        abandoned: UnconfirmedRow,
+    ) -> Result<(), LedgerError> {
+        let UnconfirmedRow { operation_id, arn } = abandoned;
+        self.deletes.turn().await;
+        let permit = self.pacers.get.internal_permit().await;
+        let event = match self.ivs.get_ingest_configuration(permit, &arn).await {
+            Ok(_) => Event::DeleteRefused,
+            Err(error) if error.failure().kind == FailureKind::NotFound => Event::DeleteConfirmed,
+            Err(error) => {
+                let failure = error.failure();
+                tracing::warn!(%operation_id, %failure, "a delete could not be looked into");
+                return Ok(());
+            }
+        };
+        tracing::info!(%operation_id, arn, event = event.name(), "settled a delete");
+        self.ledger.apply(operation_id, event).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! The rebuild of a ledger that may stand in place of a lost one.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Scan, ScanError};
+
+/// The pause before a rebuild that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Scan {
+    /// Scans until one whole scan has succeeded, unless `rebuilt` says that one has, and
+    /// publishes it.
+    pub(super) async fn rebuild(&mut self, rebuilt: &watch::Sender<bool>) {
+        while !*rebuilt.borrow() {
+            match self.rebuild_once().await {
+                Ok(()) => {
+                    rebuilt.send_replace(true);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the new ledger is not rebuilt from AWS yet; creates are refused until it is");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// The ledger counts as rebuilt only after a whole scan, regardless of how often a start
+    /// was interrupted in the middle of one.
+    async fn rebuild_once(&mut self) -> Result<(), ScanError> {
+        self.walk().await?;
+        Ok(self.ledger.mark_rebuilt().await?)
+    }
+}
