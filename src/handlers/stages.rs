@@ -25,7 +25,7 @@ impl Handlers {
         context: &CallContext,
         arn: &StageArn,
     ) -> Result<Arc<Stage>, Error> {
-        let lookup = self.look_up(context, arn);
+        let lookup = || self.look_up(context, arn);
         let owned = self.shared.stages.owned_by(context.tenant(), arn, lookup).await;
         owned.map_err(|error| match error {
             OwnershipError::Forbidden => Error::StageForbidden,

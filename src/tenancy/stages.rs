@@ -120,27 +120,33 @@ impl StageOwnership {
     }
 
     /// The stage, if it belongs to the tenant. `lookup` returns the stage, or none if it is
-    /// absent; it is not polled while an earlier result is remembered.
+    /// absent; it is not called while an earlier result is remembered.
     ///
     /// # Errors
     /// [`OwnershipError`].
-    pub async fn owned_by<E>(
+    pub async fn owned_by<E, F>(
         &self,
         tenant: &Tenant,
         arn: &StageArn,
-        lookup: impl Future<Output = Result<Option<Stage>, E>>,
+        lookup: impl FnOnce() -> F,
     ) -> Result<Arc<Stage>, OwnershipError<E>>
     where
         E: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Stage>, E>>,
     {
         let is_foreign = |account: &String| account != arn.account_id();
         if arn.region() != self.region || self.account_id.as_ref().is_some_and(is_foreign) {
             return Err(OwnershipError::Forbidden);
         }
         let key = (tenant.id.clone(), arn.clone());
-        let look = async { Ok(self.remember(tenant, arn, lookup.await?).await) };
-        let seen = self.seen.try_get_with(key, look).await;
-        let seen = seen.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?;
+        let seen = if let Some(seen) = self.seen.get(&key).await {
+            seen
+        } else {
+            let look = async { Ok(self.remember(tenant, arn, lookup().await?).await) };
+            // The future has kilobytes, which every future around it would contain.
+            let seen = Box::pin(self.seen.try_get_with(key, look)).await;
+            seen.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?
+        };
         // Decided again on each call: the configuration may have changed since the lookup.
         let owned = seen.stage.filter(|stage| self.is_owner(tenant, arn, stage));
         owned.ok_or(OwnershipError::Forbidden)

@@ -60,9 +60,10 @@ impl Lookups {
 async fn concurrent_callers_share_a_lookup_and_other_tenants_have_their_own() {
     let (stages, tenants) = ownership();
     let (acme, globex) = (tenant(&tenants, "acme"), tenant(&tenants, "globex"));
-    let lookups = Lookups::default();
+    let lookups = &Lookups::default();
     let arn = arn();
-    let look = |tenant| stages.owned_by(tenant, &arn, lookups.find(Ok(Some(stage_of("acme")))));
+    let look =
+        |tenant| stages.owned_by(tenant, &arn, move || lookups.find(Ok(Some(stage_of("acme")))));
     let (first, second) = tokio::join!(look(&acme), look(&acme));
     assert_eq!((first.unwrap(), lookups.count()), (second.unwrap(), 1));
     assert_eq!(look(&globex).await, Err(OwnershipError::Forbidden));
@@ -78,9 +79,9 @@ async fn concurrent_callers_share_a_lookup_and_other_tenants_have_their_own() {
 async fn an_absence_is_remembered_and_a_failure_is_not() {
     let (stages, tenants) = ownership();
     let acme = tenant(&tenants, "acme");
-    let lookups = Lookups::default();
+    let lookups = &Lookups::default();
     let arn = arn();
-    let look = |found| stages.owned_by(&acme, &arn, lookups.find(found));
+    let look = |found| stages.owned_by(&acme, &arn, move || lookups.find(found));
     assert_eq!(look(Err("down")).await, Err(OwnershipError::Lookup("down")));
     assert_eq!(look(Ok(None)).await, Err(OwnershipError::Forbidden));
     assert_eq!(look(Ok(Some(stage_of("acme")))).await, Err(OwnershipError::Forbidden));
@@ -91,11 +92,11 @@ async fn an_absence_is_remembered_and_a_failure_is_not() {
 async fn a_stage_of_another_region_or_account_costs_no_lookup() {
     let (stages, tenants) = ownership();
     let acme = tenant(&tenants, "acme");
-    let lookups = Lookups::default();
+    let lookups = &Lookups::default();
     for arn in ["arn:aws:ivs:eu-west-1:123456789012:stage/a", "arn:aws:ivs:us-east-1:1:stage/a"] {
         let arn = StageArn::parse(arn).unwrap();
         let found = lookups.find(Ok(Some(stage_of("acme"))));
-        assert_eq!(stages.owned_by(&acme, &arn, found).await, Err(OwnershipError::Forbidden));
+        assert_eq!(stages.owned_by(&acme, &arn, || found).await, Err(OwnershipError::Forbidden));
     }
     assert_eq!(lookups.count(), 0);
 }
@@ -104,9 +105,10 @@ async fn a_stage_of_another_region_or_account_costs_no_lookup() {
 async fn a_listed_owner_overrides_the_tag() {
     let (stages, tenants) = ownership();
     let (acme, globex) = (tenant(&tenants, "acme"), tenant(&tenants, "globex"));
-    let lookups = Lookups::default();
+    let lookups = &Lookups::default();
     let arn = arn();
-    let look = |tenant| stages.owned_by(tenant, &arn, lookups.find(Ok(Some(stage_of("acme")))));
+    let look =
+        |tenant| stages.owned_by(tenant, &arn, move || lookups.find(Ok(Some(stage_of("acme")))));
     assert!(look(&acme).await.is_ok());
     // A reload changes the owner of a stage that is remembered.
     tenants.reload(TenancySettings {
