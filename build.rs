@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
-    compiler.open_file("ingest/v1/ingest_service.proto")?;
+    compiler.open_file("ivs/ingest/v1/ingest_service.proto")?;
 
     // The encoded form keeps custom options (`buf.validate`), which prost_types drops.
     let encoded = compiler.encode_file_descriptor_set();
@@ -23,9 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         // In key order: a fingerprint, a log line and an answer are the same each time.
-        .btree_map(".ingest.v1")
+        .btree_map(".ivs.ingest.v1")
         // Their Debug is written by hand, without the stream keys.
-        .skip_debug([".ingest.v1.IngestConfiguration", ".ingest.v1.RedundantIngestCredential"])
+        .skip_debug([
+            ".ivs.ingest.v1.IngestConfiguration",
+            ".ivs.ingest.v1.RedundantIngestCredential",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

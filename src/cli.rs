@@ -35,7 +35,7 @@ Examples:
   ivs-ingest-gateway serve --config gateway.toml        run it
 
 Environment:
-  INGEST_GATEWAY__SECTION__KEY   overrides section.key of the configuration file
+  IVS_INGEST_GATEWAY__SECTION__KEY   overrides section.key of the configuration file
   AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_IVS_REALTIME and the other AWS conventions
   RUST_LOG                       how much is logged: error, warn, info (default), debug, trace";
 

@@ -57,7 +57,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file, and the variables named `INGEST_GATEWAY__SECTION__KEY` of the
+    /// Reads the file, and the variables named `IVS_INGEST_GATEWAY__SECTION__KEY` of the
     /// environment, which win.
     ///
     /// # Errors

@@ -122,7 +122,7 @@ pub enum Error {
     #[error("an internal error; the request id names it in the gateway's log")]
     Internal,
     /// There is no such method.
-    #[error("the service has no such method; describe ingest.v1.IngestService lists them")]
+    #[error("the service has no such method; describe ivs.ingest.v1.IngestService lists them")]
     Unimplemented,
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// Package `ingest.v1`.
+/// Package `ivs.ingest.v1`.
 pub mod v1 {
     #![allow(
         missing_docs,
@@ -12,7 +12,7 @@ pub mod v1 {
         clippy::pedantic,
         reason = "generated code"
     )]
-    tonic::include_proto!("ingest.v1");
+    tonic::include_proto!("ivs.ingest.v1");
 }
 
 /// The encoded `FileDescriptorSet` of the API, custom options included.

@@ -109,11 +109,11 @@ Create an ingest configuration:
     "ingest_protocol": "INGEST_PROTOCOL_RTMPS",
     "tags": {{"show": "morning"}},
     "request_id": "first-try"
-  }}' {gateway} ingest.v1.IngestService/CreateIngestConfiguration
+  }}' {gateway} ivs.ingest.v1.IngestService/CreateIngestConfiguration
 
 See the API:
 
-  grpcurl -plaintext {gateway} describe ingest.v1.IngestService
+  grpcurl -plaintext {gateway} describe ivs.ingest.v1.IngestService
 "#
     )
 }

@@ -1,4 +1,4 @@
-//! Lays the environment over the file: `INGEST_GATEWAY__SERVER__LISTEN` is
+//! Lays the environment over the file: `IVS_INGEST_GATEWAY__SERVER__LISTEN` is
 //! `server.listen`. A variable that names no key becomes an entry which no
 //! section takes, and is reported as such.
 
@@ -8,7 +8,7 @@ use super::{
     report::{Report, dotted},
 };
 
-const PREFIX: &str = "INGEST_GATEWAY__";
+const PREFIX: &str = "IVS_INGEST_GATEWAY__";
 
 /// Overrides the document's values with those of the variables.
 pub(super) fn overlay(
@@ -96,16 +96,16 @@ mod tests {
         let config = parse(
             FILE,
             &[
-                ("INGEST_GATEWAY__SERVER__LISTEN", "127.0.0.1:7000"),
-                ("INGEST_GATEWAY__SERVER__ADMIN_LISTEN", "off"),
-                ("INGEST_GATEWAY__UPSTREAM", "{ region = 'eu-west-1', calls_per_second = 4 }"),
-                ("INGEST_GATEWAY__UPSTREAM__CALLS_PER_SECOND", "2.5\n"),
-                ("INGEST_GATEWAY__UPSTREAM__ACCOUNT_ID", "123456789012"),
-                ("INGEST_GATEWAY__TENANTS__ACME-1__WEIGHT", "7"),
-                ("INGEST_GATEWAY__TENANTS__ACME-1__REQUEST_RATE__BURST", "9"),
-                ("INGEST_GATEWAY__TENANTS__ACME-1__ALLOWED_PROTOCOLS", r#"["RTMPS"]"#),
-                ("INGEST_GATEWAY__TENANTS__DEFAULT__MAX_QUEUED", "3"),
-                ("INGEST_GATEWAY_SERVICE_PORT", "not ours: one underscore"),
+                ("IVS_INGEST_GATEWAY__SERVER__LISTEN", "127.0.0.1:7000"),
+                ("IVS_INGEST_GATEWAY__SERVER__ADMIN_LISTEN", "off"),
+                ("IVS_INGEST_GATEWAY__UPSTREAM", "{ region = 'eu-west-1', calls_per_second = 4 }"),
+                ("IVS_INGEST_GATEWAY__UPSTREAM__CALLS_PER_SECOND", "2.5\n"),
+                ("IVS_INGEST_GATEWAY__UPSTREAM__ACCOUNT_ID", "123456789012"),
+                ("IVS_INGEST_GATEWAY__TENANTS__ACME-1__WEIGHT", "7"),
+                ("IVS_INGEST_GATEWAY__TENANTS__ACME-1__REQUEST_RATE__BURST", "9"),
+                ("IVS_INGEST_GATEWAY__TENANTS__ACME-1__ALLOWED_PROTOCOLS", r#"["RTMPS"]"#),
+                ("IVS_INGEST_GATEWAY__TENANTS__DEFAULT__MAX_QUEUED", "3"),
+                ("IVS_INGEST_GATEWAY_SERVICE_PORT", "not ours: one underscore"),
                 ("PATH", "/bin"),
             ],
         )
@@ -128,12 +128,12 @@ mod tests {
         let problems = parse(
             &text,
             &[
-                ("INGEST_GATEWAY__SERVER__LISTN", "127.0.0.1:1"),
-                ("INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS", "soon"),
-                ("INGEST_GATEWAY__LEDGER__URL", "postgres://user:hunter2@host/db"),
-                ("INGEST_GATEWAY__LEDGER__URL__PORT", "1"),
-                ("INGEST_GATEWAY__TENANTS__ACNE__WEIGHT", "1"),
-                ("INGEST_GATEWAY__TENANTS__TWIN__WEIGHT", "1"),
+                ("IVS_INGEST_GATEWAY__SERVER__LISTN", "127.0.0.1:1"),
+                ("IVS_INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS", "soon"),
+                ("IVS_INGEST_GATEWAY__LEDGER__URL", "postgres://user:hunter2@host/db"),
+                ("IVS_INGEST_GATEWAY__LEDGER__URL__PORT", "1"),
+                ("IVS_INGEST_GATEWAY__TENANTS__ACNE__WEIGHT", "1"),
+                ("IVS_INGEST_GATEWAY__TENANTS__TWIN__WEIGHT", "1"),
             ],
         )
         .unwrap_err()
@@ -141,12 +141,12 @@ mod tests {
         assert_eq!(
             problems,
             "\
-INGEST_GATEWAY__LEDGER__URL: ledger.url: PostgreSQL is not supported by this version; give sqlite:///absolute/path or sqlite:relative/path
-INGEST_GATEWAY__LEDGER__URL__PORT: ledger.url: is not a section, so it has no keys
-INGEST_GATEWAY__SERVER__LISTN: server.listn: is not a known key; did you mean server.listen?
-INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS: settle.retry_after_ms: is text; give a whole number from 1000 to 3600000
-INGEST_GATEWAY__TENANTS__ACNE__WEIGHT: tenants.acne: is no tenant of the file; list the tenant there, or correct the variable
-INGEST_GATEWAY__TENANTS__TWIN__WEIGHT: tenants.twin: matches several keys that differ in case only; change them in the file"
+IVS_INGEST_GATEWAY__LEDGER__URL: ledger.url: PostgreSQL is not supported by this version; give sqlite:///absolute/path or sqlite:relative/path
+IVS_INGEST_GATEWAY__LEDGER__URL__PORT: ledger.url: is not a section, so it has no keys
+IVS_INGEST_GATEWAY__SERVER__LISTN: server.listn: is not a known key; did you mean server.listen?
+IVS_INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS: settle.retry_after_ms: is text; give a whole number from 1000 to 3600000
+IVS_INGEST_GATEWAY__TENANTS__ACNE__WEIGHT: tenants.acne: is no tenant of the file; list the tenant there, or correct the variable
+IVS_INGEST_GATEWAY__TENANTS__TWIN__WEIGHT: tenants.twin: matches several keys that differ in case only; change them in the file"
         );
     }
 }

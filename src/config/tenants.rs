@@ -131,7 +131,9 @@ fn extra_tags(section: &mut Section<'_>) -> Option<BTreeMap<String, String>> {
 fn extra_tag_key(key: &str) -> Result<(), String> {
     tag_key(key)?;
     if is_reserved_tag(key) {
-        return Err("is a reserved tag; begin it with neither aws: nor ingest-gateway:".to_owned());
+        return Err(
+            "is a reserved tag; begin it with neither aws: nor ivs-ingest-gateway:".to_owned()
+        );
     }
     Ok(())
 }

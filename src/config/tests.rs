@@ -109,7 +109,7 @@ allowed_protocols = [
 ]
 [tenants.acme.extra_tags]
 "AWS:x" = "1"
-"Ingest-Gateway:x" = "1"
+"Ivs-Ingest-Gateway:x" = "1"
 "k€y" = "1"
 fine = "hunter2!"
 [tenants.globex]
@@ -147,8 +147,8 @@ gateway.toml:24: tenants.acme.create_rate.per_second: is not above 0; give a num
 gateway.toml:24: tenants.acme.create_rate.burst: is less than 1; give a whole number from 1 to 1000000
 gateway.toml:24: tenants.acme.create_rate.brust: is not a known key; did you mean tenants.acme.create_rate.burst?
 gateway.toml:27: tenants.acme.allowed_protocols[1]: is not a protocol; give RTMPS or RTMP
-gateway.toml:30: tenants.acme.extra_tags."AWS:x": is a reserved tag; begin it with neither aws: nor ingest-gateway:
-gateway.toml:31: tenants.acme.extra_tags."Ingest-Gateway:x": is a reserved tag; begin it with neither aws: nor ingest-gateway:
+gateway.toml:30: tenants.acme.extra_tags."AWS:x": is a reserved tag; begin it with neither aws: nor ivs-ingest-gateway:
+gateway.toml:31: tenants.acme.extra_tags."Ivs-Ingest-Gateway:x": is a reserved tag; begin it with neither aws: nor ivs-ingest-gateway:
 gateway.toml:32: tenants.acme.extra_tags."k€y": is not a tag's key; give 1 to 128 letters, digits, spaces and _ . : / = + - @
 gateway.toml:33: tenants.acme.extra_tags.fine: is not a tag's value; give up to 256 letters, digits, spaces and _ . : / = + - @
 gateway.toml:35: tenants.globex.allowed_protocols: names no protocol; give RTMPS, RTMP or both
@@ -183,12 +183,12 @@ fn a_file_that_cannot_be_read_is_a_problem() {
 /// The rule is the one that callers' tags meet, so that no letter passes here and not there.
 #[test]
 fn extra_tags_have_no_reserved_prefix() {
-    let told = "is a reserved tag; begin it with neither aws: nor ingest-gateway:";
+    let told = "is a reserved tag; begin it with neither aws: nor ivs-ingest-gateway:";
     for (key, reserved) in [
         ("aws:x", true),
         ("aw\u{17f}:x", true),
-        ("INGE\u{17f}T-gateway:x", true),
-        ("\u{131}ngest-gateway:x", false),
+        ("IVS-INGE\u{17f}T-gateway:x", true),
+        ("\u{131}vs-ingest-gateway:x", false),
         ("xaws:", false),
     ] {
         let text = format!("{SMALLEST}[tenants.acme.extra_tags]\n\"{key}\" = 'x'\n");

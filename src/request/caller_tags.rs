@@ -68,7 +68,7 @@ impl CallerTags {
                 found.add_all(path(), "key ", faults);
             }
             if is_reserved_tag(key) {
-                let description = "key must not begin with aws: or ingest-gateway:, in any letter \
+                let description = "key must not begin with aws: or ivs-ingest-gateway:, in any letter \
                                    case: choose another";
                 found.add(path(), reason::RESERVED_PREFIX, description);
             }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// Opens the encoding and names its version. A change of the encoding needs another:
 /// fingerprints outlive the process in rows and in tags.
-const VERSION: &[u8] = b"ingest-gateway/create/1\n";
+const VERSION: &[u8] = b"ivs-ingest-gateway/create/1\n";
 
 /// The first 16 bytes of the SHA-256 of what a create asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

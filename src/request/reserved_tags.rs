@@ -4,7 +4,7 @@
 pub const MANAGED_TAGS: usize = 4;
 
 /// The prefix of the gateway's tag keys. Reserved in any letter case.
-pub const MANAGED_TAG_PREFIX: &str = "ingest-gateway:";
+pub const MANAGED_TAG_PREFIX: &str = "ivs-ingest-gateway:";
 
 /// Whether the key is reserved for AWS or for the gateway.
 #[must_use]
@@ -24,11 +24,13 @@ mod tests {
 
     #[test]
     fn a_prefix_is_reserved_in_any_letter_case() {
-        for reserved in ["aws:", "AWS:x", "aWs:x", "awſ:x", "ingest-gateway:", "Ingest-Gateway:x"]
+        for reserved in
+            ["aws:", "AWS:x", "aWs:x", "awſ:x", "ivs-ingest-gateway:", "Ivs-Ingest-Gateway:x"]
         {
             assert!(is_reserved_tag(reserved), "{reserved}");
         }
-        for free in ["", "a", "aws", "awsx:", "xaws:", "ingest-gateway", "ıngest-gateway:"] {
+        for free in ["", "a", "aws", "awsx:", "xaws:", "ivs-ingest-gateway", "ıvs-ingest-gateway:"]
+        {
             assert!(!is_reserved_tag(free), "{free}");
         }
     }

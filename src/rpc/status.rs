@@ -10,7 +10,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use crate::{error::Error, ivs::FailureKind};
 
 /// The domain of every `google.rpc.ErrorInfo`.
-pub const DOMAIN: &str = "ingest-gateway";
+pub const DOMAIN: &str = "ivs-ingest-gateway";
 
 /// When to come back after a failure that is over in about the time of one call.
 const SOON: Duration = Duration::from_millis(250);
@@ -158,7 +158,7 @@ fn details(error: &Error) -> ErrorDetails {
             details.add_quota_failure_violation(format!("tenant:{tenant}"), error.to_string());
         }
         Error::NotFound { arn } => {
-            let kind = "ingest.v1.IngestConfiguration";
+            let kind = "ivs.ingest.v1.IngestConfiguration";
             details.set_resource_info(kind, arn.as_str(), "", error.to_string());
         }
         _ => {}

@@ -151,7 +151,7 @@ mod tests {
             ("HEAD /livez", 200, "\r\n\r\n"),
             ("POST /livez", 405, "only GET and HEAD\n"),
             ("GET /", 404, "not found\n"),
-            ("POST /ingest.v1.IngestService/GetQuota", 404, "not found\n"),
+            ("POST /ivs.ingest.v1.IngestService/GetQuota", 404, "not found\n"),
         ] {
             let answer = ask(address, request).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");

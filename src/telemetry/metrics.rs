@@ -12,7 +12,7 @@ pub struct Metrics(Mutex<Registry>);
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self(Mutex::new(Registry::with_prefix("ingest_gateway")))
+        Self(Mutex::new(Registry::with_prefix("ivs_ingest_gateway")))
     }
 }
 

@@ -11,10 +11,10 @@ use crate::{
     tenancy::TenantId,
 };
 
-const TENANT: &str = "ingest-gateway:tenant";
-const OPERATION_ID: &str = "ingest-gateway:operation-id";
-const REQUEST_ID: &str = "ingest-gateway:request-id";
-const FINGERPRINT: &str = "ingest-gateway:fingerprint";
+const TENANT: &str = "ivs-ingest-gateway:tenant";
+const OPERATION_ID: &str = "ivs-ingest-gateway:operation-id";
+const REQUEST_ID: &str = "ivs-ingest-gateway:request-id";
+const FINGERPRINT: &str = "ivs-ingest-gateway:fingerprint";
 
 /// What the gateway's tags say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,7 @@ mod tests {
         #[test]
         fn managed_tags_are_never_shown(
             tags in prop::collection::hash_map(
-                "(?i:ingest-gateway:|aws:|ingest-gateway)?[a-e]{0,2}", "[a-e]", 0..30),
+                "(?i:ivs-ingest-gateway:|aws:|ivs-ingest-gateway)?[a-e]{0,2}", "[a-e]", 0..30),
             extra in pairs(),
         ) {
             let managed = |key: &str| key.replace('ſ', "s").to_ascii_lowercase().starts_with(MANAGED_TAG_PREFIX);

@@ -60,7 +60,7 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn tag(&self, name: &str) -> &str {
-        self.tags.get(&format!("ingest-gateway:{name}")).map_or("", String::as_str)
+        self.tags.get(&format!("ivs-ingest-gateway:{name}")).map_or("", String::as_str)
     }
 }
 

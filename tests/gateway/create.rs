@@ -41,7 +41,7 @@ fn everything() -> CreateIngestConfigurationRequest {
 
 fn descriptor(name: &str) -> MessageDescriptor {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
-    pool.get_message_by_name(&format!("ingest.v1.{name}")).unwrap()
+    pool.get_message_by_name(&format!("ivs.ingest.v1.{name}")).unwrap()
 }
 
 /// The JSON names of the message's fields that say something.
@@ -127,18 +127,18 @@ async fn every_field_reaches_aws_and_comes_back() {
 
     // The caller's tags, the operator's and the gateway's own: these, and no others.
     assert_eq!(seen["tags"], tags);
-    let id = tags["ingest-gateway:operation-id"].as_str().unwrap();
-    let fingerprint = tags["ingest-gateway:fingerprint"].as_str().unwrap();
+    let id = tags["ivs-ingest-gateway:operation-id"].as_str().unwrap();
+    let fingerprint = tags["ivs-ingest-gateway:fingerprint"].as_str().unwrap();
     assert_eq!((id.len(), fingerprint.len()), (26, 32));
     let expected = json!({
         "show": "morning",
         "Größe": "a b",
         "cost-center": "42",
         "team": "live",
-        "ingest-gateway:tenant": "acme",
-        "ingest-gateway:request-id": "request-1",
-        "ingest-gateway:operation-id": id,
-        "ingest-gateway:fingerprint": fingerprint,
+        "ivs-ingest-gateway:tenant": "acme",
+        "ivs-ingest-gateway:request-id": "request-1",
+        "ivs-ingest-gateway:operation-id": id,
+        "ivs-ingest-gateway:fingerprint": fingerprint,
     });
     assert_eq!(tags, expected);
 
@@ -228,8 +228,8 @@ async fn callers_cannot_forge_the_gateways_tags() {
     let acme =
         world.gateway(&["tenants.acme.extra_tags = { cost-center = '42' }"]).await.caller("acme");
     for (key, reason) in [
-        ("ingest-gateway:tenant", "RESERVED_PREFIX"),
-        ("Ingest-GATEWAY:operation-id", "RESERVED_PREFIX"),
+        ("ivs-ingest-gateway:tenant", "RESERVED_PREFIX"),
+        ("Ivs-Ingest-GATEWAY:operation-id", "RESERVED_PREFIX"),
         ("AWS:createdBy", "RESERVED_PREFIX"),
         ("cost-center", "MANAGED_BY_GATEWAY"),
     ] {

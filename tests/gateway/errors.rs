@@ -150,7 +150,7 @@ async fn an_operation_id_joins_what_had_no_request_id() {
     let operation_id = refused.info("operation_id").unwrap().to_owned();
     assert_eq!(operation_id.len(), 26);
     let rows = world.emulator.configurations();
-    assert_eq!(rows[0].tags["ingest-gateway:operation-id"], operation_id);
+    assert_eq!(rows[0].tags["ivs-ingest-gateway:operation-id"], operation_id);
 
     let request_id = operation_id.clone();
     let again = CreateIngestConfigurationRequest { request_id, ..create("acme") };

@@ -156,7 +156,7 @@ async fn what_was_deleted_at_aws_is_not_created_again() {
     assert_eq!((refused.code, refused.reason()), (Code::NotFound, "NOT_FOUND"));
     let resource = refused.details.resource_info().unwrap();
     assert_eq!(resource.resource_name, arn);
-    assert_eq!(resource.resource_type, "ingest.v1.IngestConfiguration");
+    assert_eq!(resource.resource_type, "ivs.ingest.v1.IngestConfiguration");
     assert_eq!(world.emulator.creates(), 0);
 }
 

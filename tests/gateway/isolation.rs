@@ -116,7 +116,7 @@ impl Reaching {
 
 fn methods() -> BTreeSet<String> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let service = pool.get_service_by_name("ingest.v1.IngestService").unwrap();
+    let service = pool.get_service_by_name("ivs.ingest.v1.IngestService").unwrap();
     service.methods().map(|method| method.name().to_owned()).collect()
 }
 
@@ -205,7 +205,7 @@ async fn an_unknown_tenant_learns_nothing() {
 async fn the_gateways_tags_cannot_be_written() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
-    for key in ["ingest-gateway:tenant", "Ingest-Gateway:operation-id", "aws:x", "AWS:x"] {
+    for key in ["ivs-ingest-gateway:tenant", "Ivs-Ingest-Gateway:operation-id", "aws:x", "AWS:x"] {
         let message = CreateIngestConfigurationRequest {
             ingest_protocol: IngestProtocol::Rtmps.into(),
             tags: [(key.to_owned(), "globex".to_owned())].into(),

@@ -31,7 +31,7 @@ async fn every_call_leaves_one_line_that_says_what_came_of_it() {
     let world = World::new();
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 2"]).await;
     let acme = gateway.caller("acme");
-    let rpc = "ingest.v1.IngestService/CreateIngestConfiguration";
+    let rpc = "ivs.ingest.v1.IngestService/CreateIngestConfiguration";
 
     acme.send(named(&acme, "good", create("acme"))).await.unwrap();
     let line = gateway.call_log("good").await;
@@ -39,7 +39,7 @@ async fn every_call_leaves_one_line_that_says_what_came_of_it() {
         json!({"level": "INFO", "rpc": rpc, "code": "OK", "reason": null, "tenant": "acme"});
     assert_eq!(told(&line), expected);
     let rows = world.emulator.configurations();
-    assert_eq!(line["operation_id"], rows[0].tags["ingest-gateway:operation-id"]);
+    assert_eq!(line["operation_id"], rows[0].tags["ivs-ingest-gateway:operation-id"]);
     assert_eq!(line["aws_request_id"].as_str().unwrap().len(), 36);
     assert!(line["duration_us"].as_u64().unwrap() > 0);
 

@@ -39,7 +39,7 @@ async fn no_method_is_served_without_a_credential() {
         assert_eq!((refused.code, refused.reason()), expected, "{path}");
     }
     // Nor does one that is not there tell so to anybody.
-    let unknown = "/ingest.v1.IngestService/NoSuchMethod";
+    let unknown = "/ivs.ingest.v1.IngestService/NoSuchMethod";
     let refused = call(&gateway, unknown, Request::new(())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
 }
@@ -115,7 +115,7 @@ async fn what_is_no_message_is_refused() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
-    let path = "/ingest.v1.IngestService/CreateIngestConfiguration";
+    let path = "/ivs.ingest.v1.IngestService/CreateIngestConfiguration";
     // Field 1 is text. As a message of another type it is a number.
     let refused = call(&gateway, path, acme.request(7_u64)).await.unwrap_err();
     let refused = acme.refused(&refused);
@@ -126,7 +126,7 @@ async fn what_is_no_message_is_refused() {
 async fn health_and_reflection_need_no_credential() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    for service in ["", "ingest.v1.IngestService"] {
+    for service in ["", "ivs.ingest.v1.IngestService"] {
         assert_eq!(check_health(&gateway, service).await.unwrap(), "SERVING");
     }
     let unknown = check_health(&gateway, "nobody").await.unwrap_err();
@@ -134,7 +134,7 @@ async fn health_and_reflection_need_no_credential() {
     assert!(unknown.metadata().contains_key("x-request-id"));
 
     let symbols = [
-        "ingest.v1.IngestService",
+        "ivs.ingest.v1.IngestService",
         "google.rpc.ErrorInfo",
         "google.rpc.BadRequest",
         "google.rpc.QuotaFailure",

@@ -73,9 +73,9 @@ async fn the_environment_wins_over_the_file() {
     let world = World::new();
     let file = world.configure(&["tenants.acme.weight = 2"]);
     let check = ["check-config", "--config", file.to_str().unwrap()];
-    let wrong = ("INGEST_GATEWAY__TENANTS__ACME__WEIGHT", "0");
+    let wrong = ("IVS_INGEST_GATEWAY__TENANTS__ACME__WEIGHT", "0");
     assert_fails(&world.run(&check, &[wrong]).await, &[wrong.0]);
-    let default = ("INGEST_GATEWAY__TENANTS__DEFAULT__WEIGHT", "3");
+    let default = ("IVS_INGEST_GATEWAY__TENANTS__DEFAULT__WEIGHT", "3");
     let checked = world.run(&check, &[default]).await;
     assert!(checked.stdout.contains("others get tenants.default"), "{checked:?}");
 }

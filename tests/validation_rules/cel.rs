@@ -67,7 +67,7 @@ pub(crate) const CEL: [Cel; 5] = [
     },
     Cel {
         id: "tags.reserved_prefix",
-        expression: "!this.matches('^(?i)(aws|ingest-gateway):')",
+        expression: "!this.matches('^(?i)(aws|ivs-ingest-gateway):')",
         cases: Cases::Keys(&[
             ("aws:", false),
             ("aws:x", false),
@@ -75,14 +75,14 @@ pub(crate) const CEL: [Cel; 5] = [
             ("aWs:x", false),
             // Ignoring case, the long s is an s to RE2.
             ("awſ:x", false),
-            ("ingest-gateway:tenant", false),
-            ("INGEST-gateway:", false),
-            ("ingeſt-gateway:x", false),
+            ("ivs-ingest-gateway:tenant", false),
+            ("Ivs-INGEST-gateway:", false),
+            ("ivs-ingeſt-gateway:x", false),
             ("aws", true),
             ("aws-x:y", true),
             ("xaws:y", true),
             (" aws:y", true),
-            ("ingest-gateway", true),
+            ("ivs-ingest-gateway", true),
             ("ingest_gateway:x", true),
             ("ınġest-gateway:x", true),
         ]),

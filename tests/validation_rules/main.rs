@@ -75,7 +75,7 @@ fn good_value(field: &FieldDescriptor) -> Option<Value> {
 #[test]
 fn the_parsers_keep_to_the_rules_of_the_proto() {
     let suite = Suite::new();
-    let service = suite.pool.get_service_by_name("ingest.v1.IngestService").unwrap();
+    let service = suite.pool.get_service_by_name("ivs.ingest.v1.IngestService").unwrap();
     for method in service.methods() {
         let request = method.input();
         let parser = PARSERS.iter().find(|(name, _)| *name == request.name());

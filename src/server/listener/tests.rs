@@ -236,7 +236,7 @@ async fn tonic_routes_are_a_service_to_serve() {
     let server =
         Running::start(limits(1), None, |_| async { tonic::service::Routes::default().prepare() });
     let mut client = server.client().await;
-    let request = Request::post("http://localhost/ingest.v1.None/None");
+    let request = Request::post("http://localhost/ivs.ingest.v1.None/None");
     let response = client.send_request(request.body(Empty::new()).unwrap()).await.unwrap();
     assert_eq!(response.headers()["grpc-status"], "12", "UNIMPLEMENTED");
 }

@@ -84,7 +84,7 @@ fn row_of(tenant: &Tenant, one: &Configuration) -> Value {
     let mut tags = shown.tags.clone();
     let (key, value) = EXTRA_TAG;
     tags.insert(key.to_owned(), value.to_owned());
-    tags.insert("ingest-gateway:tenant".to_owned(), tenant.id.clone());
+    tags.insert("ivs-ingest-gateway:tenant".to_owned(), tenant.id.clone());
     json!({
         "arn": shown.arn,
         "name": shown.name,
@@ -103,7 +103,7 @@ fn row_of(tenant: &Tenant, one: &Configuration) -> Value {
 fn take_own_tags(row: &mut Value, one: &Configuration) -> Result<(String, String), String> {
     let all = row["tags"].to_string();
     let tags = row["tags"].as_object_mut().unwrap();
-    let mut take = |key: &str| tags.remove(&format!("ingest-gateway:{key}"));
+    let mut take = |key: &str| tags.remove(&format!("ivs-ingest-gateway:{key}"));
     let text = |tag: Option<Value>| tag.and_then(|tag| tag.as_str().map(str::to_owned));
     let operation_id = text(take("operation-id"));
     let request_id = text(take("request-id"));

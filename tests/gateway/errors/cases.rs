@@ -218,7 +218,7 @@ pub(crate) async fn internal(world: &World) -> Refusal {
 pub(crate) async fn unimplemented(world: &World) -> Refusal {
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
-    let path = "/ingest.v1.IngestService/NoSuchMethod";
+    let path = "/ivs.ingest.v1.IngestService/NoSuchMethod";
     let status = crate::server::grpc::call(&gateway, path, acme.request(())).await.unwrap_err();
     acme.refused(&status)
 }

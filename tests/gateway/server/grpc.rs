@@ -29,7 +29,7 @@ pub(super) async fn create_without_end(gateway: &Gateway) -> Result<(), Status> 
     let mut grpc: Grpc<Transport> = Grpc::with_origin(transport(), origin(gateway));
     grpc.ready().await.unwrap();
     let codec = ProstCodec::<(), ()>::default();
-    let path = "/ingest.v1.IngestService/CreateIngestConfiguration".parse().unwrap();
+    let path = "/ivs.ingest.v1.IngestService/CreateIngestConfiguration".parse().unwrap();
     let messages = Request::new(tokio_stream::pending::<()>());
     grpc.client_streaming(messages, path, codec).await.map(drop)
 }

@@ -116,7 +116,7 @@ impl Dev {
             url.trim_end_matches('.').parse().ok()
         });
         secrets.watch(emulator.await);
-        let last = |line: &str| line.contains("describe ingest.v1.IngestService").then_some(());
+        let last = |line: &str| line.contains("describe ivs.ingest.v1.IngestService").then_some(());
         process.stdout().line("that describes the API", last).await;
         process.log("serving").await;
         Self { welcome: process.stdout().text() }

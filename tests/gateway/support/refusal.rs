@@ -37,7 +37,7 @@ impl Refusal {
     pub(crate) fn reason(&self) -> &str {
         let info = self.details.error_info();
         let info = info.unwrap_or_else(|| panic!("an error without ErrorInfo: {self:?}"));
-        assert_eq!(info.domain, "ingest-gateway");
+        assert_eq!(info.domain, "ivs-ingest-gateway");
         &info.reason
     }
 
