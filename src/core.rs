@@ -86,6 +86,7 @@ impl Core {
             sdk.region().to_owned(),
             upstream.account_id.clone(),
             upstream.stage_cache,
+            clock.clone(),
         );
         let (rebuilt, is_rebuilt) = watch::channel(ledger.is_rebuilt().await?);
         let resolutions = parts.resolutions.clone();

@@ -7,6 +7,7 @@
 
 mod calls;
 mod changes;
+mod client;
 mod connect;
 mod lists;
 mod metrics;
@@ -20,47 +21,14 @@ use secrecy::SecretString;
 
 pub use calls::NewConfiguration;
 pub use changes::Change;
+pub use client::Ivs;
 pub use connect::{ConnectError, Sdk, Seams};
 pub use metrics::AwsMetrics;
 pub use operations::{AwsOperation, Create, Delete, Get, GetStage, List, ListTags, Tag, Update};
 pub use outcome::{AwsFailure, CallError, FailureKind};
 pub use pacers::Pacers;
 
-use crate::{
-    pacer::{Outcome, Permit},
-    request::{IngestConfigurationState, IngestProtocol},
-};
-
-/// A client of Amazon IVS Real-Time with its own connections. It belongs to the
-/// runtime that first uses it: the connections are driven there.
-#[derive(Debug, Clone)]
-pub struct Ivs {
-    client: aws_sdk_ivsrealtime::Client,
-    metrics: AwsMetrics,
-}
-
-impl Ivs {
-    /// Makes a call with the permit of its operation, and counts it. The calls to the SDK
-    /// are private to this module, so that none is made without a permit.
-    fn spend<O: AwsOperation, T>(
-        &self,
-        permit: Permit<O>,
-        call: impl Future<Output = Result<T, CallError>>,
-    ) -> impl Future<Output = Result<T, CallError>> {
-        // A future of the SDK has kilobytes, which every future around it would contain.
-        let call = Box::pin(call);
-        async move {
-            let counted = self.metrics.begin::<O>(permit.waited());
-            let report = |result: &Result<T, CallError>| {
-                let outcome =
-                    result.as_ref().map_or_else(CallError::outcome, |_| Outcome::Completed);
-                counted.ended(outcome);
-                outcome
-            };
-            permit.spend(call, report).await
-        }
-    }
-}
+use crate::request::{IngestConfigurationState, IngestProtocol};
 
 /// An answer, and the id that AWS gave the call.
 #[derive(Debug)]
@@ -105,8 +73,8 @@ pub struct Configuration {
 pub struct RedundantIngestCredential {
     /// The participant that stands for this encoder.
     pub participant_id: Option<String>,
-    /// Lets its holder publish.
-    pub stream_key: SecretString,
+    /// Lets its holder publish. The SDK's model does not promise it.
+    pub stream_key: Option<SecretString>,
 }
 
 /// One configuration of a list at AWS: no tags and no keys.

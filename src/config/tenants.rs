@@ -43,7 +43,8 @@ pub(super) fn read(mut section: Section<'_>) -> TenancySettings {
 /// `[tenants.default]` if the file has that, else it has its built-in default. `extra_tags`
 /// are inherited as a whole.
 fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSettings {
-    TenantSettings {
+    let sets_bounds = ["max_queued", "max_concurrent_calls"].iter().any(|key| section.has(key));
+    let settings = TenantSettings {
         max_ingest_configurations: section.integer(
             "max_ingest_configurations",
             inherited.max_ingest_configurations,
@@ -66,7 +67,16 @@ fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSetting
         stage_owner_tag: section
             .text("stage_owner_tag", |text| tag_key(text).map(|()| text.to_owned()))
             .unwrap_or_else(|| inherited.stage_owner_tag.clone()),
+    };
+    if sets_bounds && settings.max_queued > settings.max_concurrent_calls {
+        let words = format!(
+            "is {}, and max_concurrent_calls of {} never lets so many wait; lower it, or raise \
+             max_concurrent_calls",
+            settings.max_queued, settings.max_concurrent_calls
+        );
+        section.problem("max_queued", words);
     }
+    settings
 }
 
 fn rate(mut section: Section<'_>, inherited: Rate) -> Rate {
@@ -175,5 +185,24 @@ mod tests {
             assert!(problems.contains("letters, digits, spaces and _ . : / = + - @"), "{problems}");
         }
         read("\"\u{E9} \u{A0}\" = \"\u{2028}\u{661}\"").unwrap();
+    }
+
+    #[test]
+    fn a_queue_fits_into_the_concurrent_calls() {
+        let read = |lines: &str| {
+            let required = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true";
+            let text = format!("{required}\n{lines}\n");
+            Config::parse(&text, "f", []).map_err(|problems| problems.to_string())
+        };
+        let problems = read("tenants.acme.max_queued = 51").unwrap_err();
+        assert_eq!(
+            problems,
+            "f:3: tenants.acme.max_queued: is 51, and max_concurrent_calls of 50 never lets so \
+             many wait; lower it, or raise max_concurrent_calls"
+        );
+        read("tenants.acme.max_queued = 50").unwrap();
+        // Reported where it is set, and not for each tenant that inherits it.
+        let inherited = "tenants.default.max_concurrent_calls = 5\ntenants.acme.weight = 2";
+        assert_eq!(read(inherited).unwrap_err().lines().count(), 1);
     }
 }

@@ -15,8 +15,8 @@ use crate::{
 pub struct Listed {
     /// The newest first.
     pub configurations: Vec<CallersConfiguration>,
-    /// Empty on the last page.
-    pub next_page_token: String,
+    /// `None` on the last page.
+    pub next_page_token: Option<String>,
 }
 
 impl Handlers {
@@ -34,9 +34,9 @@ impl Handlers {
             stage_arn: request.stage_arn.map(|arn| arn.as_str().to_owned()),
             state: request.state,
         };
-        let before = match request.page_token.as_str() {
-            "" => None,
-            token => Some(parse_token(&tenant.id, &filter, token)?),
+        let before = match &request.page_token {
+            Some(token) => Some(parse_token(&tenant.id, &filter, token)?),
+            None => None,
         };
         // One more than asked for tells whether there is a next page.
         let limit = request.page_size + 1;
@@ -53,7 +53,7 @@ impl Handlers {
         for row in rows {
             configurations.push(self.basic(row).await);
         }
-        Ok(Listed { configurations, next_page_token: next_page_token.unwrap_or_default() })
+        Ok(Listed { configurations, next_page_token })
     }
 }
 

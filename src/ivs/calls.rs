@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_ivsrealtime::{operation::RequestId, types};
+use aws_sdk_ivsrealtime::{Client, operation::RequestId, types};
 use secrecy::SecretString;
 
 use super::{
@@ -37,14 +37,42 @@ impl Ivs {
     ) -> Result<Answer<Configuration>, CallError> {
         // Consumed: the create is sent once.
         let SendPermission { .. } = permission;
-        self.spend(permit, self.create(new)).await
+        self.spend(permit, |client| create(client, new)).await
     }
 
-    async fn create(&self, new: NewConfiguration<'_>) -> Result<Answer<Configuration>, CallError> {
-        let NewConfiguration { request, tags } = new;
-        let attributes = request.attributes.as_map();
-        let output = self
-            .client
+    /// Reads an ingest configuration, its stream keys and its tags.
+    ///
+    /// # Errors
+    /// [`CallError`]; a read changes nothing, whatever it says.
+    pub async fn get_ingest_configuration(
+        &self,
+        permit: Permit<Get>,
+        arn: &str,
+    ) -> Result<Answer<Configuration>, CallError> {
+        self.spend(permit, |client| get(client, arn)).await
+    }
+
+    /// Reads a stage's tags and endpoints.
+    ///
+    /// # Errors
+    /// [`CallError`]; a read changes nothing, whatever it says.
+    pub async fn get_stage(
+        &self,
+        permit: Permit<GetStage>,
+        arn: &StageArn,
+    ) -> Result<Stage, CallError> {
+        self.spend(permit, |client| stage(client, arn)).await
+    }
+}
+
+async fn create(
+    client: &Client,
+    new: NewConfiguration<'_>,
+) -> Result<Answer<Configuration>, CallError> {
+    let NewConfiguration { request, tags } = new;
+    let attributes = request.attributes.as_map();
+    let output =
+        client
             .create_ingest_configuration()
             .set_name(non_empty(request.name.as_str()))
             .set_stage_arn(request.stage_arn.as_ref().map(|arn| arn.as_str().to_owned()))
@@ -62,55 +90,29 @@ impl Ivs {
             .send()
             .await
             .map_err(classify)?;
-        let aws_request_id = output.request_id().map(str::to_owned);
-        configuration(output.ingest_configuration, aws_request_id)
-    }
+    let aws_request_id = output.request_id().map(str::to_owned);
+    configuration(output.ingest_configuration, aws_request_id)
+}
 
-    /// Reads an ingest configuration, its stream keys and its tags.
-    ///
-    /// # Errors
-    /// [`CallError`]; a read changes nothing, whatever it says.
-    pub async fn get_ingest_configuration(
-        &self,
-        permit: Permit<Get>,
-        arn: &str,
-    ) -> Result<Answer<Configuration>, CallError> {
-        self.spend(permit, self.get(arn)).await
-    }
+async fn get(client: &Client, arn: &str) -> Result<Answer<Configuration>, CallError> {
+    let output = client.get_ingest_configuration().arn(arn).send().await.map_err(classify)?;
+    let aws_request_id = output.request_id().map(str::to_owned);
+    configuration(output.ingest_configuration, aws_request_id)
+}
 
-    async fn get(&self, arn: &str) -> Result<Answer<Configuration>, CallError> {
-        let output =
-            self.client.get_ingest_configuration().arn(arn).send().await.map_err(classify)?;
-        let aws_request_id = output.request_id().map(str::to_owned);
-        configuration(output.ingest_configuration, aws_request_id)
-    }
-
-    /// Reads a stage's tags and endpoints.
-    ///
-    /// # Errors
-    /// [`CallError`]; a read changes nothing, whatever it says.
-    pub async fn get_stage(
-        &self,
-        permit: Permit<GetStage>,
-        arn: &StageArn,
-    ) -> Result<Stage, CallError> {
-        self.spend(permit, self.stage(arn)).await
-    }
-
-    async fn stage(&self, arn: &StageArn) -> Result<Stage, CallError> {
-        let output = self.client.get_stage().arn(arn.as_str()).send().await.map_err(classify)?;
-        let aws_request_id = output.request_id().map(str::to_owned);
-        let Some(stage) = output.stage else {
-            return Err(CallError::unreadable("GetStage answered no stage", aws_request_id));
-        };
-        let endpoints = stage.endpoints;
-        let (rtmp, rtmps) = endpoints.map(|e| (e.rtmp, e.rtmps)).unwrap_or_default();
-        Ok(Stage {
-            tags: stage.tags.unwrap_or_default(),
-            rtmp_endpoint: present(rtmp),
-            rtmps_endpoint: present(rtmps),
-        })
-    }
+async fn stage(client: &Client, arn: &StageArn) -> Result<Stage, CallError> {
+    let output = client.get_stage().arn(arn.as_str()).send().await.map_err(classify)?;
+    let aws_request_id = output.request_id().map(str::to_owned);
+    let Some(stage) = output.stage else {
+        return Err(CallError::unreadable("GetStage answered no stage", aws_request_id));
+    };
+    let endpoints = stage.endpoints;
+    let (rtmp, rtmps) = endpoints.map(|e| (e.rtmp, e.rtmps)).unwrap_or_default();
+    Ok(Stage {
+        tags: stage.tags.unwrap_or_default(),
+        rtmp_endpoint: present(rtmp),
+        rtmps_endpoint: present(rtmps),
+    })
 }
 
 pub(super) fn protocol(protocol: &types::IngestProtocol) -> Option<IngestProtocol> {
@@ -123,11 +125,11 @@ pub(super) fn state(state: &types::IngestConfigurationState) -> IngestConfigurat
         .unwrap_or(IngestConfigurationState::Inactive)
 }
 
-fn credential(credential: types::RedundantIngestCredential) -> Option<RedundantIngestCredential> {
-    Some(RedundantIngestCredential {
+fn credential(credential: types::RedundantIngestCredential) -> RedundantIngestCredential {
+    RedundantIngestCredential {
         participant_id: present(credential.participant_id),
-        stream_key: SecretString::from(present(credential.stream_key)?),
-    })
+        stream_key: present(credential.stream_key).map(SecretString::from),
+    }
 }
 
 /// A text of AWS that is empty is absent.
@@ -153,9 +155,6 @@ pub(super) fn configuration(
     let ingest_protocol = protocol(&answered.ingest_protocol)
         .ok_or_else(|| unreadable("AWS answered a protocol that this gateway does not know"))?;
     let redundant = answered.redundant_ingest_credentials.unwrap_or_default();
-    let redundant: Option<Vec<_>> = redundant.into_iter().map(credential).collect();
-    let redundant_ingest_credentials = redundant
-        .ok_or_else(|| unreadable("AWS answered a redundant credential without a stream key"))?;
     let value = Configuration {
         arn: answered.arn,
         name: answered.name.unwrap_or_default(),
@@ -166,9 +165,33 @@ pub(super) fn configuration(
         state: state(&answered.state),
         user_id: answered.user_id.unwrap_or_default(),
         redundant_ingest: answered.redundant_ingest,
-        redundant_ingest_credentials,
+        redundant_ingest_credentials: redundant.into_iter().map(credential).collect(),
         attributes: answered.attributes.unwrap_or_default().into_iter().collect(),
         tags: answered.tags.unwrap_or_default(),
     };
     Ok(Answer { value, aws_request_id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The SDK's model promises neither member of a credential: the key of the configuration
+    /// must reach its caller nevertheless.
+    #[test]
+    fn a_redundant_credential_without_a_key_is_readable() {
+        let credential = types::RedundantIngestCredential::builder().participant_id("p").build();
+        let answered = types::IngestConfiguration::builder()
+            .arn("arn:aws:ivs:us-east-1:1:ingest-configuration/a")
+            .ingest_protocol(types::IngestProtocol::Rtmps)
+            .stream_key("key")
+            .stage_arn("")
+            .participant_id("p")
+            .state(types::IngestConfigurationState::Inactive)
+            .redundant_ingest_credentials(credential)
+            .build();
+        let read = configuration(Some(answered.unwrap()), None).unwrap().value;
+        assert_eq!(read.redundant_ingest_credentials[0].participant_id.as_deref(), Some("p"));
+        assert!(read.redundant_ingest_credentials[0].stream_key.is_none());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_ivsrealtime::operation::RequestId;
+use aws_sdk_ivsrealtime::{Client, operation::RequestId};
 
 use super::{
     Answer, CallError, Configuration, Delete, Ivs, Tag, Update, calls::configuration,
@@ -40,22 +40,7 @@ impl Ivs {
         permit: Permit<Update>,
         change: &Change,
     ) -> Result<Answer<Configuration>, CallError> {
-        self.spend(permit, self.update(change)).await
-    }
-
-    async fn update(&self, change: &Change) -> Result<Answer<Configuration>, CallError> {
-        let output = self
-            .client
-            .update_ingest_configuration()
-            .arn(&change.arn)
-            // AWS takes an empty ARN for no stage.
-            .set_stage_arn(change.stage_arn.clone().map(Option::unwrap_or_default))
-            .set_redundant_ingest(change.redundant_ingest)
-            .send()
-            .await
-            .map_err(classify)?;
-        let aws_request_id = output.request_id().map(str::to_owned);
-        configuration(output.ingest_configuration, aws_request_id)
+        self.spend(permit, |client| update(client, change)).await
     }
 
     /// Writes tags on a configuration, beside those that it has.
@@ -68,8 +53,11 @@ impl Ivs {
         arn: &str,
         tags: HashMap<String, String>,
     ) -> Result<(), CallError> {
-        let tag = self.client.tag_resource().resource_arn(arn).set_tags(Some(tags));
-        self.spend(permit, async { tag.send().await.map(drop).map_err(classify) }).await
+        let tag = |client: &Client| {
+            let tag = client.tag_resource().resource_arn(arn).set_tags(Some(tags));
+            async { tag.send().await.map(drop).map_err(classify) }
+        };
+        self.spend(permit, tag).await
     }
 
     /// Deletes a configuration; one that an encoder is publishing through only by
@@ -83,7 +71,24 @@ impl Ivs {
         arn: &str,
         force: bool,
     ) -> Result<(), CallError> {
-        let delete = self.client.delete_ingest_configuration().arn(arn).force(force);
-        self.spend(permit, async { delete.send().await.map(drop).map_err(classify) }).await
+        let delete = |client: &Client| {
+            let delete = client.delete_ingest_configuration().arn(arn).force(force);
+            async { delete.send().await.map(drop).map_err(classify) }
+        };
+        self.spend(permit, delete).await
     }
+}
+
+async fn update(client: &Client, change: &Change) -> Result<Answer<Configuration>, CallError> {
+    let output = client
+        .update_ingest_configuration()
+        .arn(&change.arn)
+        // AWS takes an empty ARN for no stage.
+        .set_stage_arn(change.stage_arn.clone().map(Option::unwrap_or_default))
+        .set_redundant_ingest(change.redundant_ingest)
+        .send()
+        .await
+        .map_err(classify)?;
+    let aws_request_id = output.request_id().map(str::to_owned);
+    configuration(output.ingest_configuration, aws_request_id)
 }

@@ -108,7 +108,7 @@ impl Sdk {
         if let Some(url) = &self.endpoint_url {
             config = config.endpoint_url(url);
         }
-        Ivs { client: aws_sdk_ivsrealtime::Client::from_conf(config.build()), metrics }
+        Ivs::new(aws_sdk_ivsrealtime::Client::from_conf(config.build()), metrics)
     }
 
     /// Where calls go, for people.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_ivsrealtime::Client;
+
 use super::{
     CallError, Ivs, List, ListTags, Page, Summary,
     calls::{present, protocol, state},
@@ -24,37 +26,7 @@ impl Ivs {
         stage_arn: Option<&str>,
         next_token: Option<String>,
     ) -> Result<Page, CallError> {
-        self.spend(permit, self.page(stage_arn, next_token)).await
-    }
-
-    async fn page(
-        &self,
-        stage_arn: Option<&str>,
-        next_token: Option<String>,
-    ) -> Result<Page, CallError> {
-        let output = self
-            .client
-            .list_ingest_configurations()
-            .set_filter_by_stage_arn(stage_arn.map(str::to_owned))
-            .set_next_token(next_token)
-            .max_results(PAGE_SIZE)
-            .send()
-            .await
-            .map_err(classify)?;
-        let summaries = output.ingest_configurations.into_iter().map(|summary| Summary {
-            arn: summary.arn,
-            name: summary.name.unwrap_or_default(),
-            ingest_protocol: protocol(&summary.ingest_protocol),
-            stage_arn: present(Some(summary.stage_arn)),
-            participant_id: present(Some(summary.participant_id)),
-            state: state(&summary.state),
-            user_id: summary.user_id.unwrap_or_default(),
-            redundant_ingest: summary.redundant_ingest,
-        });
-        Ok(Page {
-            summaries: summaries.collect(),
-            next_token: output.next_token.filter(|token| !token.is_empty()),
-        })
+        self.spend(permit, |client| page(client, stage_arn, next_token)).await
     }
 
     /// The tags of a configuration. AWS gives this call twice the rate of the others,
@@ -67,8 +39,39 @@ impl Ivs {
         permit: Permit<ListTags>,
         arn: &str,
     ) -> Result<HashMap<String, String>, CallError> {
-        let list = self.client.list_tags_for_resource().resource_arn(arn);
-        let tags = async { list.send().await.map(|output| output.tags).map_err(classify) };
+        let tags = |client: &Client| {
+            let list = client.list_tags_for_resource().resource_arn(arn);
+            async { list.send().await.map(|output| output.tags).map_err(classify) }
+        };
         self.spend(permit, tags).await
     }
+}
+
+async fn page(
+    client: &Client,
+    stage_arn: Option<&str>,
+    next_token: Option<String>,
+) -> Result<Page, CallError> {
+    let output = client
+        .list_ingest_configurations()
+        .set_filter_by_stage_arn(stage_arn.map(str::to_owned))
+        .set_next_token(next_token)
+        .max_results(PAGE_SIZE)
+        .send()
+        .await
+        .map_err(classify)?;
+    let summaries = output.ingest_configurations.into_iter().map(|summary| Summary {
+        arn: summary.arn,
+        name: summary.name.unwrap_or_default(),
+        ingest_protocol: protocol(&summary.ingest_protocol),
+        stage_arn: present(Some(summary.stage_arn)),
+        participant_id: present(Some(summary.participant_id)),
+        state: state(&summary.state),
+        user_id: summary.user_id.unwrap_or_default(),
+        redundant_ingest: summary.redundant_ingest,
+    });
+    Ok(Page {
+        summaries: summaries.collect(),
+        next_token: output.next_token.filter(|token| !token.is_empty()),
+    })
 }

@@ -15,7 +15,14 @@ macro_rules! operation {
     ($type:ident, $name:literal $(, $factor:literal)?) => {
         #[doc = concat!("`", $name, "`.")]
         #[derive(Debug)]
-        pub enum $type {}
+        pub struct $type(());
+
+        impl $type {
+            /// For the pacer of the operation, which nothing outside `ivs` makes.
+            pub(super) const fn new() -> Self {
+                Self(())
+            }
+        }
 
         impl AwsOperation for $type {
             const NAME: &'static str = $name;

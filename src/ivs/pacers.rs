@@ -31,14 +31,14 @@ impl Pacers {
     #[must_use]
     pub fn new(calls_per_second: f64) -> Self {
         Self {
-            create: pacer(calls_per_second),
-            get: pacer(calls_per_second),
-            update: pacer(calls_per_second),
-            delete: pacer(calls_per_second),
-            list: pacer(calls_per_second),
-            get_stage: pacer(calls_per_second),
-            list_tags: pacer(calls_per_second),
-            tag: pacer(calls_per_second),
+            create: pacer(Create::new(), calls_per_second),
+            get: pacer(Get::new(), calls_per_second),
+            update: pacer(Update::new(), calls_per_second),
+            delete: pacer(Delete::new(), calls_per_second),
+            list: pacer(List::new(), calls_per_second),
+            get_stage: pacer(GetStage::new(), calls_per_second),
+            list_tags: pacer(ListTags::new(), calls_per_second),
+            tag: pacer(Tag::new(), calls_per_second),
         }
     }
 
@@ -73,8 +73,8 @@ impl Pacers {
     }
 }
 
-fn pacer<O: AwsOperation>(calls_per_second: f64) -> Pacer<O> {
-    Pacer::new(calls_per_second * O::RATE_FACTOR)
+fn pacer<O: AwsOperation>(operation: O, calls_per_second: f64) -> Pacer<O> {
+    Pacer::new(operation, calls_per_second * O::RATE_FACTOR)
 }
 
 fn load<O: AwsOperation>(pacer: &Pacer<O>) -> (&'static str, Load) {

@@ -66,9 +66,10 @@ pub struct Load {
 }
 
 impl<O> Pacer<O> {
-    /// A pacer of `calls_per_second`.
+    /// A pacer of `calls_per_second`. The value of `O` proves that the caller may make one:
+    /// whoever has a pacer has permits.
     #[must_use]
-    pub fn new(calls_per_second: f64) -> Self {
+    pub fn new(_: O, calls_per_second: f64) -> Self {
         let now = now();
         let queue = Schedule::new(Budget::new(calls_per_second, now), now);
         let state = Mutex::new(State { queue, wakes_at: None });

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-enum Read {}
+struct Read;
 
 const TERMS: Terms = Terms { weight: 1, max_queued: 10, max_in_flight: 10 };
 
@@ -16,7 +16,7 @@ fn deadline() -> Instant {
 
 /// A pacer of five calls a second whose task runs.
 fn pacer() -> Pacer<Read> {
-    let pacer = Pacer::new(5.0);
+    let pacer = Pacer::new(Read, 5.0);
     let running = pacer.clone();
     tokio::spawn(async move { running.run().await });
     pacer

@@ -27,8 +27,8 @@ pub struct ListIngestConfigurations {
     pub state: Option<IngestConfigurationState>,
     /// How many to answer with: 1 to 100.
     pub page_size: u32,
-    /// Where to go on; empty for the first page.
-    pub page_token: String,
+    /// The end of the page before; `None` for the first page.
+    pub page_token: Option<String>,
 }
 
 impl ListIngestConfigurations {
@@ -65,8 +65,9 @@ fn parse_page_size(size: i32) -> Result<u32, Faults> {
     }
 }
 
-fn parse_page_token(token: String) -> Result<String, Faults> {
-    Faults::or(Vec::from_iter(too_long(&token, MAX_PAGE_TOKEN_CHARACTERS)), token)
+fn parse_page_token(token: String) -> Result<Option<String>, Faults> {
+    let faults = Vec::from_iter(too_long(&token, MAX_PAGE_TOKEN_CHARACTERS));
+    Faults::or(faults, (!token.is_empty()).then_some(token))
 }
 
 #[cfg(test)]
@@ -80,7 +81,7 @@ mod tests {
             stage_arn: None,
             state: None,
             page_size: 50,
-            page_token: String::new(),
+            page_token: None,
         };
         assert_eq!(list, Ok(all));
     }

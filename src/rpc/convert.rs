@@ -1,6 +1,6 @@
 //! From the gateway's types to the messages of the API.
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     handlers::{CallersConfiguration, Created, Listed, Quota, StreamKeys},
@@ -44,9 +44,13 @@ impl From<CallersConfiguration> for v1::IngestConfiguration {
 fn keys(keys: StreamKeys) -> (String, Vec<v1::RedundantIngestCredential>) {
     let redundant = keys.redundant.into_iter().map(|credential| v1::RedundantIngestCredential {
         participant_id: credential.participant_id.unwrap_or_default(),
-        stream_key: credential.stream_key.expose_secret().to_owned(),
+        stream_key: exposed(credential.stream_key.as_ref()),
     });
     (keys.stream_key.expose_secret().to_owned(), redundant.collect())
+}
+
+fn exposed(key: Option<&SecretString>) -> String {
+    key.map_or_else(String::new, |key| key.expose_secret().to_owned())
 }
 
 impl From<CallersConfiguration> for v1::GetIngestConfigurationResponse {
@@ -71,7 +75,7 @@ impl From<Listed> for v1::ListIngestConfigurationsResponse {
     fn from(listed: Listed) -> Self {
         Self {
             ingest_configurations: listed.configurations.into_iter().map(Into::into).collect(),
-            next_page_token: listed.next_page_token,
+            next_page_token: listed.next_page_token.unwrap_or_default(),
         }
     }
 }

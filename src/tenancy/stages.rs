@@ -12,10 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::{Expiry, future::Cache};
+use moka::future::Cache;
 
 use super::{Tenant, TenantId, Tenants};
-use crate::request::{IngestProtocol, StageArn};
+use crate::{
+    clock::Clock,
+    request::{IngestProtocol, StageArn},
+};
 
 /// The most stages that are remembered: each costs about 2 KiB.
 const MAX_REMEMBERED: u64 = 10_000;
@@ -63,8 +66,12 @@ pub enum OwnershipError<E> {
 /// The owners of stages. Each is no older than the configured age.
 #[derive(Debug, Clone)]
 pub struct StageOwnership {
+    /// The cache bounds the number of entries and shares lookups. The clock decides how long
+    /// an entry is remembered, because the cache reads a clock of its own.
     seen: Cache<(TenantId, StageArn), Seen>,
-    endpoints: Cache<String, Arc<Stage>>,
+    endpoints: Cache<String, Endpoints>,
+    age: Duration,
+    clock: Clock,
     tenants: Arc<Tenants>,
     region: String,
     account_id: Option<String>,
@@ -75,27 +82,14 @@ pub struct StageOwnership {
 struct Seen {
     /// None if there is no such stage.
     stage: Option<Arc<Stage>>,
-    /// How long the result is remembered, if not as long as an owner is.
-    age: Option<Duration>,
+    expires_at: Instant,
 }
 
-/// Gives each result its own age.
-struct Ages;
-
-impl<K> Expiry<K, Seen> for Ages {
-    fn expire_after_create(&self, _: &K, seen: &Seen, _: Instant) -> Option<Duration> {
-        seen.age
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &K,
-        seen: &Seen,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        seen.age
-    }
+/// A stage whose endpoints are remembered.
+#[derive(Debug, Clone)]
+struct Endpoints {
+    stage: Arc<Stage>,
+    expires_at: Instant,
 }
 
 impl StageOwnership {
@@ -108,15 +102,10 @@ impl StageOwnership {
         region: String,
         account_id: Option<String>,
         age: Duration,
+        clock: Clock,
     ) -> Self {
-        let seen = Cache::builder()
-            .max_capacity(MAX_REMEMBERED)
-            .time_to_live(age)
-            .expire_after(Ages)
-            .build();
-        let endpoints =
-            Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(ENDPOINT_AGE).build();
-        Self { seen, endpoints, tenants, region, account_id }
+        let (seen, endpoints) = (Cache::new(MAX_REMEMBERED), Cache::new(MAX_REMEMBERED));
+        Self { seen, endpoints, age, clock, tenants, region, account_id }
     }
 
     /// The stage, if it belongs to the tenant. `lookup` returns the stage, or none if it is
@@ -139,13 +128,18 @@ impl StageOwnership {
             return Err(OwnershipError::Forbidden);
         }
         let key = (tenant.id.clone(), arn.clone());
-        let seen = if let Some(seen) = self.seen.get(&key).await {
-            seen
-        } else {
-            let look = async { Ok(self.remember(tenant, arn, lookup().await?).await) };
-            // The future has kilobytes, which every future around it would contain.
-            let seen = Box::pin(self.seen.try_get_with(key, look)).await;
-            seen.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?
+        let remembered = self.seen.get(&key).await;
+        let seen = match remembered {
+            Some(seen) if self.clock.monotonic() < seen.expires_at => seen,
+            expired => {
+                if expired.is_some() {
+                    self.seen.invalidate(&key).await;
+                }
+                let look = async { Ok(self.remember(tenant, arn, lookup().await?).await) };
+                // The future has kilobytes, which every future around it would contain.
+                let seen = Box::pin(self.seen.try_get_with(key, look)).await;
+                seen.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?
+            }
         };
         // Decided again on each call: the configuration may have changed since the lookup.
         let owned = seen.stage.filter(|stage| self.is_owner(tenant, arn, stage));
@@ -155,11 +149,17 @@ impl StageOwnership {
     async fn remember(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Seen {
         let stage = stage.map(Arc::new);
         let owned = stage.as_ref().filter(|stage| self.is_owner(tenant, arn, stage));
-        if let Some(stage) = owned {
-            self.endpoints.insert(arn.as_str().to_owned(), Arc::clone(stage)).await;
-        }
-        let age = owned.is_none().then_some(REJECTION_AGE);
-        Seen { stage, age }
+        let now = self.clock.monotonic();
+        let age = match owned {
+            Some(stage) => {
+                let expires_at = now + ENDPOINT_AGE;
+                let endpoints = Endpoints { stage: Arc::clone(stage), expires_at };
+                self.endpoints.insert(arn.as_str().to_owned(), endpoints).await;
+                self.age
+            }
+            None => self.age.min(REJECTION_AGE),
+        };
+        Seen { stage, expires_at: now + age }
     }
 
     /// Whether the configuration lists the stage as the tenant's. The tag decides for a
@@ -174,7 +174,8 @@ impl StageOwnership {
 
     /// The endpoints of a stage, if a lookup returned it lately. Costs no lookup.
     pub async fn known(&self, arn: &str) -> Option<Arc<Stage>> {
-        self.endpoints.get(arn).await
+        let endpoints = self.endpoints.get(arn).await?;
+        (self.clock.monotonic() < endpoints.expires_at).then_some(endpoints.stage)
     }
 }
 

@@ -12,9 +12,7 @@ use ivs_ingest_gateway::{
     clock::Clock,
     config::Upstream,
     ids::Ids,
-    ivs::{
-        AwsMetrics, CallError, Configuration, Delete, Ivs, NewConfiguration, Pacers, Sdk, Seams,
-    },
+    ivs::{AwsMetrics, CallError, Configuration, Ivs, NewConfiguration, Pacers, Sdk, Seams},
     ledger::{Event, Fields, Leases, Ledger, Reservation, Reserved, SendPermission, SqliteLedger},
     pacer::{Pacer, Permit},
     proto::v1,
@@ -73,13 +71,15 @@ pub(crate) fn pacers(stop: &CancellationToken) -> Pacers {
 }
 
 /// A permit for one call, without a wait.
-pub(crate) async fn permit<O>() -> Permit<O> {
-    Pacer::new(10_000.0).internal_permit().await
+pub(crate) async fn permit<O>(pacer: impl FnOnce(Pacers) -> Pacer<O>) -> Permit<O> {
+    pacer(Pacers::new(10_000.0)).internal_permit().await
 }
 
 /// Deletes a configuration at AWS, behind the gateway.
 pub(crate) async fn delete(ivs: &Ivs, arn: &str) {
-    ivs.delete_ingest_configuration(permit::<Delete>().await, arn, false).await.unwrap();
+    ivs.delete_ingest_configuration(permit(|pacers| pacers.delete).await, arn, false)
+        .await
+        .unwrap();
 }
 
 /// An emulator that runs until it goes out of scope.
@@ -218,6 +218,8 @@ pub(crate) async fn create_with_tags(
 ) -> Result<Configuration, CallError> {
     let (_, permission) = Rows::new().permitted("acme", request).await;
     let new = NewConfiguration { request, tags };
-    let answer = ivs.create_ingest_configuration(permit().await, permission, new).await;
+    let answer = ivs
+        .create_ingest_configuration(permit(|pacers| pacers.create).await, permission, new)
+        .await;
     answer.map(|answer| answer.value)
 }

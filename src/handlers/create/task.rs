@@ -35,6 +35,15 @@ enum Permission {
     Again { sent_at: SystemTime },
 }
 
+/// The end of one sending.
+#[expect(clippy::large_enum_variant, reason = "it lives from one return to one match")]
+enum Sent {
+    /// The create has its outcome.
+    Finished(Outcome),
+    /// AWS throttled the create: it was not executed, and its row is still sent.
+    Throttled(AwsFailure),
+}
+
 impl Create {
     pub(super) async fn run(mut self, admitted: Admitted, mut leader: Leader) {
         let outcome = self.carry_out(admitted, &mut leader).await;
@@ -101,8 +110,8 @@ impl Create {
                 return Err(Error::InProgress { operation_id: self.operation_id });
             };
             match self.send(permitted, permit).await {
-                Ok(outcome) => return outcome,
-                Err(failure) => {
+                Sent::Finished(outcome) => return outcome,
+                Sent::Throttled(failure) => {
                     ticket = self.put_off(failure).await?;
                     permission = Permission::First;
                 }
@@ -150,13 +159,8 @@ impl Create {
 
     /// Sends the create, once, and records its outcome. The row is durably sent before any
     /// byte goes to AWS, so that after a crash it counts as sent. `permitted`, which the
-    /// ledger returned then, is the only permission to send, and is consumed. An error says
-    /// that AWS throttled the create: it was not executed, and its row is still sent.
-    async fn send(
-        &self,
-        permitted: SendPermission,
-        permit: Permit<ivs::Create>,
-    ) -> Result<Outcome, AwsFailure> {
+    /// ledger returned then, is the only permission to send, and is consumed.
+    async fn send(&self, permitted: SendPermission, permit: Permit<ivs::Create>) -> Sent {
         let operation_id = self.operation_id;
         let new = NewConfiguration { request: &self.request, tags: self.tags(&permitted) };
         let ivs = &self.handlers.ivs;
@@ -169,23 +173,23 @@ impl Create {
                 // If this fails the row stays as sent, and settles by its tag. The
                 // configuration exists, so its key is answered all the same.
                 let _ = self.apply(Event::Created(resource)).await;
-                Ok(Ok(self.created(value, false, aws_request_id).await))
+                Sent::Finished(Ok(self.created(value, false, aws_request_id).await))
             }
             Err(error) if error.is_throttled() => {
                 let failure = error.failure().clone();
                 tracing::warn!(%operation_id, %failure, "AWS throttled a create");
-                Err(failure)
+                Sent::Throttled(failure)
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(%operation_id, %failure, "AWS did not create it");
                 // If this fails the row stays as sent: its quota is held until it settles.
                 let _ = self.apply(Event::NotExecuted).await;
-                Ok(Err(Error::Aws(failure)))
+                Sent::Finished(Err(Error::Aws(failure)))
             }
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(%operation_id, %failure, "outcome unknown");
                 let _ = self.apply(Event::Ambiguous).await;
-                Ok(self.settle(failure.aws_request_id).await)
+                Sent::Finished(self.settle(failure.aws_request_id).await)
             }
         }
     }

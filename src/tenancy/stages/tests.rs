@@ -22,7 +22,16 @@ fn ownership() -> (StageOwnership, Arc<Tenants>) {
     let counts = LimitCounts::register(&mut Registry::default());
     let tenants = Arc::new(Tenants::new(settings, counts, Clock::system()));
     let account = Some("123456789012".to_owned());
-    (StageOwnership::new(Arc::clone(&tenants), "us-east-1".to_owned(), account, HOUR), tenants)
+    (
+        StageOwnership::new(
+            Arc::clone(&tenants),
+            "us-east-1".to_owned(),
+            account,
+            HOUR,
+            Clock::system(),
+        ),
+        tenants,
+    )
 }
 
 fn tenant(tenants: &Tenants, id: &str) -> Arc<Tenant> {
@@ -118,4 +127,27 @@ async fn a_listed_owner_overrides_the_tag() {
     });
     assert_eq!(look(&acme).await, Err(OwnershipError::Forbidden));
     assert!(look(&globex).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_remembered_for_ten_seconds_and_an_owner_for_its_age() {
+    let (stages, tenants) = ownership();
+    let acme = tenant(&tenants, "acme");
+    let lookups = &Lookups::default();
+    let arn = arn();
+    let look = |found| stages.owned_by(&acme, &arn, move || lookups.find(Ok(found)));
+    assert_eq!(look(None).await, Err(OwnershipError::Forbidden));
+    tokio::time::sleep(Duration::from_millis(9_999)).await;
+    assert_eq!(look(Some(stage_of("acme"))).await, Err(OwnershipError::Forbidden));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    look(Some(stage_of("acme"))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(3_599_999)).await;
+    look(None).await.unwrap();
+    assert_eq!(lookups.count(), 2);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(look(None).await, Err(OwnershipError::Forbidden));
+    assert_eq!(lookups.count(), 3);
+    assert!(stages.known(arn.as_str()).await.is_some());
+    tokio::time::sleep(ENDPOINT_AGE).await;
+    assert!(stages.known(arn.as_str()).await.is_none());
 }

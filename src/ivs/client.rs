@@ -1,0 +1,44 @@
+//! The client of the SDK behind permits.
+
+use aws_sdk_ivsrealtime::Client;
+
+use super::{AwsMetrics, AwsOperation, CallError};
+use crate::pacer::{Outcome, Permit};
+
+/// A client of Amazon IVS Real-Time with its own connections. It belongs to the
+/// runtime that first uses it: the connections are driven there.
+#[derive(Debug, Clone)]
+pub struct Ivs {
+    /// Private to this file: the SDK is reached through [`Ivs::spend`] alone.
+    client: Client,
+    metrics: AwsMetrics,
+}
+
+impl Ivs {
+    pub(super) const fn new(client: Client, metrics: AwsMetrics) -> Self {
+        Self { client, metrics }
+    }
+
+    /// Makes a call with the permit of its operation, and counts it.
+    pub(super) fn spend<'a, O: AwsOperation, T, F>(
+        &'a self,
+        permit: Permit<O>,
+        call: impl FnOnce(&'a Client) -> F,
+    ) -> impl Future<Output = Result<T, CallError>>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        // A future of the SDK has kilobytes, which every future around it would contain.
+        let call = Box::pin(call(&self.client));
+        async move {
+            let counted = self.metrics.begin::<O>(permit.waited());
+            let report = |result: &Result<T, CallError>| {
+                let outcome =
+                    result.as_ref().map_or_else(CallError::outcome, |_| Outcome::Completed);
+                counted.ended(outcome);
+                outcome
+            };
+            permit.spend(call, report).await
+        }
+    }
+}
