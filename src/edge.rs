@@ -5,11 +5,11 @@
 
 mod deadline;
 mod discard;
+pub mod health;
 mod identity;
 mod limits;
-mod services;
+mod reflection;
 mod stack;
 
 pub use identity::{Authenticator, TENANT_HEADER};
-pub use services::HealthService;
 pub use stack::Edge;

@@ -4,10 +4,11 @@
 //! A message here is for the caller. What is for the operator goes to the log
 //! where it is handled, never through here.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     ivs::{AwsFailure, FailureKind},
+    proto::v1::ErrorReason,
     request::{IngestProtocol, OperationId, Violations},
     tenancy::{LimitExceeded, RateLimit, TenantError, TenantId},
 };
@@ -63,25 +64,55 @@ pub enum Error {
         /// The most there may be.
         limit: u32,
     },
-    /// The tenant calls too often, or too much at once.
-    #[error("the tenant is over its {}; try again after {} ms", rate_limit_name(*limit), retry_after.as_millis())]
-    TenantRateQuota {
-        /// Whose rate.
+    /// The tenant exceeds its rate of calls.
+    #[error("the tenant exceeds its request rate; retry after {} ms", retry_after.as_millis())]
+    TenantRequestRate {
+        /// The tenant.
         tenant: TenantId,
-        /// Which limit.
-        limit: RateLimit,
-        /// When the call would be let through.
+        /// When the rate would admit the call.
         retry_after: Duration,
     },
-    /// AWS's budget has no turn for the call in time. Nothing was taken or sent.
-    #[error("{}", no_turn_message(operation, *why, *retry_after))]
-    AccountBudget {
-        /// AWS's name of what was to be called.
-        operation: &'static str,
-        /// Which of the two ways there is none.
-        why: NoTurn,
-        /// How long a call that came now would wait for its turn.
+    /// The tenant exceeds its rate of creates.
+    #[error("the tenant exceeds its create rate; retry after {} ms", retry_after.as_millis())]
+    TenantCreateRate {
+        /// The tenant.
+        tenant: TenantId,
+        /// When the rate would admit the create.
         retry_after: Duration,
+    },
+    /// The tenant has as many concurrent calls as it may have.
+    #[error(
+        "the tenant has as many concurrent calls as it may have; retry after {} ms",
+        retry_after.as_millis()
+    )]
+    TenantConcurrency {
+        /// The tenant.
+        tenant: TenantId,
+        /// About the time that one call takes.
+        retry_after: Duration,
+    },
+    /// The tenant's queue for an AWS operation is full. Nothing was consumed or sent.
+    #[error(
+        "the tenant's queue for {operation} is full; retry after {} ms, the predicted wait",
+        predicted_wait.as_millis()
+    )]
+    TenantQueueFull {
+        /// AWS's name of the operation.
+        operation: &'static str,
+        /// The wait of one more call.
+        predicted_wait: Duration,
+    },
+    /// The predicted wait exceeds the deadline. Nothing was consumed or sent.
+    #[error(
+        "the predicted wait of {} ms for {operation} exceeds the deadline; allow more time, or \
+         retry after the wait",
+        predicted_wait.as_millis()
+    )]
+    DeadlineTooShort {
+        /// AWS's name of the operation.
+        operation: &'static str,
+        /// The wait of a call that arrives now.
+        predicted_wait: Duration,
     },
     /// AWS answered with a failure, or could not be reached: not executed.
     #[error("{}", aws_message(.0))]
@@ -102,12 +133,11 @@ pub enum Error {
         /// AWS's id of the call, if it answered.
         aws_request_id: Option<String>,
     },
-    /// The caller's deadline passed. A create that was sent goes on.
-    #[error("the deadline passed; a create that was sent goes on, and its request_id joins it")]
+    /// The caller's deadline passed. A create that was sent continues.
+    #[error("{}", deadline_message(*unfinished))]
     DeadlineExceeded {
-        /// The create that goes on, if there is one. Without a `request_id` of its own
-        /// this one joins it.
-        operation_id: Option<OperationId>,
+        /// The create that continues, if there is one.
+        unfinished: Option<UnfinishedCreate>,
     },
     /// The ledger cannot be read or written: creates fail closed.
     #[error("the ledger is unavailable; nothing was created")]
@@ -122,22 +152,26 @@ pub enum Error {
     #[error("an internal error; the request id names it in the gateway's log")]
     Internal,
     /// There is no such method.
-    #[error("the service has no such method; describe ivs.ingest.v1.IngestService lists them")]
+    #[error("there is no such service or method; the API is ivs.ingest.v1.IngestService")]
     Unimplemented,
 }
 
-/// Why a call has no turn at AWS.
+/// A create that continues after its caller's deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoTurn {
-    /// As many calls of the tenant wait as may (`max_queued`).
-    QueueFull,
-    /// The wait would outlast the deadline.
-    TooLate,
+pub struct UnfinishedCreate {
+    /// Its id: as a `request_id` it joins a create that has none.
+    pub operation_id: OperationId,
+    /// Whether the caller sent a `request_id`, so that it can retry.
+    pub has_request_id: bool,
 }
 
 impl From<LimitExceeded> for Error {
     fn from(LimitExceeded { tenant, limit, retry_after }: LimitExceeded) -> Self {
-        Self::TenantRateQuota { tenant, limit, retry_after }
+        match limit {
+            RateLimit::Requests => Self::TenantRequestRate { tenant, retry_after },
+            RateLimit::Creates => Self::TenantCreateRate { tenant, retry_after },
+            RateLimit::Concurrency => Self::TenantConcurrency { tenant, retry_after },
+        }
     }
 }
 
@@ -151,44 +185,41 @@ impl From<TenantError> for Error {
 }
 
 impl Error {
-    /// The stable reason of the error table. Also the label in logs.
+    /// The stable reason of the error table, which the API publishes.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub const fn error_reason(&self) -> ErrorReason {
         match self {
-            Self::InvalidFields(_) => "INVALID_FIELDS",
-            Self::InvalidMessage(_) => "INVALID_MESSAGE",
-            Self::RequestIdReused => "REQUEST_ID_REUSED",
-            Self::CredentialMissing { .. } => "CREDENTIAL_MISSING",
-            Self::CredentialInvalid(_) => "CREDENTIAL_INVALID",
-            Self::TenantForbidden => "TENANT_FORBIDDEN",
-            Self::StageForbidden => "STAGE_FORBIDDEN",
-            Self::ProtocolForbidden(_) => "PROTOCOL_FORBIDDEN",
-            Self::NotFound { .. } => "NOT_FOUND",
-            Self::TenantCountQuota { .. } => "TENANT_COUNT_QUOTA",
-            Self::TenantRateQuota { .. } => "TENANT_RATE_QUOTA",
-            Self::AccountBudget { .. } => "ACCOUNT_BUDGET",
-            Self::Aws(failure) => match failure.kind {
-                FailureKind::Validation => "AWS_VALIDATION",
-                FailureKind::AccessDenied => "AWS_ACCESS_DENIED",
-                FailureKind::ServiceQuotaExceeded => "AWS_SERVICE_QUOTA",
-                FailureKind::PendingVerification => "AWS_PENDING_VERIFICATION",
-                FailureKind::NotFound => "NOT_FOUND",
-                FailureKind::Conflict => "AWS_CONFLICT",
-                FailureKind::Throttled { .. } => "AWS_THROTTLED",
-                FailureKind::Unreachable | FailureKind::NoAnswer | FailureKind::ServerError => {
-                    "AWS_UNREACHABLE"
-                }
-                FailureKind::Refused => "AWS_REFUSED",
-            },
-            Self::InProgress { .. } => "IN_PROGRESS",
-            Self::OutcomeUnknown { .. } => "OUTCOME_UNKNOWN",
-            Self::DeadlineExceeded { .. } => "DEADLINE_EXCEEDED",
-            Self::LedgerUnavailable => "LEDGER_UNAVAILABLE",
-            Self::Draining => "DRAINING",
-            Self::Overloaded => "OVERLOADED",
-            Self::Internal => "INTERNAL",
-            Self::Unimplemented => "UNIMPLEMENTED",
+            Self::InvalidFields(_) => ErrorReason::InvalidFields,
+            Self::InvalidMessage(_) => ErrorReason::InvalidMessage,
+            Self::RequestIdReused => ErrorReason::RequestIdReused,
+            Self::CredentialMissing { .. } => ErrorReason::CredentialMissing,
+            Self::CredentialInvalid(_) => ErrorReason::CredentialInvalid,
+            Self::TenantForbidden => ErrorReason::TenantForbidden,
+            Self::StageForbidden => ErrorReason::StageForbidden,
+            Self::ProtocolForbidden(_) => ErrorReason::ProtocolForbidden,
+            Self::NotFound { .. } => ErrorReason::NotFound,
+            Self::TenantCountQuota { .. } => ErrorReason::TenantCountQuota,
+            Self::TenantRequestRate { .. } => ErrorReason::TenantRequestRate,
+            Self::TenantCreateRate { .. } => ErrorReason::TenantCreateRate,
+            Self::TenantConcurrency { .. } => ErrorReason::TenantConcurrency,
+            Self::TenantQueueFull { .. } => ErrorReason::TenantQueueFull,
+            Self::DeadlineTooShort { .. } => ErrorReason::DeadlineTooShort,
+            Self::Aws(failure) => aws_reason(failure.kind),
+            Self::InProgress { .. } => ErrorReason::InProgress,
+            Self::OutcomeUnknown { .. } => ErrorReason::OutcomeUnknown,
+            Self::DeadlineExceeded { .. } => ErrorReason::DeadlineExceeded,
+            Self::LedgerUnavailable => ErrorReason::LedgerUnavailable,
+            Self::Draining => ErrorReason::Draining,
+            Self::Overloaded => ErrorReason::Overloaded,
+            Self::Internal => ErrorReason::Internal,
+            Self::Unimplemented => ErrorReason::Unimplemented,
         }
+    }
+
+    /// The name of the reason: of the `ErrorInfo`, and the label in logs.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.error_reason().as_str_name()
     }
 
     /// AWS's id of the call behind the error, if AWS answered one.
@@ -202,66 +233,65 @@ impl Error {
     }
 }
 
-/// What a caller is told of a failure at AWS. AWS's own words are passed on only
-/// where they are about the caller's input: others may name roles and hosts.
-fn aws_message(failure: &AwsFailure) -> String {
-    match failure.kind {
+const fn aws_reason(kind: FailureKind) -> ErrorReason {
+    match kind {
+        FailureKind::Validation => ErrorReason::AwsValidation,
+        FailureKind::AccessDenied => ErrorReason::AwsAccessDenied,
+        FailureKind::ServiceQuotaExceeded => ErrorReason::AwsServiceQuota,
+        FailureKind::PendingVerification => ErrorReason::AwsPendingVerification,
+        FailureKind::NotFound => ErrorReason::NotFound,
+        FailureKind::Conflict => ErrorReason::AwsConflict,
+        FailureKind::Throttled { .. } => ErrorReason::AwsThrottled,
+        FailureKind::Unreachable => ErrorReason::AwsUnreachable,
+        FailureKind::NoCredentials => ErrorReason::CredentialsUnavailable,
+        FailureKind::NoAnswer | FailureKind::ServerError => ErrorReason::AwsUnavailable,
+        FailureKind::Rejected => ErrorReason::AwsRejected,
+    }
+}
+
+/// The message for the caller of a failure at AWS. AWS's own words are passed on only if
+/// they concern the caller's input: others may name roles and hosts.
+fn aws_message(failure: &AwsFailure) -> Cow<'static, str> {
+    let message = match failure.kind {
         FailureKind::Validation => {
-            let message: String = failure.message.chars().take(512).collect();
-            format!("AWS refused the request: {message}")
+            return Cow::Owned(format!("AWS rejected the request: {}", failure.message));
         }
         FailureKind::AccessDenied => {
-            "AWS refused the gateway's own credentials; its operator must look into it".to_owned()
+            "AWS denied access to the gateway; its operator must correct the IAM role or the credentials"
         }
-        FailureKind::ServiceQuotaExceeded => {
-            "the AWS account has reached a service quota of its own".to_owned()
+        FailureKind::ServiceQuotaExceeded => "the AWS account has reached a service quota",
+        FailureKind::PendingVerification => "the AWS account is pending verification by AWS",
+        FailureKind::NotFound => "the ingest configuration does not exist or is not the tenant's",
+        FailureKind::Conflict => "the ingest configuration is active: an encoder publishes",
+        FailureKind::Throttled { .. } => "AWS throttled the account; nothing was executed",
+        FailureKind::Unreachable => "the gateway cannot connect to AWS; nothing was sent",
+        FailureKind::NoCredentials => {
+            "the gateway has no AWS credentials at present; nothing was sent"
         }
-        FailureKind::PendingVerification => {
-            "the AWS account is pending verification by AWS".to_owned()
+        FailureKind::NoAnswer | FailureKind::ServerError => "AWS failed or did not respond",
+        FailureKind::Rejected => {
+            "AWS rejected the request with an error that the gateway does not know"
         }
-        FailureKind::NotFound => {
-            "the ingest configuration does not exist or is not the tenant's".to_owned()
-        }
-        FailureKind::Conflict => {
-            "the ingest configuration is active: an encoder is publishing".to_owned()
-        }
-        FailureKind::Throttled { .. } => {
-            "AWS throttled the account; nothing was created".to_owned()
-        }
-        FailureKind::Unreachable => "AWS could not be reached; nothing was sent".to_owned(),
-        FailureKind::NoAnswer | FailureKind::ServerError => {
-            "AWS did not answer as it should".to_owned()
-        }
-        FailureKind::Refused => "AWS refused the request".to_owned(),
-    }
+    };
+    Cow::Borrowed(message)
 }
 
-const fn rate_limit_name(limit: RateLimit) -> &'static str {
-    match limit {
-        RateLimit::Requests => "request rate",
-        RateLimit::Creates => "create rate",
-        RateLimit::Concurrency => "limit of calls at the same time",
-    }
-}
-
-fn no_turn_message(operation: &str, why: NoTurn, wait: Duration) -> String {
-    let ms = wait.as_millis();
-    match why {
-        NoTurn::QueueFull => format!(
-            "as many {operation} calls of the tenant wait for their turn at AWS as may; one more \
-             would wait {ms} ms; try again then"
-        ),
-        NoTurn::TooLate => format!(
-            "the turn of {operation} at AWS would come in {ms} ms, too late for the deadline; \
-             allow more time, or try again then"
-        ),
+const fn deadline_message(unfinished: Option<UnfinishedCreate>) -> &'static str {
+    match unfinished {
+        None => "the deadline passed before the response",
+        Some(UnfinishedCreate { has_request_id: true, .. }) => {
+            "the deadline passed and the create continues; retry with the same request_id to join it"
+        }
+        Some(_) => {
+            "the deadline passed and the create continues; retry with the operation_id of the details as the request_id to join it"
+        }
     }
 }
 
 const fn unknown_outcome_message(repeatable: bool) -> &'static str {
     if repeatable {
-        "AWS may or may not have created the configuration; send the same request_id again to learn which"
+        "AWS may or may not have created the configuration; retry with the same request_id to learn which"
     } else {
-        "AWS may or may not have created the configuration; send the same request again with the operation_id of the details as its request_id to learn which"
+        "AWS may or may not have created the configuration; retry with the operation_id of the details as the request_id to learn which"
     }
 }

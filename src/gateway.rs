@@ -12,7 +12,7 @@ use self::readiness::announce;
 use crate::{
     config::{self, Config, LedgerUrl},
     core::{Core, Determinism},
-    edge::{Authenticator, Edge},
+    edge::{self, Authenticator, Edge},
     ivs::{ConnectError, Sdk, Seams},
     ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
     server::{
@@ -147,7 +147,8 @@ impl Gateway {
 
         self.log_start()?;
         let (readiness, is_ready) = watch::channel(Readiness::NotReady("rebuilding".into()));
-        let (health, health_service) = tonic_health::server::health_reporter();
+        let health = readiness::starting().await;
+        let health_service = edge::health::service(health.clone(), shutdown.clone());
         let announcing =
             tokio::spawn(announce(complete.clone(), shutdown.clone(), readiness, health));
         let admin = self.admin.map(|acceptor| {

@@ -142,7 +142,7 @@ impl Started {
         let answer = self.client.clone().get_quota(request).await?;
         let latency_ns = elapsed_ns(started);
         let used = answer.into_inner().ingest_configurations.map(|quota| quota.used);
-        expect(used == Some(CONFIGURATIONS as u64), latency_ns)
+        expect(used == i32::try_from(CONFIGURATIONS).ok(), latency_ns)
     }
 }
 

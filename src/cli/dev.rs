@@ -87,10 +87,8 @@ fn configuration(
         [identity.metadata]
         enabled = true
         [tenants.acme]
-        create_rate = {{ per_second = 5, burst = 20 }}
         [tenants.globex]
         max_ingest_configurations = 2
-        create_rate = {{ per_second = 5, burst = 20 }}
         "#
     )
 }

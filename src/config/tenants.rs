@@ -51,7 +51,7 @@ fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSetting
             0..=1_000_000,
         ),
         request_rate: rate(section.section("request_rate"), inherited.request_rate),
-        create_rate: rate(section.section("create_rate"), inherited.create_rate),
+        create_rate: create_rate(&mut section, inherited.create_rate),
         max_concurrent_calls: section.integer(
             "max_concurrent_calls",
             inherited.max_concurrent_calls,
@@ -83,6 +83,23 @@ fn rate(mut section: Section<'_>, inherited: Rate) -> Rate {
     let per_second = section.positive("per_second", inherited.per_second, 1e6);
     let burst = section.integer("burst", inherited.burst.get(), 1..=1_000_000);
     Rate { per_second, burst: NonZeroU32::new(burst).unwrap_or(inherited.burst) }
+}
+
+/// Reads `create_rate`. A tenant that neither sets nor inherits it has no such limit.
+fn create_rate(section: &mut Section<'_>, inherited: Option<Rate>) -> Option<Rate> {
+    if !section.has("create_rate") {
+        return inherited;
+    }
+    let keys = section.section("create_rate");
+    if inherited.is_none() {
+        for key in ["per_second", "burst"] {
+            if !keys.has(key) {
+                keys.problem(key, "is missing; a create_rate has per_second and burst");
+            }
+        }
+    }
+    let unset = Rate { per_second: 1.0, burst: NonZeroU32::MIN };
+    Some(rate(keys, inherited.unwrap_or(unset)))
 }
 
 /// Reads `stage_arns`. A stage that two tenants list would be whose the order says.

@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc};
 
 use super::*;
 use crate::{
     config::document::Value,
     request::IngestProtocol,
-    tenancy::{TenantId, TenantSettings},
+    tenancy::{Rate, TenantId, TenantSettings},
 };
 
 const SMALLEST: &str = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n";
@@ -57,6 +57,7 @@ fn every_documented_key_is_read() {
     assert_eq!(config.identity.metadata, Some(MetadataIdentity { allow_remote: false }));
     let acme = config.tenants.of(&TenantId::parse("acme").unwrap()).unwrap();
     let expected = TenantSettings {
+        create_rate: Some(Rate { per_second: 0.5, burst: NonZeroU32::new(3).unwrap() }),
         max_queued: 5,
         max_concurrent_calls: 7,
         allowed_protocols: vec![IngestProtocol::Rtmps],
@@ -240,7 +241,12 @@ fn the_example_shows_every_key_with_its_default() {
     assert!(config.upstream.endpoint_url.take().is_some());
     assert!(config.upstream.account_id.take().is_some());
     assert_eq!(config.tenants.stage_owners.drain().count(), 1);
-    assert_eq!(config.tenants.default.take().as_deref(), Some(&TenantSettings::default()));
+    let mut default = TenantSettings::clone(&config.tenants.default.take().unwrap());
+    // It has no default, and acme inherits it.
+    assert!(default.create_rate.take().is_some());
+    let acme = config.tenants.named.get_mut(&TenantId::parse("acme").unwrap()).unwrap();
+    assert!(Arc::make_mut(acme).create_rate.take().is_some());
+    assert_eq!(default, TenantSettings::default());
     let mut defaults = parse(EXAMPLE).unwrap();
     defaults.server.limits.workers = config.server.limits.workers;
     assert_eq!(config, defaults);

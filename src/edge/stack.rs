@@ -22,15 +22,12 @@ use tower_http::{
 };
 
 use super::{
-    deadline::Deadlines,
-    discard::Discards,
-    identity::Authenticator,
-    limits,
-    services::{HealthService, with_reflection},
+    deadline::Deadlines, discard::Discards, health::HealthRoutes, identity::Authenticator, limits,
+    reflection::with_reflection,
 };
 use crate::{
     clock::Clock,
-    error::Error,
+    error::{Error, UnfinishedCreate},
     handlers::{CallContext, Handlers},
     ids::Ids,
     proto::v1::ingest_service_server::{IngestServiceServer, SERVICE_NAME},
@@ -101,11 +98,11 @@ impl Edge {
     }
 
     /// The service of one worker.
-    pub fn service<H: HealthService>(
+    pub fn service(
         self: &Arc<Self>,
         handlers: Handlers,
-        health: H,
-    ) -> impl crate::server::HttpService + use<H> {
+        health: HealthRoutes,
+    ) -> impl crate::server::HttpService + use<> {
         let ingest = IngestServiceServer::new(Rpc::new(handlers))
             .max_decoding_message_size(self.max_message_bytes);
         let mut others = Routes::new(health);
@@ -145,7 +142,11 @@ impl Stack {
             self.serve(request, &record).await
         } else {
             // Health and reflection reveal nothing of a tenant and cost AWS nothing.
-            Ok(infallible(self.others.call(request).await))
+            let response = infallible(self.others.call(request).await);
+            match status::rejected_by_tonic(response.headers()) {
+                Some(error @ Error::Unimplemented) => Err(error),
+                _ => Ok(response),
+            }
         };
         let mut response = served.unwrap_or_else(|error| {
             record.failed(error.reason(), error.aws_request_id());
@@ -177,9 +178,12 @@ impl Stack {
         // Around all that waits, reading the body included.
         let served = timeout_at(deadline, self.ingest.call(request)).await;
         let response = served.map(infallible).map_err(|_| Error::DeadlineExceeded {
-            operation_id: record.operation_id().map(Into::into),
+            unfinished: record.operation_id().map(|operation_id| UnfinishedCreate {
+                operation_id: operation_id.into(),
+                has_request_id: record.has_request_id(),
+            }),
         })?;
-        status::refused_unseen(response.headers()).map_or(Ok(response), Err)
+        status::rejected_by_tonic(response.headers()).map_or(Ok(response), Err)
     }
 }
 

@@ -2,23 +2,31 @@
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tonic_health::ServingStatus;
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{proto::v1::ingest_service_server::SERVICE_NAME, server::admin::Readiness};
+
+/// The health of a gateway that is not ready.
+pub(super) async fn starting() -> HealthReporter {
+    let health = HealthReporter::new();
+    for service in ["", SERVICE_NAME] {
+        health.set_service_status(service, ServingStatus::NotServing).await;
+    }
+    health
+}
 
 /// Publishes that the gateway is ready once the ledger is rebuilt, until `shutdown`.
 pub(super) async fn announce(
     mut complete: watch::Receiver<bool>,
     shutdown: CancellationToken,
     readiness: watch::Sender<Readiness>,
-    health: tonic_health::server::HealthReporter,
+    health: HealthReporter,
 ) {
     let serve = async |status| {
         for service in ["", SERVICE_NAME] {
             health.set_service_status(service, status).await;
         }
     };
-    serve(ServingStatus::NotServing).await;
     let is_complete = tokio::select! {
         is_complete = async { complete.wait_for(|complete| *complete).await.is_ok() } => is_complete,
         () = shutdown.cancelled() => false,

@@ -73,7 +73,7 @@ impl CallContext {
 /// would have been rejected if its tenant were not in shadow.
 ///
 /// # Errors
-/// `TENANT_RATE_QUOTA`.
+/// `TENANT_REQUEST_RATE`, `TENANT_CREATE_RATE` and `TENANT_CONCURRENCY`.
 pub fn permitted<T>(
     admitted: Result<Admitted<T>, LimitExceeded>,
     record: &CallRecord,

@@ -18,6 +18,8 @@ pub struct Quota {
     pub creates: Outlook,
     /// How many creates may wait.
     pub max_queued: u32,
+    /// How many creates may be at AWS.
+    pub max_in_flight: u32,
 }
 
 impl Handlers {
@@ -35,6 +37,7 @@ impl Handlers {
             weight: tenant.settings.weight,
             creates: self.shared.pacers.create.outlook(&paced::flow(tenant)),
             max_queued: tenant.settings.max_queued,
+            max_in_flight: tenant.settings.max_in_flight,
         })
     }
 }

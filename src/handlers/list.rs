@@ -5,10 +5,13 @@ use sha2::{Digest, Sha256};
 use super::{CallContext, CallersConfiguration, Handlers, ledger_failed};
 use crate::{
     error::Error,
-    ledger::Filter,
+    ledger::{Fields, Filter, Row},
     request::{IngestConfigurationState, ListIngestConfigurations, OperationId, Violation, reason},
     tenancy::TenantId,
 };
+
+/// The most bytes of a page's configurations: gRPC clients accept 4 MiB by default.
+const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// One page.
 #[derive(Debug)]
@@ -38,11 +41,11 @@ impl Handlers {
             Some(token) => Some(parse_token(&tenant.id, &filter, token)?),
             None => None,
         };
-        // One more than asked for tells whether there is a next page.
+        // One row more than the page shows whether there is a next page.
         let limit = request.page_size + 1;
         let rows = self.shared.ledger.list(tenant.id.clone(), filter.clone(), before, limit).await;
         let mut rows = rows.map_err(|error| ledger_failed(&error, "list"))?;
-        let page_size = request.page_size as usize;
+        let page_size = fitting(&rows).min(request.page_size as usize);
         let next_page_token = if rows.len() > page_size {
             rows.truncate(page_size);
             rows.last().map(|last| token(&tenant.id, &filter, last.operation_id))
@@ -55,6 +58,28 @@ impl Handlers {
         }
         Ok(Listed { configurations, next_page_token })
     }
+}
+
+/// The number of rows that fit into a page; at least one.
+fn fitting(rows: &[Row]) -> usize {
+    let mut bytes = 0;
+    let fits = rows.iter().take_while(|row| {
+        bytes += message_bytes(row);
+        bytes <= MAX_PAGE_BYTES
+    });
+    fits.count().max(1)
+}
+
+/// An upper bound of the size of the row's message.
+fn message_bytes(row: &Row) -> usize {
+    /// The tags and lengths of all fields; ARNs, times, participant and endpoint.
+    const FIXED: usize = 1024;
+    /// The tags and lengths of an entry of a map.
+    const ENTRY: usize = 16;
+    let Fields { name, user_id, attributes, tags, .. } = &row.fields;
+    let entries = attributes.iter().chain(tags);
+    let entries: usize = entries.map(|(key, value)| key.len() + value.len() + ENTRY).sum();
+    FIXED + name.len() + user_id.len() + entries
 }
 
 /// Where the last page ended, and a digest of whose list it was and of its filter. It

@@ -2,7 +2,7 @@
 
 use super::CallContext;
 use crate::{
-    error::{Error, NoTurn},
+    error::Error,
     ivs::{AwsOperation, CallError},
     pacer::{Flow, FlowId, Pacer, Permit, Rejection, RejectionCause, Terms, Ticket},
     tenancy::{Limit, Tenant},
@@ -27,7 +27,7 @@ pub(super) fn flow(tenant: &Tenant) -> Flow {
 /// Admits a call of the context's tenant.
 ///
 /// # Errors
-/// `ACCOUNT_BUDGET`. The queue bound of a tenant in shadow is only counted.
+/// `TENANT_QUEUE_FULL` and `DEADLINE_TOO_SHORT`. The queue bound of a tenant in shadow is only counted.
 pub(super) fn admit<O: AwsOperation>(
     context: &CallContext,
     pacer: &Pacer<O>,
@@ -54,7 +54,7 @@ pub(super) fn admit<O: AwsOperation>(
 /// Waits for the ticket's permit.
 ///
 /// # Errors
-/// `ACCOUNT_BUDGET` if the response would arrive after the deadline.
+/// `DEADLINE_TOO_SHORT` if the response would arrive after the deadline.
 pub(super) async fn permit<O: AwsOperation>(
     context: &CallContext,
     ticket: Ticket<O>,
@@ -125,9 +125,11 @@ fn rejected<O: AwsOperation>(context: &CallContext, rejection: Rejection) -> Err
 }
 
 fn error<O: AwsOperation>(rejection: Rejection) -> Error {
-    let why = match rejection.cause {
-        RejectionCause::QueueFull => NoTurn::QueueFull,
-        RejectionCause::DeadlineTooShort => NoTurn::TooLate,
-    };
-    Error::AccountBudget { operation: O::NAME, why, retry_after: rejection.predicted_wait }
+    let Rejection { cause, predicted_wait } = rejection;
+    match cause {
+        RejectionCause::QueueFull => Error::TenantQueueFull { operation: O::NAME, predicted_wait },
+        RejectionCause::DeadlineTooShort => {
+            Error::DeadlineTooShort { operation: O::NAME, predicted_wait }
+        }
+    }
 }

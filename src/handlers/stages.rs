@@ -33,6 +33,13 @@ impl Handlers {
         })
     }
 
+    /// Whether a stage that was the tenant's is not any more, as a call suggests that AWS
+    /// rejected: the ownership was remembered, and the stage was deleted since.
+    pub(super) async fn has_lost_stage(&self, context: &CallContext, arn: &StageArn) -> bool {
+        self.shared.stages.forget(&context.tenant().id, arn).await;
+        matches!(self.stage(context, arn).await, Err(Error::StageForbidden))
+    }
+
     /// What AWS says of the stage; none if it is absent.
     async fn look_up(&self, context: &CallContext, arn: &StageArn) -> Result<Option<Stage>, Error> {
         let pacer = &self.shared.pacers.get_stage;

@@ -24,7 +24,8 @@ impl Handlers {
         request: UpdateIngestConfiguration,
     ) -> Result<CallersConfiguration, Error> {
         let row = self.owned_row(context, &request.arn).await?;
-        if let Some(Some(stage)) = &request.stage_arn {
+        let stage = request.stage_arn.as_ref().and_then(Option::as_ref).cloned();
+        if let Some(stage) = &stage {
             self.stage(context, stage).await?;
         }
         let stage_arn = request.stage_arn.map(|stage| stage.map(String::from));
@@ -37,7 +38,19 @@ impl Handlers {
         // In a task of its own: a caller who goes away ends the waiting, not the work.
         let change = async move { handlers.change(change, permit, &task_context).await };
         let work = self.mutations.spawn(change);
-        let (configuration, aws_request_id) = work.await.map_err(|_| Error::Internal)??;
+        let changed = work.await.map_err(|_| Error::Internal)?;
+        if let (Err(error), Some(stage)) = (&changed, &stage) {
+            // AWS does not say which of the two it did not find.
+            let may_be_the_stage = match error {
+                Error::NotFound { .. } => true,
+                Error::Aws(failure) => failure.kind == FailureKind::Validation,
+                _ => false,
+            };
+            if may_be_the_stage && self.has_lost_stage(context, stage).await {
+                return Err(Error::StageForbidden);
+            }
+        }
+        let (configuration, aws_request_id) = changed?;
         if let Some(id) = &aws_request_id {
             context.record().aws_request(id);
         }

@@ -41,7 +41,7 @@ pub struct CallersConfiguration {
     /// The time of the creation, as the gateway recorded it.
     pub create_time: SystemTime,
     /// The time at which AWS reported the state.
-    pub state_observed_at: SystemTime,
+    pub state_observe_time: SystemTime,
 }
 
 /// The keys of a configuration.
@@ -80,7 +80,7 @@ impl CallersConfiguration {
             tags: tags::visible(configuration.tags, extra_tags),
             ingest_endpoint,
             create_time: operation_id.minted_at(),
-            state_observed_at: observed_at,
+            state_observe_time: observed_at,
         }
     }
 
@@ -88,7 +88,7 @@ impl CallersConfiguration {
     pub(super) fn of_row(row: Row, ingest_endpoint: Option<String>) -> Self {
         let Row { operation_id, arn, participant_id, fields, state, observed_at, .. } = row;
         let of_fields = Self::of_fields(fields, ingest_endpoint, operation_id.minted_at());
-        Self { arn: Some(arn), participant_id, state, state_observed_at: observed_at, ..of_fields }
+        Self { arn: Some(arn), participant_id, state, state_observe_time: observed_at, ..of_fields }
     }
 
     /// A configuration as a create of these fields would make it.
@@ -111,7 +111,7 @@ impl CallersConfiguration {
             tags: fields.tags,
             ingest_endpoint,
             create_time: now,
-            state_observed_at: now,
+            state_observe_time: now,
         }
     }
 }

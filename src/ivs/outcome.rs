@@ -56,14 +56,16 @@ pub enum FailureKind {
         /// When AWS said to come back.
         retry_after: Option<Duration>,
     },
-    /// No connection was made, or no credentials were had: nothing was sent.
+    /// No connection was made: nothing was sent.
     Unreachable,
+    /// No credentials could be resolved: nothing was sent.
+    NoCredentials,
     /// It was sent, and no answer came that says what happened.
     NoAnswer,
     /// AWS answered with a failure of its own (5xx).
     ServerError,
-    /// AWS refused for a reason that this gateway does not know.
-    Refused,
+    /// AWS rejected the call with an error that this gateway does not know.
+    Rejected,
 }
 
 impl CallError {
@@ -85,7 +87,9 @@ impl CallError {
     pub(super) const fn outcome(&self) -> Outcome {
         match self.failure().kind {
             FailureKind::Throttled { retry_after } => Outcome::Throttled(retry_after),
-            FailureKind::Unreachable | FailureKind::NoAnswer => Outcome::NoResponse,
+            FailureKind::Unreachable | FailureKind::NoCredentials | FailureKind::NoAnswer => {
+                Outcome::NoResponse
+            }
             _ => Outcome::Completed,
         }
     }
@@ -118,14 +122,13 @@ where
     match &error {
         // The request was never built.
         SdkError::ConstructionFailure(_) => {
-            CallError::NotExecuted(failure(FailureKind::Refused, describe(&error)))
+            CallError::NotExecuted(failure(FailureKind::Rejected, describe(&error)))
         }
         SdkError::DispatchFailure(dispatch) => {
             let message = describe(&error);
-            if dispatch.as_connector_error().is_some_and(|source| never_sent(source)) {
-                CallError::NotExecuted(failure(FailureKind::Unreachable, message))
-            } else {
-                CallError::Ambiguous(failure(FailureKind::NoAnswer, message))
+            match dispatch.as_connector_error().and_then(|source| never_sent(source)) {
+                Some(kind) => CallError::NotExecuted(failure(kind, message)),
+                None => CallError::Ambiguous(failure(FailureKind::NoAnswer, message)),
             }
         }
         // Sent, and cut off: before, while or after AWS worked on it.
@@ -170,7 +173,7 @@ fn answered(response: &HttpResponse, code: Option<&str>) -> (FailureKind, Execut
         (_, "ConflictException") => FailureKind::Conflict,
         // The undeclared ones are about the signature: credentials, clock, region.
         (401 | 403, _) => FailureKind::AccessDenied,
-        _ => FailureKind::Refused,
+        _ => FailureKind::Rejected,
     };
     (kind, Executed::No)
 }
@@ -192,15 +195,17 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Whether no byte of the request can have left: no connection was made, or there
-/// were no credentials to sign with. The SDK's own `is_timeout` and `is_io` cannot
-/// tell: both are true of failures before and after sending.
-fn never_sent(error: &(dyn Error + 'static)) -> bool {
-    chain(error).any(|error| {
-        error
-            .downcast_ref::<hyper_util::client::legacy::Error>()
-            .is_some_and(hyper_util::client::legacy::Error::is_connect)
-            || error.is::<CredentialsError>()
+/// The proof that no byte of the request left: no connection was made, or there were no
+/// credentials to sign with. `None` without a proof. The SDK's own `is_timeout` and `is_io`
+/// cannot tell: both are true of failures before and after sending.
+fn never_sent(error: &(dyn Error + 'static)) -> Option<FailureKind> {
+    chain(error).find_map(|error| {
+        let connection = error.downcast_ref::<hyper_util::client::legacy::Error>();
+        if connection.is_some_and(hyper_util::client::legacy::Error::is_connect) {
+            Some(FailureKind::Unreachable)
+        } else {
+            error.is::<CredentialsError>().then_some(FailureKind::NoCredentials)
+        }
     })
 }
 

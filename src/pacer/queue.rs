@@ -50,10 +50,10 @@ struct State {
 pub struct Outlook {
     /// The flow's calls that wait.
     pub queued: usize,
+    /// The flow's calls that were granted and have not ended.
+    pub in_flight: u32,
     /// The wait of a call that arrives now.
     pub predicted_wait: Duration,
-    /// The calls a second in force, of all flows.
-    pub calls_per_second: f64,
 }
 
 /// The present load of a pacer.
@@ -114,8 +114,8 @@ impl<O> Pacer<O> {
         let queued = state.queue.waiting(&flow.id);
         Outlook {
             queued,
+            in_flight: state.queue.in_flight(&flow.id),
             predicted_wait: state.queue.predicted_wait(flow, queued, now),
-            calls_per_second: state.queue.budget().rate(now),
         }
     }
 

@@ -97,6 +97,12 @@ impl<E> Schedule<E> {
         self.flows.get(id).map_or(0, FlowState::waiting)
     }
 
+    /// The flow's calls that were granted and have not ended.
+    #[must_use]
+    pub fn in_flight(&self, id: &FlowId) -> u32 {
+        self.flows.get(id).map_or(0, |flow| flow.in_flight)
+    }
+
     /// An admitted call enters the queue. A call without a deadline is never rejected.
     pub fn join(
         &mut self,

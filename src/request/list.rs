@@ -54,12 +54,12 @@ impl ListIngestConfigurations {
 fn parse_page_size(size: i32) -> Result<u32, Faults> {
     match u32::try_from(size) {
         Ok(0) => Ok(DEFAULT_PAGE_SIZE),
-        Ok(size @ 1..=MAX_PAGE_SIZE) => Ok(size),
-        _ => Err(Faults::one(
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
+        Err(_) => Err(Faults::one(
             reason::OUT_OF_RANGE,
             format!(
-                "must be 1 to {MAX_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}, received {size}: ask \
-                 for the rest with next_page_token"
+                "must be 1 to {MAX_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}, received {size}: send \
+                 a number from 0"
             ),
         )),
     }

@@ -4,8 +4,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     handlers::{CallersConfiguration, Created, Listed, Quota, StreamKeys},
+    ledger::State,
+    pacer::Outlook,
     proto::v1,
-    tenancy::Rate,
+    tenancy::{Rate, RateUsage},
 };
 
 impl From<Created> for v1::CreateIngestConfigurationResponse {
@@ -36,7 +38,7 @@ impl From<CallersConfiguration> for v1::IngestConfiguration {
             tags: callers.tags,
             ingest_endpoint: callers.ingest_endpoint.unwrap_or_default(),
             create_time: Some(callers.create_time.into()),
-            state_observed_at: Some(callers.state_observed_at.into()),
+            state_observe_time: Some(callers.state_observe_time.into()),
         }
     }
 }
@@ -83,35 +85,57 @@ impl From<Listed> for v1::ListIngestConfigurationsResponse {
 impl From<Quota> for v1::GetQuotaResponse {
     fn from(quota: Quota) -> Self {
         let used = quota.usage.total();
-        let by_state = quota.usage.0.into_iter().map(|(state, count)| v1::StateCount {
-            state: state.as_str().to_owned(),
-            count: count.into(),
+        let by_state = quota.usage.0.into_iter().filter_map(|(state, rows)| {
+            let state = v1::LedgerState::from(state);
+            let is_counted = state != v1::LedgerState::Unspecified;
+            is_counted.then(|| v1::LedgerStateCount { state: state.into(), count: count(rows) })
         });
-        let count = |limit: u32, used: u32| v1::CountQuota {
-            limit: limit.into(),
-            used: used.into(),
+        let limited = |limit: u32, used: u32| v1::CountQuota {
+            limit: count(limit),
+            used: count(used),
             used_by_state: Vec::new(),
         };
         let rate = |(rate, available): (Rate, u32)| v1::RateQuota {
             per_second: rate.per_second,
-            burst: rate.burst.get(),
-            available,
+            burst: count(rate.burst.get()),
+            available: count(available),
         };
+        let RateUsage { requests, creates, concurrent_calls, max_concurrent_calls } = quota.rates;
+        let Outlook { queued, in_flight, predicted_wait } = quota.creates;
         Self {
             ingest_configurations: Some(v1::CountQuota {
                 used_by_state: by_state.collect(),
-                ..count(quota.max_ingest_configurations, used)
+                ..limited(quota.max_ingest_configurations, used)
             }),
-            requests: Some(rate(quota.rates.requests)),
-            creates: Some(rate(quota.rates.creates)),
-            queued_creates: Some(count(
-                quota.max_queued,
-                u32::try_from(quota.creates.queued).unwrap_or(u32::MAX),
-            )),
-            in_flight: Some(count(quota.rates.max_concurrent_calls, quota.rates.concurrent_calls)),
-            predicted_create_wait: quota.creates.predicted_wait.try_into().ok(),
-            account_creates_per_second: quota.creates.calls_per_second,
-            weight: quota.weight,
+            request_rate: Some(rate(requests)),
+            create_rate: creates.map(rate),
+            concurrent_calls: Some(limited(max_concurrent_calls, concurrent_calls)),
+            queued_creates: Some(v1::CountQuota {
+                used: count(queued),
+                ..limited(quota.max_queued, 0)
+            }),
+            in_flight_creates: Some(limited(quota.max_in_flight, in_flight)),
+            predicted_create_wait: predicted_wait.try_into().ok(),
+            weight: count(quota.weight),
         }
     }
+}
+
+impl From<State> for v1::LedgerState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Reserved => Self::Reserved,
+            State::Sending => Self::Sending,
+            State::InDoubt => Self::InDoubt,
+            State::Live => Self::Live,
+            State::Deleting => Self::Deleting,
+            // These do not count against the quota.
+            State::Rejected | State::Deleted => Self::Unspecified,
+        }
+    }
+}
+
+/// A count as the API has it: `int32`, so that JSON shows a number.
+fn count(count: impl TryInto<i32>) -> i32 {
+    count.try_into().unwrap_or(i32::MAX)
 }

@@ -7,7 +7,10 @@ use http::HeaderMap;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::{error::Error, ivs::FailureKind};
+use crate::{
+    error::{Error, UnfinishedCreate},
+    ivs::FailureKind,
+};
 
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "ivs-ingest-gateway";
@@ -18,34 +21,57 @@ const SOON: Duration = Duration::from_millis(250);
 /// When to come back after a failure of AWS, of the ledger or of the network.
 const LATER: Duration = Duration::from_secs(1);
 
-/// The metadata by which gRPC clients that retry by themselves learn when to (gRFC A6):
-/// milliseconds.
+/// The metadata by which gRPC clients that retry by themselves learn when to retry, in
+/// milliseconds (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// The pushback that ends the retries of such a client.
+const NEVER: i64 = -1;
+
+/// The most bytes of a message on the wire, where percent-encoding triples all that is not
+/// plain ASCII. The message is in the details too: all trailers stay under 3.3 KiB, because
+/// nginx and grpc-java accept 8 KiB of headers.
+const MAX_MESSAGE_BYTES: usize = 1024;
 
 /// The error as a gRPC status, with its details.
 #[must_use]
 pub fn of(error: &Error) -> Status {
+    let message = bounded(error.to_string());
+    let details = details(error, &message);
+    let delay = retry_after(error);
+    let pushback =
+        delay.map_or(NEVER, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
     let mut metadata = MetadataMap::new();
-    let details = details(error);
-    if let Some(delay) = retry_after(error) {
-        let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        metadata.insert(PUSHBACK, ms.into());
-    }
-    Status::with_error_details_and_metadata(code(error), error.to_string(), details, metadata)
+    metadata.insert(PUSHBACK, pushback.into());
+    Status::with_error_details_and_metadata(code(error), message, details, metadata)
 }
 
-/// What tonic refused by itself, before the service saw the message; none if the
-/// answer is the service's. tonic's own refusals carry no details.
+/// Cuts the message where its percent-encoded form exceeds [`MAX_MESSAGE_BYTES`].
+fn bounded(mut message: String) -> String {
+    let mut encoded = 0;
+    let cut = message.char_indices().find_map(|(index, character)| {
+        let is_plain = matches!(character, '!'..='~') && !"\"#%<>`?{}".contains(character);
+        encoded += if is_plain { 1 } else { 3 * character.len_utf8() };
+        (encoded > MAX_MESSAGE_BYTES).then_some(index)
+    });
+    if let Some(cut) = cut {
+        message.truncate(cut);
+    }
+    message
+}
+
+/// The error of a call that tonic rejected before the service saw its message; `None` if the
+/// response is the service's. tonic's own rejections carry no details.
 #[must_use]
-pub fn refused_unseen(answer: &HeaderMap) -> Option<Error> {
-    if !answer.contains_key("grpc-status") || answer.contains_key("grpc-status-details-bin") {
+pub fn rejected_by_tonic(response: &HeaderMap) -> Option<Error> {
+    if !response.contains_key("grpc-status") || response.contains_key("grpc-status-details-bin") {
         return None;
     }
-    let status = Status::from_header_map(answer)?;
+    let status = Status::from_header_map(response)?;
     match (status.code(), status.message()) {
-        // Nothing to say: there is no such method.
+        // There is no such service or method.
         (Code::Unimplemented, "") => Some(Error::Unimplemented),
-        // A compression that is not spoken. gRPC prescribes this answer as it is.
+        // An unknown compression. gRPC prescribes this response as it is.
         (Code::Ok | Code::Unimplemented, _) => None,
         (_, message) => Some(Error::InvalidMessage(message.to_owned())),
     }
@@ -86,19 +112,23 @@ fn code(error: &Error) -> Code {
         }
         Error::NotFound { .. } => Code::NotFound,
         Error::TenantCountQuota { .. }
-        | Error::TenantRateQuota { .. }
-        | Error::AccountBudget { .. } => Code::ResourceExhausted,
+        | Error::TenantRequestRate { .. }
+        | Error::TenantCreateRate { .. }
+        | Error::TenantConcurrency { .. }
+        | Error::TenantQueueFull { .. }
+        | Error::DeadlineTooShort { .. } => Code::ResourceExhausted,
         Error::Aws(failure) => match failure.kind {
             FailureKind::Validation => Code::InvalidArgument,
-            FailureKind::AccessDenied | FailureKind::Refused => Code::Internal,
+            FailureKind::AccessDenied | FailureKind::Rejected => Code::Internal,
             FailureKind::ServiceQuotaExceeded | FailureKind::Throttled { .. } => {
                 Code::ResourceExhausted
             }
             FailureKind::PendingVerification | FailureKind::Conflict => Code::FailedPrecondition,
             FailureKind::NotFound => Code::NotFound,
-            FailureKind::Unreachable | FailureKind::NoAnswer | FailureKind::ServerError => {
-                Code::Unavailable
-            }
+            FailureKind::Unreachable
+            | FailureKind::NoCredentials
+            | FailureKind::NoAnswer
+            | FailureKind::ServerError => Code::Unavailable,
         },
         Error::InProgress { .. } => Code::Aborted,
         Error::OutcomeUnknown { repeatable: false, .. } => Code::Unknown,
@@ -112,17 +142,25 @@ fn code(error: &Error) -> Code {
     }
 }
 
-/// When the caller may try again; none where trying again cannot help.
+/// When the caller may retry; `None` if a retry cannot help, or is not safe.
 fn retry_after(error: &Error) -> Option<Duration> {
     match error {
-        Error::TenantRateQuota { retry_after, .. } => Some(*retry_after),
-        // A place that is free at once was taken by another: it is not for long.
-        Error::AccountBudget { retry_after, .. } => Some((*retry_after).max(SOON)),
+        Error::TenantRequestRate { retry_after, .. }
+        | Error::TenantCreateRate { retry_after, .. }
+        | Error::TenantConcurrency { retry_after, .. } => Some(*retry_after),
+        // With no predicted wait, another call took the slot a moment ago.
+        Error::TenantQueueFull { predicted_wait, .. }
+        | Error::DeadlineTooShort { predicted_wait, .. } => Some((*predicted_wait).max(SOON)),
+        // A create without a request_id would be another create.
+        Error::DeadlineExceeded { unfinished } => {
+            unfinished.is_none_or(|create| create.has_request_id).then_some(SOON)
+        }
         Error::Aws(failure) => match failure.kind {
             FailureKind::Throttled { retry_after } => Some(retry_after.unwrap_or(LATER)),
-            FailureKind::Unreachable | FailureKind::NoAnswer | FailureKind::ServerError => {
-                Some(LATER)
-            }
+            FailureKind::Unreachable
+            | FailureKind::NoCredentials
+            | FailureKind::NoAnswer
+            | FailureKind::ServerError => Some(LATER),
             _ => None,
         },
         Error::OutcomeUnknown { repeatable: true, .. } | Error::LedgerUnavailable => Some(LATER),
@@ -131,7 +169,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
     }
 }
 
-fn details(error: &Error) -> ErrorDetails {
+fn details(error: &Error, message: &str) -> ErrorDetails {
     let mut details = ErrorDetails::with_error_info(error.reason(), DOMAIN, metadata(error));
     if let Some(delay) = retry_after(error) {
         details.set_retry_info(Some(delay));
@@ -149,38 +187,72 @@ fn details(error: &Error) -> ErrorDetails {
         Error::RequestIdReused => {
             details.set_bad_request(vec![FieldViolation {
                 field: "request_id".to_owned(),
-                description: error.to_string(),
+                description: message.to_owned(),
                 reason: error.reason().to_owned(),
                 localized_message: None,
             }]);
         }
-        Error::TenantCountQuota { tenant, .. } | Error::TenantRateQuota { tenant, .. } => {
-            details.add_quota_failure_violation(format!("tenant:{tenant}"), error.to_string());
+        Error::TenantCountQuota { tenant, .. }
+        | Error::TenantRequestRate { tenant, .. }
+        | Error::TenantCreateRate { tenant, .. }
+        | Error::TenantConcurrency { tenant, .. } => {
+            details.add_quota_failure_violation(format!("tenant:{tenant}"), message);
         }
         Error::NotFound { arn } => {
             let kind = "ivs.ingest.v1.IngestConfiguration";
-            details.set_resource_info(kind, arn.as_str(), "", error.to_string());
+            details.set_resource_info(kind, arn.as_str(), "", message);
         }
         _ => {}
     }
     details
 }
 
+/// Facts for programs: each number of the message is here too.
 fn metadata(error: &Error) -> HashMap<String, String> {
     let mut metadata = HashMap::new();
+    let mut add = |key: &str, value: String| {
+        metadata.insert(key.to_owned(), value);
+    };
     if let Some(id) = error.aws_request_id() {
-        metadata.insert("aws_request_id".to_owned(), id.to_owned());
+        add("aws_request_id", id.to_owned());
     }
     match error {
-        Error::AccountBudget { operation, .. } => {
-            metadata.insert("aws_operation".to_owned(), (*operation).to_owned());
+        Error::TenantCountQuota { used, limit, .. } => {
+            add("used", used.to_string());
+            add("limit", limit.to_string());
+        }
+        Error::TenantRequestRate { retry_after, .. }
+        | Error::TenantCreateRate { retry_after, .. }
+        | Error::TenantConcurrency { retry_after, .. } => {
+            add("retry_after_ms", retry_after.as_millis().to_string());
+        }
+        Error::TenantQueueFull { operation, predicted_wait }
+        | Error::DeadlineTooShort { operation, predicted_wait } => {
+            add("aws_operation", (*operation).to_owned());
+            add("predicted_wait_ms", predicted_wait.as_millis().to_string());
         }
         Error::InProgress { operation_id }
         | Error::OutcomeUnknown { operation_id, .. }
-        | Error::DeadlineExceeded { operation_id: Some(operation_id) } => {
-            metadata.insert("operation_id".to_owned(), operation_id.to_string());
+        | Error::DeadlineExceeded { unfinished: Some(UnfinishedCreate { operation_id, .. }) } => {
+            add("operation_id", operation_id.to_string());
         }
         _ => {}
     }
     metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_cut_by_its_encoded_size() {
+        let kib = "x".repeat(MAX_MESSAGE_BYTES);
+        assert_eq!(bounded(kib.clone()), kib);
+        assert_eq!(bounded(kib.clone() + "x"), kib);
+        // Nine bytes each on the wire.
+        assert_eq!(bounded("\u{5c4b}".repeat(500)).chars().count(), MAX_MESSAGE_BYTES / 9);
+        // Three bytes each.
+        assert_eq!(bounded("% \"".repeat(500)).len(), MAX_MESSAGE_BYTES / 3);
+    }
 }

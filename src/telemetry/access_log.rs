@@ -5,9 +5,12 @@ use std::time::Instant;
 use super::call_record::{CallRecord, Known};
 
 /// Reasons that a flood repeats.
-const FLOOD_REASONS: [&str; 5] = [
-    "ACCOUNT_BUDGET",
-    "TENANT_RATE_QUOTA",
+const FLOOD_REASONS: [&str; 8] = [
+    "TENANT_REQUEST_RATE",
+    "TENANT_CREATE_RATE",
+    "TENANT_CONCURRENCY",
+    "TENANT_QUEUE_FULL",
+    "DEADLINE_TOO_SHORT",
     "OVERLOADED",
     "CREDENTIAL_MISSING",
     "CREDENTIAL_INVALID",

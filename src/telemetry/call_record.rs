@@ -26,6 +26,7 @@ pub(super) struct Known {
     pub(super) call_id: HeaderValue,
     pub(super) tenant: OnceLock<Arc<str>>,
     pub(super) operation_id: OnceLock<Ulid>,
+    has_request_id: OnceLock<()>,
     pub(super) aws_request_id: OnceLock<String>,
     pub(super) reason: OnceLock<&'static str>,
     pub(super) shadow_reason: OnceLock<&'static str>,
@@ -46,6 +47,7 @@ impl CallRecord {
             call_id: callers.unwrap_or_else(|| header_of(generate_id())),
             tenant: OnceLock::new(),
             operation_id: OnceLock::new(),
+            has_request_id: OnceLock::new(),
             aws_request_id: OnceLock::new(),
             reason: OnceLock::new(),
             shadow_reason: OnceLock::new(),
@@ -70,6 +72,17 @@ impl CallRecord {
     /// Records the create that the call is about. The first one stays.
     pub fn operation(&self, operation_id: Ulid) {
         let _ = self.0.operation_id.set(operation_id);
+    }
+
+    /// Records that the caller sent a `request_id`, so that it can repeat the create.
+    pub fn request_id_sent(&self) {
+        let _ = self.0.has_request_id.set(());
+    }
+
+    /// Whether the caller sent a `request_id`.
+    #[must_use]
+    pub fn has_request_id(&self) -> bool {
+        self.0.has_request_id.get().is_some()
     }
 
     /// The create that the call is about, if it is known.

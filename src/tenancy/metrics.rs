@@ -8,7 +8,8 @@ use prometheus_client::{
 use super::limits::{Enforcement, Limit};
 
 /// The values of the label `limit`, in the order of [`Limit`].
-const NAMES: [&str; 6] = ["request_rate", "create_rate", "in_flight", "count", "queue", "deadline"];
+const NAMES: [&str; 6] =
+    ["request_rate", "create_rate", "concurrency", "count", "queue", "deadline"];
 
 /// How often calls exceeded each limit. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -151,7 +151,7 @@ mod tests {
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         assert!(
-            text.contains("over_limit_total{limit=\"in_flight\",shadow=\"false\"} 2"),
+            text.contains("over_limit_total{limit=\"concurrency\",shadow=\"false\"} 2"),
             "{text}"
         );
     }
@@ -160,7 +160,7 @@ mod tests {
     async fn in_shadow_every_call_is_admitted_and_the_excess_is_named() {
         let rate = Rate { per_second: 0.01, burst: NonZeroU32::MIN };
         let settings = TenantSettings {
-            create_rate: rate,
+            create_rate: Some(rate),
             request_rate: rate,
             max_concurrent_calls: 1,
             shadow: true,
@@ -180,6 +180,6 @@ mod tests {
         // A permit beyond the rate took nothing, and returns nothing.
         tenant.acquire_create().unwrap().permit.spend();
         drop(tenant.acquire_create().unwrap());
-        assert_eq!(tenant.rate_usage().creates.1, 0);
+        assert_eq!(tenant.rate_usage().creates.unwrap().1, 0);
     }
 }

@@ -35,8 +35,8 @@ pub struct TenantSettings {
     pub max_ingest_configurations: u32,
     /// Calls of all methods. Default 100 a second, bursts of 200.
     pub request_rate: Rate,
-    /// Creates. Default 0.5 a second, bursts of 3.
-    pub create_rate: Rate,
+    /// Creates. Default: no limit of their own.
+    pub create_rate: Option<Rate>,
     /// Calls of all methods that run concurrently, at least 1. Default 50.
     pub max_concurrent_calls: u32,
     /// Calls of one AWS operation that wait for their turn. Default 10.
@@ -72,7 +72,7 @@ impl Default for TenantSettings {
         Self {
             max_ingest_configurations: 20,
             request_rate: Rate { per_second: 100.0, burst: burst(200) },
-            create_rate: Rate { per_second: 0.5, burst: burst(3) },
+            create_rate: None,
             max_concurrent_calls: 50,
             max_queued: 10,
             max_in_flight: 2,

@@ -146,6 +146,12 @@ impl StageOwnership {
         owned.ok_or(OwnershipError::Forbidden)
     }
 
+    /// Forgets the stage for all callers of the tenant: AWS says that it does not exist.
+    pub async fn forget(&self, tenant: &TenantId, arn: &StageArn) {
+        self.endpoints.invalidate(arn.as_str()).await;
+        self.seen.invalidate(&(tenant.clone(), arn.clone())).await;
+    }
+
     async fn remember(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Seen {
         let stage = stage.map(Arc::new);
         let owned = stage.as_ref().filter(|stage| self.is_owner(tenant, arn, stage));

@@ -48,7 +48,7 @@ pub struct Tenant {
     /// The limits of the tenant.
     pub settings: Arc<TenantSettings>,
     request_rate: Gcra,
-    create_rate: Gcra,
+    create_rate: Option<Gcra>,
     running: Arc<AtomicU32>,
     meter: Arc<Meter>,
 }
@@ -57,7 +57,7 @@ impl Tenant {
     pub(super) fn new(id: TenantId, settings: Arc<TenantSettings>, meter: Arc<Meter>) -> Self {
         Self {
             request_rate: Gcra::new(&settings.request_rate),
-            create_rate: Gcra::new(&settings.create_rate),
+            create_rate: settings.create_rate.as_ref().map(Gcra::new),
             running: Arc::default(),
             id,
             settings,
@@ -70,17 +70,22 @@ impl Tenant {
         Self {
             id: self.id.clone(),
             request_rate: self.request_rate.with_rate(&settings.request_rate),
-            create_rate: self.create_rate.with_rate(&settings.create_rate),
+            create_rate: self.with_create_rate(settings.create_rate.as_ref()),
             running: Arc::clone(&self.running),
             settings,
             meter: Arc::clone(&self.meter),
         }
     }
 
+    fn with_create_rate(&self, rate: Option<&Rate>) -> Option<Gcra> {
+        let rate = rate?;
+        Some(self.create_rate.as_ref().map_or_else(|| Gcra::new(rate), |gcra| gcra.with_rate(rate)))
+    }
+
     pub(super) fn is_idle(&self, now_ns: u64) -> bool {
         self.running.load(Ordering::Relaxed) == 0
             && self.request_rate.is_full(now_ns)
-            && self.create_rate.is_full(now_ns)
+            && self.create_rate.as_ref().is_none_or(|rate| rate.is_full(now_ns))
     }
 
     /// Adds one call of any method to the tenant's concurrent calls.
@@ -112,7 +117,8 @@ impl Tenant {
     /// # Errors
     /// The burst is spent.
     pub fn acquire_create(self: &Arc<Self>) -> Result<Admitted<CreatePermit>, LimitExceeded> {
-        let acquired = self.create_rate.acquire(self.meter.now_ns());
+        let rate = self.create_rate.as_ref();
+        let acquired = rate.map_or(Ok(()), |rate| rate.acquire(self.meter.now_ns()));
         // In shadow nothing may have been taken, and then nothing is to be returned.
         let permit = CreatePermit { tenant: Arc::clone(self), spent: acquired.is_err() };
         self.admit(permit, RateLimit::Creates, acquired)
@@ -152,7 +158,11 @@ impl Tenant {
         let now_ns = self.meter.now_ns();
         RateUsage {
             requests: (self.settings.request_rate, self.request_rate.available(now_ns)),
-            creates: (self.settings.create_rate, self.create_rate.available(now_ns)),
+            creates: self
+                .settings
+                .create_rate
+                .zip(self.create_rate.as_ref())
+                .map(|(rate, used)| (rate, used.available(now_ns))),
             concurrent_calls: self.running.load(Ordering::Relaxed),
             max_concurrent_calls: self.settings.max_concurrent_calls,
         }
@@ -186,8 +196,8 @@ impl CreatePermit {
 
 impl Drop for CreatePermit {
     fn drop(&mut self) {
-        if !self.spent {
-            self.tenant.create_rate.refund();
+        if let (false, Some(rate)) = (self.spent, &self.tenant.create_rate) {
+            rate.refund();
         }
     }
 }
@@ -197,8 +207,9 @@ impl Drop for CreatePermit {
 pub struct RateUsage {
     /// The rate of all calls, and how many the rate would admit now.
     pub requests: (Rate, u32),
-    /// The rate of creates, and how many the rate would admit now.
-    pub creates: (Rate, u32),
+    /// The rate of creates, and how many the rate would admit now; none if there is no such
+    /// limit.
+    pub creates: Option<(Rate, u32)>,
     /// Calls that run, this one included.
     pub concurrent_calls: u32,
     /// The most calls that may run concurrently.

@@ -17,7 +17,7 @@ use crate::support::{World, create, python, stage_of};
 const OWN_INPUT: [&str; 2] = ["requestId", "validateOnly"];
 
 /// What the gateway's own API has beside AWS's output.
-const OWN_OUTPUT: [&str; 3] = ["createTime", "ingestEndpoint", "stateObservedAt"];
+const OWN_OUTPUT: [&str; 3] = ["createTime", "ingestEndpoint", "stateObserveTime"];
 
 fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -146,11 +146,11 @@ async fn every_field_reaches_aws_and_comes_back() {
     let again = gateway.caller("acme").create(everything()).await.unwrap();
     assert!(again.replayed);
     let again = unwrapped(again);
-    let times = (created.create_time, created.state_observed_at);
+    let times = (created.create_time, created.state_observe_time);
     assert_eq!(again.create_time, times.0);
-    assert!(again.state_observed_at.unwrap().seconds >= times.1.unwrap().seconds);
+    assert!(again.state_observe_time.unwrap().seconds >= times.1.unwrap().seconds);
     let again =
-        ivs_ingest_gateway::proto::v1::IngestConfiguration { state_observed_at: times.1, ..again };
+        ivs_ingest_gateway::proto::v1::IngestConfiguration { state_observe_time: times.1, ..again };
     assert!(again == created, "{again:?} is not {created:?}");
 }
 

@@ -71,10 +71,10 @@ const MET: [&str; 17] = [
 
 /// And those that come of faults.
 const MET_WITH_FAULTS: [&str; 5] = [
-    "create AWS_UNREACHABLE",
+    "create AWS_UNAVAILABLE",
     "create OUTCOME_UNKNOWN",
-    "get AWS_UNREACHABLE",
-    "update AWS_UNREACHABLE",
+    "get AWS_UNAVAILABLE",
+    "update AWS_UNAVAILABLE",
     "delete OUTCOME_UNKNOWN",
 ];
 

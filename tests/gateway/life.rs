@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ivs_ingest_gateway::proto::v1::{
-    DeleteIngestConfigurationRequest, GetIngestConfigurationRequest, GetQuotaRequest,
-    IngestConfiguration, IngestConfigurationState, IngestConfigurationView,
-    ListIngestConfigurationsRequest, UpdateIngestConfigurationRequest,
+    CreateIngestConfigurationRequest, DeleteIngestConfigurationRequest,
+    GetIngestConfigurationRequest, GetQuotaRequest, IngestConfiguration, IngestConfigurationState,
+    IngestConfigurationView, ListIngestConfigurationsRequest, UpdateIngestConfigurationRequest,
 };
 use ivs_realtime_emulator::{Fault, FaultKind, Operation};
+use prost::Message;
 use prost_types::FieldMask;
 use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
@@ -55,7 +56,7 @@ impl Caller {
         answer.map(drop).map_err(|status| self.refused(&status))
     }
 
-    async fn used(&self) -> u64 {
+    async fn used(&self) -> i32 {
         let answer = self.client.clone().get_quota(self.request(GetQuotaRequest {})).await;
         answer.unwrap().into_inner().ingest_configurations.unwrap().used
     }
@@ -93,7 +94,7 @@ async fn a_full_view_is_what_was_created_and_a_basic_one_has_no_keys() {
 
     for answer in [&mut basic, &mut full] {
         assert_eq!(answer.create_time, created.create_time);
-        answer.state_observed_at.clone_from(&created.state_observed_at);
+        answer.state_observe_time.clone_from(&created.state_observe_time);
     }
     assert_eq!(full, created);
     assert_eq!(basic, IngestConfiguration { stream_key: String::new(), ..created });
@@ -166,6 +167,28 @@ async fn lists_cost_no_call_and_are_filtered_and_paged() {
             break;
         }
     }
+}
+
+/// grpcio and grpc-js reject a message of more than 4 MiB.
+#[tokio::test]
+async fn a_page_ends_before_its_message_is_too_large() {
+    let world = World::new();
+    let gateway = world.gateway(&["server.max_message_bytes = 1000000"]).await;
+    let acme = gateway.caller("acme");
+    // As large as AWS allows: three bytes a character.
+    let tag = |n: usize| (format!("{n:02}{}", "\u{5c4b}".repeat(126)), "\u{5c4b}".repeat(256));
+    let large =
+        CreateIngestConfigurationRequest { tags: (0..46).map(tag).collect(), ..create("acme") };
+    for _ in 0..62 {
+        acme.create(large.clone()).await.unwrap();
+    }
+    let page = ListIngestConfigurationsRequest { page_size: 1000, ..Default::default() };
+    let (first, token) = acme.list(page.clone()).await.unwrap();
+    let bytes: usize = first.iter().map(Message::encoded_len).sum();
+    assert!((2_800_000..=3 * 1024 * 1024).contains(&bytes), "{bytes}");
+    let next = ListIngestConfigurationsRequest { page_token: token, ..page };
+    let (second, token) = acme.list(next).await.unwrap();
+    assert_eq!((first.len() + second.len(), token.as_str()), (62, ""));
 }
 
 #[tokio::test]

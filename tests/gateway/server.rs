@@ -14,7 +14,7 @@ use tonic::{
 };
 
 use crate::{
-    server::grpc::{call, check_health, create_without_end, knows_v1, knows_v1alpha},
+    server::grpc::{call, check_health, create_without_end, knows_v1, knows_v1alpha, watch_health},
     support::{Caller, PATIENCE, World, create},
 };
 
@@ -58,8 +58,11 @@ async fn what_is_not_there_says_so() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
-    let nowhere = call(&gateway, "/ingest.v2.IngestService/GetQuota", acme.request(())).await;
-    assert_eq!(nowhere.unwrap_err().code(), Code::Unimplemented);
+    let path = "/ivs.ingest.v2.IngestService/GetQuota";
+    let nowhere = call(&gateway, path, acme.request(())).await.unwrap_err();
+    let nowhere = acme.refused(&nowhere);
+    assert_eq!((nowhere.code, nowhere.reason()), (Code::Unimplemented, "UNIMPLEMENTED"));
+    assert!(nowhere.message.contains("ivs.ingest.v1.IngestService"), "{nowhere:?}");
 }
 
 #[tokio::test]
@@ -132,6 +135,11 @@ async fn health_and_reflection_need_no_credential() {
     let unknown = check_health(&gateway, "nobody").await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
     assert!(unknown.metadata().contains_key("x-request-id"));
+    let watched = watch_health(&gateway, "ivs.ingest.v1.IngestService").await.unwrap();
+    assert_eq!(watched.first, "SERVING");
+    // The protocol wants an open stream. It must not outlive the gateway.
+    let mut watched = watch_health(&gateway, "nobody").await.unwrap();
+    assert_eq!(watched.first, "SERVICE_UNKNOWN");
 
     let symbols = [
         "ivs.ingest.v1.IngestService",
@@ -147,6 +155,7 @@ async fn health_and_reflection_need_no_credential() {
         assert!(knows_v1alpha(&gateway, symbol).await.unwrap(), "v1alpha not {symbol}");
     }
     gateway.stop().await;
+    assert_eq!(watched.rest.message().await.unwrap(), None);
 
     let gateway = world.gateway(&["server.reflection = false"]).await;
     let refused = knows_v1(&gateway, symbols[0]).await.unwrap_err();

@@ -2,7 +2,11 @@
 
 use std::{fs, time::Duration};
 
+use ivs_ingest_gateway::proto::v1::{
+    CreateIngestConfigurationRequest, UpdateIngestConfigurationRequest,
+};
 use ivs_realtime_emulator::{Fault, FaultKind, Operation};
+use prost_types::FieldMask;
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -74,4 +78,48 @@ async fn callers_who_ask_at_once_share_a_call() {
     }
     assert_eq!(creates.join_all().await.len(), 20);
     assert_eq!(world.emulator.calls(Operation::GetStage), 1);
+}
+
+/// AWS finds no stage whose ownership is remembered: it was deleted since.
+#[tokio::test]
+async fn a_stage_that_was_deleted_is_forbidden_and_forgotten() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let stage_arn = world.emulator.create_stage("acme").await;
+    let on_stage =
+        || CreateIngestConfigurationRequest { stage_arn: stage_arn.clone(), ..create("acme") };
+    acme.create(on_stage()).await.unwrap();
+    world.emulator.delete_all();
+
+    let creates = world.emulator.creates();
+    is_refused(&acme, &stage_arn).await;
+    assert_eq!(world.emulator.creates(), creates + 1, "the ownership was remembered");
+    // And is not any more: AWS is asked for the stage, and not for the create.
+    is_refused(&acme, &stage_arn).await;
+    assert_eq!(world.emulator.creates(), creates + 1);
+}
+
+#[tokio::test]
+async fn an_update_tells_a_deleted_stage_from_a_deleted_configuration() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let created = acme.create_one().await.unwrap().ingest_configuration.unwrap();
+    let update = async || {
+        let message = UpdateIngestConfigurationRequest {
+            arn: created.arn.clone(),
+            stage_arn: stage_of("acme"),
+            update_mask: Some(FieldMask { paths: vec!["stage_arn".into()] }),
+            ..Default::default()
+        };
+        let update = acme.client.clone().update_ingest_configuration(acme.request(message)).await;
+        acme.refused(&update.unwrap_err()).reason().to_owned()
+    };
+    let absent = Fault::error(404, "ResourceNotFoundException").times(1);
+    world.emulator.fault(&absent.clone().on(Operation::UpdateIngestConfiguration));
+    assert_eq!(update().await, "NOT_FOUND");
+    world.emulator.fault(&absent.clone().on(Operation::UpdateIngestConfiguration));
+    world.emulator.fault(&absent.on(Operation::GetStage));
+    assert_eq!(update().await, "STAGE_FORBIDDEN");
 }

@@ -152,7 +152,7 @@ async fn no_credentials() {
     let url = format!("http://{}", closed_port());
     let credentials = SharedCredentialsProvider::new(NoCredentials);
     let ivs = support::ivs_with(&url, credentials).await;
-    assert_eq!(not_executed(fail(&ivs).await), FailureKind::Unreachable);
+    assert_eq!(not_executed(fail(&ivs).await), FailureKind::NoCredentials);
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn each_declared_error() {
         ("409 Conflict", "ConflictException", FailureKind::Conflict),
         ("403 Forbidden", "InvalidSignatureException", FailureKind::AccessDenied),
         ("403 Forbidden", "ExpiredTokenException", FailureKind::AccessDenied),
-        ("400 Bad Request", "SomethingNewException", FailureKind::Refused),
+        ("400 Bad Request", "SomethingNewException", FailureKind::Rejected),
     ] {
         let headers = format!("x-amzn-errortype: {code}\r\n");
         let ivs = answering(answer(status, &headers, r#"{"exceptionMessage": "because"}"#)).await;

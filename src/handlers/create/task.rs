@@ -9,7 +9,7 @@ use crate::{
         CallContext, CallersConfiguration, Handlers, Shared, aws_failed, ledger_failed,
         paced::{self, ReadError},
     },
-    ivs::{self, Answer, AwsFailure, CallError, Configuration, NewConfiguration},
+    ivs::{self, Answer, AwsFailure, CallError, Configuration, FailureKind, NewConfiguration},
     ledger::{Event, Reserved, Resource, SendPermission, Transition},
     pacer::{Permit, Ticket},
     reconcile::Resolution,
@@ -133,7 +133,7 @@ impl Create {
             Some(Ok(permit)) if leader.is_awaited() => return Ok(permit),
             Some(Err(error)) => error,
             // No caller would receive the key.
-            Some(Ok(_)) | None => Error::DeadlineExceeded { operation_id: None },
+            Some(Ok(_)) | None => Error::DeadlineExceeded { unfinished: None },
         };
         if matches!(permission, Permission::First) {
             self.apply(Event::Cancel).await?;
@@ -184,13 +184,26 @@ impl Create {
                 tracing::warn!(%operation_id, %failure, "AWS did not create it");
                 // If this fails the row stays as sent: its quota is held until it settles.
                 let _ = self.apply(Event::NotExecuted).await;
-                Sent::Finished(Err(Error::Aws(failure)))
+                Sent::Finished(Err(self.not_executed(failure).await))
             }
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(%operation_id, %failure, "outcome unknown");
                 let _ = self.apply(Event::Ambiguous).await;
                 Sent::Finished(self.settle(failure.aws_request_id).await)
             }
+        }
+    }
+
+    async fn not_executed(&self, failure: AwsFailure) -> Error {
+        let may_be_the_stage =
+            matches!(failure.kind, FailureKind::NotFound | FailureKind::Validation);
+        match &self.request.stage_arn {
+            Some(stage)
+                if may_be_the_stage && self.handlers.has_lost_stage(&self.context, stage).await =>
+            {
+                Error::StageForbidden
+            }
+            _ => Error::Aws(failure),
         }
     }
 
@@ -209,7 +222,7 @@ impl Create {
                     let aws_request_id = failure.aws_request_id;
                     Err(Error::OutcomeUnknown { operation_id, repeatable, aws_request_id })
                 }
-                Err(Error::AccountBudget { .. }) => Err(unknown),
+                Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => Err(unknown),
                 outcome => outcome,
             },
             // Either proved absent, which takes longer than this, or not known.

@@ -5,7 +5,9 @@ use std::{
     fmt::Debug,
 };
 
-use ivs_ingest_gateway::proto::v1::{GetQuotaRequest, ListIngestConfigurationsRequest};
+use ivs_ingest_gateway::proto::v1::{
+    GetQuotaRequest, LedgerState, ListIngestConfigurationsRequest,
+};
 use ivs_realtime_emulator::ConfigurationSnapshot;
 use serde_json::{Value, json};
 
@@ -65,10 +67,14 @@ async fn compare_quota(tenant: &Tenant, caller: &Caller) -> Agreement {
     let asked = caller.client.clone().get_quota(caller.request(GetQuotaRequest {})).await;
     let answer = asked.map_err(|status| format!("GetQuota fails: {status:?}"))?.into_inner();
     let quota = answer.ingest_configurations.unwrap();
-    let live = tenant.live().count() as u64;
+    let live = i32::try_from(tenant.live().count()).unwrap();
     // Nothing may be left in a state on the way: the last answer was final.
-    let by_state: Vec<_> = quota.used_by_state.iter().map(|it| (&*it.state, it.count)).collect();
-    let expected = (live, QUOTA as u64, if live == 0 { vec![] } else { vec![("live", live)] });
+    let by_state: Vec<_> = quota.used_by_state.iter().map(|it| (it.state(), it.count)).collect();
+    let expected = (
+        live,
+        i32::try_from(QUOTA).unwrap(),
+        if live == 0 { vec![] } else { vec![(LedgerState::Live, live)] },
+    );
     same(&format!("the quota of {}", tenant.id), &expected, &(quota.used, quota.limit, by_state))
 }
 

@@ -65,7 +65,7 @@ pub(super) struct Answered {
 impl Shown {
     /// What an answer shows, and its keys.
     fn of(answered: IngestConfiguration) -> (Self, Vec<String>) {
-        assert!(answered.state_observed_at.is_some(), "{answered:?}");
+        assert!(answered.state_observe_time.is_some(), "{answered:?}");
         let (protocol, state) = (answered.ingest_protocol(), answered.state());
         let others = answered.redundant_ingest_credentials.into_iter().map(|it| it.stream_key);
         let keys = [answered.stream_key].into_iter().filter(|key| !key.is_empty());

@@ -76,7 +76,7 @@ impl Fault {
             (Operation::DeleteIngestConfiguration, Request::Delete(_)) => &["OUTCOME_UNKNOWN"],
             (Operation::GetIngestConfiguration, Request::Create(_) | Request::Get(_))
             | (Operation::GetStage, Request::Create(_) | Request::Update(_))
-            | (Operation::UpdateIngestConfiguration, Request::Update(_)) => &["AWS_UNREACHABLE"],
+            | (Operation::UpdateIngestConfiguration, Request::Update(_)) => &["AWS_UNAVAILABLE"],
             // It keeps from the gateway what an earlier fault made it look for.
             _ => &[],
         }

@@ -116,13 +116,27 @@ pub(crate) async fn tenant_create_rate(world: &World) -> Refusal {
     second_of("tenants.acme.create_rate = { per_second = 0.01, burst = 1 }", world).await
 }
 
+pub(crate) async fn tenant_concurrency(world: &World) -> Refusal {
+    let lines = ["tenants.acme.max_concurrent_calls = 1", "tenants.acme.max_queued = 1"];
+    let acme = acme(world, &lines).await;
+    world.emulator.hold_next_create();
+    let under_way = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.create_one().await }
+    });
+    world.emulator.reached_by_creates(1).await;
+    let refused = refused(&acme, create("acme")).await;
+    under_way.abort();
+    refused
+}
+
 async fn second_of(line: &str, world: &World) -> Refusal {
     let acme = acme(world, &[line]).await;
     acme.create_one().await.unwrap();
     refused(&acme, create("acme")).await
 }
 
-pub(crate) async fn account_budget_queue(world: &World) -> Refusal {
+pub(crate) async fn tenant_queue_full(world: &World) -> Refusal {
     let limits = ["tenants.acme.max_in_flight = 2", "tenants.acme.max_queued = 1"];
     let acme = acme(world, &["upstream.calls_per_second = 0.05", limits[0], limits[1]]).await;
     acme.create_one().await.unwrap();
@@ -139,7 +153,7 @@ pub(crate) async fn account_budget_queue(world: &World) -> Refusal {
     refused
 }
 
-pub(crate) async fn account_budget_deadline(world: &World) -> Refusal {
+pub(crate) async fn deadline_too_short(world: &World) -> Refusal {
     let lines = ["upstream.calls_per_second = 0.05", "server.default_deadline_ms = 5000"];
     let acme = acme(world, &lines).await;
     acme.create_one().await.unwrap();
@@ -159,9 +173,23 @@ pub(crate) async fn in_progress(world: &World) -> Refusal {
 }
 
 pub(crate) async fn deadline_exceeded(world: &World) -> Refusal {
+    let refused = late(world, repeatable()).await;
+    assert!(refused.message.contains("same request_id"), "{refused:?}");
+    refused
+}
+
+pub(crate) async fn deadline_exceeded_for_good(world: &World) -> Refusal {
+    let refused = late(world, create("acme")).await;
+    assert!(refused.message.contains("operation_id"), "{refused:?}");
+    refused
+}
+
+async fn late(world: &World, request: CreateIngestConfigurationRequest) -> Refusal {
     let acme = acme(world, &["server.default_deadline_ms = 300"]).await;
     world.emulator.hold_next_create();
-    refused(&acme, create("acme")).await
+    let refused = refused(&acme, request).await;
+    assert_eq!(refused.info("operation_id").unwrap().len(), 26);
+    refused
 }
 
 pub(crate) async fn ledger_unavailable(world: &World) -> Refusal {

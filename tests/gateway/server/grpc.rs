@@ -1,8 +1,8 @@
 //! Calls below and beside the generated client of the service.
 
 use prost::Message;
-use tonic::{Request, Status, client::Grpc};
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic::{Request, Status, Streaming, client::Grpc};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 use tonic_prost::ProstCodec;
 use tonic_reflection::pb::{v1, v1alpha};
 
@@ -39,6 +39,20 @@ pub(super) async fn check_health(gateway: &Gateway, service: &str) -> Result<Str
     let mut client = HealthClient::with_origin(transport(), origin(gateway));
     let answer = client.check(HealthCheckRequest { service: service.to_owned() }).await?;
     Ok(answer.into_inner().status().as_str_name().to_owned())
+}
+
+/// A watch of a service's health: the first status, and the stream of the next ones.
+pub(super) struct Watched {
+    pub(super) first: String,
+    pub(super) rest: Streaming<HealthCheckResponse>,
+}
+
+pub(super) async fn watch_health(gateway: &Gateway, service: &str) -> Result<Watched, Status> {
+    let mut client = HealthClient::with_origin(transport(), origin(gateway));
+    let request = HealthCheckRequest { service: service.to_owned() };
+    let mut rest = client.watch(request).await?.into_inner();
+    let first = rest.message().await?.unwrap().status().as_str_name().to_owned();
+    Ok(Watched { first, rest })
 }
 
 /// One function a version of reflection: whether it knows a symbol.

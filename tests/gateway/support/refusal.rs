@@ -7,8 +7,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::secrets::Secrets;
 
-/// What the details may have, as they travel.
-const MAX_DETAIL_BYTES: usize = 4 * 1024;
+/// What the trailers may have on the wire.
+const MAX_TRAILER_BYTES: usize = 3379; // 3.3 KiB
 
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
@@ -23,8 +23,8 @@ impl Refusal {
     pub(super) fn of(status: &Status, secrets: &Secrets) -> Self {
         secrets.said("a refusal", format!("{status:?}"));
         secrets.said("a refusal's details", status.details());
-        let as_base64 = status.details().len().div_ceil(3) * 4;
-        assert!(as_base64 <= MAX_DETAIL_BYTES, "{as_base64} bytes of details: {status:?}");
+        let bytes = trailer_bytes(status);
+        assert!(bytes <= MAX_TRAILER_BYTES, "{bytes} bytes of trailers: {status:?}");
         Self {
             code: status.code(),
             message: status.message().to_owned(),
@@ -51,4 +51,12 @@ impl Refusal {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.details.retry_info().map(|info| info.retry_delay.unwrap())
     }
+}
+
+/// The status in the trailers: names, values, the message percent-encoded and the details as
+/// base64.
+fn trailer_bytes(status: &Status) -> usize {
+    let mut trailers = http::HeaderMap::new();
+    status.add_header(&mut trailers).unwrap();
+    trailers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }

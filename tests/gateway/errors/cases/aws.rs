@@ -44,7 +44,7 @@ pub(crate) async fn aws_bad_signature(world: &World) -> Refusal {
     refused(&acme, create("acme")).await
 }
 
-pub(crate) async fn aws_refused(world: &World) -> Refusal {
+pub(crate) async fn aws_rejected(world: &World) -> Refusal {
     aws_error(world, 400, "SomethingNewException").await
 }
 
@@ -68,6 +68,14 @@ pub(crate) async fn aws_unreachable(world: &World) -> Refusal {
     refused(&acme, request).await
 }
 
+pub(crate) async fn credentials_unavailable(world: &World) -> Refusal {
+    with_a_ledger_that_knows_aws(world).await;
+    let none = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+    let acme = world.gateway_in(&[], &none).await.caller("acme");
+    let request = CreateIngestConfigurationRequest { stage_arn: String::new(), ..repeatable() };
+    refused(&acme, request).await
+}
+
 /// An empty one would wait until it has seen what AWS has.
 async fn with_a_ledger_that_knows_aws(world: &World) {
     let gateway = world.gateway(&[]).await;
@@ -75,7 +83,7 @@ async fn with_a_ledger_that_knows_aws(world: &World) {
     gateway.stop().await;
 }
 
-pub(crate) async fn aws_fails_on_a_read(world: &World) -> Refusal {
+pub(crate) async fn aws_unavailable(world: &World) -> Refusal {
     let acme = acme(world, &[]).await;
     let unavailable = Fault::new(FaultKind::Error503Before).on(Operation::GetStage);
     world.emulator.fault(&unavailable);

@@ -1,37 +1,8 @@
-//! The services beside the API: health and reflection.
+//! The reflection service.
 
-use std::convert::Infallible;
-
-use http::{Request, Response};
-use tonic::{body::Body, service::Routes};
-use tower::Service;
+use tonic::service::Routes;
 
 use crate::proto;
-
-/// A service that can be added to tonic's routes.
-pub trait HealthService:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
-    + tonic::server::NamedService
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<S> HealthService for S where
-    S: Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + tonic::server::NamedService
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
 
 /// Reflection v1, and v1alpha for grpcurl up to 1.8.7. The descriptors of the
 /// error details are registered too, or grpcurl prints them as base64.

@@ -1,0 +1,92 @@
+//! The gRPC health service. tonic's rejects a watch of an unknown service; the protocol
+//! wants `SERVICE_UNKNOWN` and an open stream.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::{Code, Request, Response, Status, codegen::tokio_stream::Stream};
+use tonic_health::{
+    pb::{
+        HealthCheckRequest, HealthCheckResponse,
+        health_check_response::ServingStatus,
+        health_server::{Health, HealthServer},
+    },
+    server::{HealthReporter, HealthService, WatchStream},
+};
+
+/// The health service as each worker serves it.
+pub type HealthRoutes = HealthServer<GatewayHealth>;
+
+/// The health service of the statuses in `reporter`, until `draining` fires.
+#[must_use]
+pub fn service(reporter: HealthReporter, draining: CancellationToken) -> HealthRoutes {
+    let statuses = HealthService::from_health_reporter(reporter);
+    HealthServer::new(GatewayHealth { statuses, draining })
+}
+
+/// See [`service`].
+#[derive(Debug)]
+pub struct GatewayHealth {
+    statuses: HealthService,
+    draining: CancellationToken,
+}
+
+/// The statuses of a service, as they change.
+pub enum Statuses {
+    /// A service of the gateway.
+    Known(WatchStream),
+    /// A service that the gateway does not have.
+    Unknown {
+        /// Whether `SERVICE_UNKNOWN` was sent.
+        is_sent: bool,
+        /// An open stream would hold its connection open.
+        draining: Pin<Box<WaitForCancellationFutureOwned>>,
+    },
+}
+
+#[tonic::async_trait]
+impl Health for GatewayHealth {
+    type WatchStream = Statuses;
+
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        self.statuses.check(request).await
+    }
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Statuses>, Status> {
+        match self.statuses.watch(request).await {
+            Ok(response) => Ok(response.map(Statuses::Known)),
+            Err(status) if status.code() == Code::NotFound => {
+                let draining = Box::pin(self.draining.clone().cancelled_owned());
+                Ok(Response::new(Statuses::Unknown { is_sent: false, draining }))
+            }
+            Err(status) => Err(status),
+        }
+    }
+}
+
+impl Stream for Statuses {
+    type Item = Result<HealthCheckResponse, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.get_mut() {
+            Self::Known(statuses) => Pin::new(statuses).poll_next(cx),
+            Self::Unknown { is_sent, draining } => {
+                if std::mem::replace(is_sent, true) {
+                    draining.as_mut().poll(cx).map(|()| None)
+                } else {
+                    let status = ServingStatus::ServiceUnknown.into();
+                    Poll::Ready(Some(Ok(HealthCheckResponse { status })))
+                }
+            }
+        }
+    }
+}
