@@ -9,7 +9,10 @@ use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, ErrorReaso
 use ivs_realtime_emulator::FaultKind;
 use tonic::Code;
 
-use crate::support::{Refusal, World, create};
+use crate::{
+    retries,
+    support::{Refusal, World, create},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Retry {
@@ -36,6 +39,10 @@ macro_rules! table {
                 let world = World::new();
                 let refusal = cases::$case(&world).await;
                 assert_row(&refusal, Code::$code, $reason, Retry::$retry, Aws::$aws);
+                // A gateway that drains accepts no connection: see `retries`.
+                if $reason != "DRAINING" {
+                    retries::assert_attempts(&world, &refusal).await;
+                }
             }
         )*
 
@@ -143,6 +150,22 @@ async fn what_may_exist_counts_against_the_quota_and_what_cannot_does_not() {
         globex.create_one().await.unwrap_err();
     }
     globex.create_one().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_overload_ends_with_its_load() {
+    let world = World::new();
+    let acme = world.gateway(&["server.max_concurrent_requests = 1"]).await.caller("acme");
+    world.emulator.hold_next_create();
+    let under_way = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.create_one().await }
+    });
+    world.emulator.reached_by_creates(1).await;
+    assert_eq!(acme.create_one().await.unwrap_err().reason(), "OVERLOADED");
+    world.emulator.release();
+    under_way.await.unwrap().unwrap();
+    acme.create_one().await.unwrap();
 }
 
 #[tokio::test]

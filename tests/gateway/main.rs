@@ -23,6 +23,7 @@ mod life;
 mod logs;
 mod pacing;
 mod quota;
+mod retries;
 mod server;
 mod stages;
 mod startup;

@@ -7,6 +7,7 @@ mod gateway;
 mod process;
 mod proxy;
 mod refusal;
+mod replay;
 mod secrets;
 mod tools;
 
@@ -14,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -24,7 +26,8 @@ pub(crate) use gateway::{Dev, Gateway};
 pub(crate) use process::{Finished, PATIENCE, Process};
 pub(crate) use proxy::deaf_to_goodbyes;
 pub(crate) use refusal::Refusal;
-pub(crate) use tools::{grpcurl, python};
+pub(crate) use replay::Replay;
+pub(crate) use tools::{grpcurl, node, python};
 
 use configuration::Configuration;
 use secrets::Secrets;
@@ -111,6 +114,30 @@ impl World {
     /// been given them.
     pub(crate) async fn run_client(&self, command: &mut Command) -> Finished {
         Process::start("client", command).finished().await
+    }
+
+    /// Starts a client, which ends with the world at the latest.
+    pub(crate) fn start_client(&self, command: &mut Command) -> Arc<Process> {
+        let process = Arc::new(Process::start("client", command));
+        self.processes.lock().unwrap().push(Arc::clone(&process));
+        process
+    }
+
+    /// The number of calls with that `x-request-id` in the logs of the gateways.
+    pub(crate) fn calls_logged(&self, call_id: &str) -> usize {
+        let of_call = format!("\"request_id\":\"{call_id}\"");
+        let processes = self.processes.lock().unwrap();
+        let logs = processes.iter().map(|process| process.stderr().text());
+        logs.map(|log| log.lines().filter(|line| line.contains(&of_call)).count()).sum()
+    }
+
+    /// Waits for a call with that `x-request-id` in the logs of the gateways.
+    pub(crate) async fn call_logged(&self, call_id: &str) {
+        let started = Instant::now();
+        while self.calls_logged(call_id) == 0 {
+            assert!(started.elapsed() < PATIENCE, "the call {call_id} is not logged");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// A path in the folder of the configuration, the ledger and temporary files.

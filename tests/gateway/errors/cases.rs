@@ -3,14 +3,14 @@
 mod aws;
 
 use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, IngestProtocol};
-use ivs_realtime_emulator::Operation;
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use rusqlite::Connection;
 use rustix::process::Signal;
 use tonic::Request;
 
 pub(crate) use aws::*;
 
-use crate::support::{Caller, Refusal, World, create, deaf_to_goodbyes};
+use crate::support::{Caller, Refusal, Replay, World, create, deaf_to_goodbyes};
 
 async fn acme(world: &World, lines: &[&str]) -> Caller {
     world.gateway(lines).await.caller("acme")
@@ -126,7 +126,8 @@ pub(crate) async fn tenant_concurrency(world: &World) -> Refusal {
     });
     world.emulator.reached_by_creates(1).await;
     let refused = refused(&acme, create("acme")).await;
-    under_way.abort();
+    // It is still under way.
+    drop(under_way);
     refused
 }
 
@@ -146,7 +147,8 @@ pub(crate) async fn tenant_queue_full(world: &World) -> Refusal {
     });
     crate::pacing::queued_creates(&acme, 1).await;
     let refused = refused(&acme, create("acme")).await;
-    waits.abort();
+    // It still waits.
+    drop(waits);
     // 20 s a create: the one that waits, and then this.
     assert!((21..=40).contains(&refused.retry_after().unwrap().as_secs()), "{refused:?}");
     assert_eq!(refused.info("aws_operation"), Some("CreateIngestConfiguration"));
@@ -185,8 +187,9 @@ pub(crate) async fn deadline_exceeded_for_good(world: &World) -> Refusal {
 }
 
 async fn late(world: &World, request: CreateIngestConfigurationRequest) -> Refusal {
-    let acme = acme(world, &["server.default_deadline_ms = 300"]).await;
-    world.emulator.hold_next_create();
+    let times = ["server.default_deadline_ms = 300", "server.max_deadline_ms = 300"];
+    let acme = acme(world, &times).await;
+    world.emulator.fault(&Fault::new(FaultKind::Hold).on(Operation::CreateIngestConfiguration));
     let refused = refused(&acme, request).await;
     assert_eq!(refused.info("operation_id").unwrap().len(), 26);
     refused
@@ -225,10 +228,8 @@ pub(crate) async fn overloaded(world: &World) -> Refusal {
     });
     world.emulator.reached_by_creates(1).await;
     let refused = refused(&acme, create("acme")).await;
-    // It is over as soon as the load is.
-    world.emulator.release();
-    under_way.await.unwrap().unwrap();
-    acme.create_one().await.unwrap();
+    // It is still under way.
+    drop(under_way);
     refused
 }
 
@@ -247,8 +248,9 @@ pub(crate) async fn unimplemented(world: &World) -> Refusal {
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
     let path = "/ivs.ingest.v1.IngestService/NoSuchMethod";
+    let replay = Replay::of(gateway.address, path, &acme.request(()));
     let status = crate::server::grpc::call(&gateway, path, acme.request(())).await.unwrap_err();
-    acme.refused(&status)
+    acme.refused(&status).of_call(replay)
 }
 
 /// Changes the ledger behind the gateway's back.

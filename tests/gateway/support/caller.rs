@@ -13,7 +13,7 @@ use ivs_ingest_gateway::proto::v1::{
 use prost::Message;
 use tonic::{Request, Response};
 
-use super::{Refusal, secrets::Secrets, stage_of};
+use super::{Refusal, Replay, replay::CREATE, secrets::Secrets, stage_of};
 
 /// HTTP/2 without tonic's own timers: the deadline that ends a call is the gateway's.
 pub(crate) type Transport = Client<HttpConnector, tonic::body::Body>;
@@ -37,6 +37,7 @@ pub(crate) fn create(tenant: &str) -> CreateIngestConfigurationRequest {
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) client: IngestServiceClient<Transport>,
+    pub(crate) gateway: SocketAddr,
     tenant: String,
     secrets: Arc<Secrets>,
 }
@@ -45,7 +46,7 @@ impl Caller {
     pub(super) fn new(gateway: SocketAddr, tenant: &str, secrets: Arc<Secrets>) -> Self {
         let origin = format!("http://{gateway}").parse().unwrap();
         let client = IngestServiceClient::with_origin(transport(), origin);
-        Self { client, tenant: tenant.to_owned(), secrets }
+        Self { client, gateway, tenant: tenant.to_owned(), secrets }
     }
 
     /// The message as a call of this caller's, to which metadata can be added.
@@ -73,8 +74,9 @@ impl Caller {
         &self,
         request: Request<CreateIngestConfigurationRequest>,
     ) -> Result<Response<CreateIngestConfigurationResponse>, Refusal> {
+        let replay = Replay::of(self.gateway, CREATE, &request);
         let answer = self.client.clone().create_ingest_configuration(request).await;
-        let answer = answer.map_err(|status| self.refused(&status))?;
+        let answer = answer.map_err(|status| self.refused(&status).of_call(replay))?;
         let mut rest = answer.get_ref().clone();
         if let Some(configuration) = &mut rest.ingest_configuration {
             self.secrets.learn(&std::mem::take(&mut configuration.stream_key));

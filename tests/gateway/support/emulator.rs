@@ -107,9 +107,12 @@ impl Emulator {
 
     /// The next create is answered with an error.
     pub(crate) fn next_create_error(&self, status: u16, code: &str) {
-        let error = Fault::error(status, code).on(Operation::CreateIngestConfiguration);
-        let message = "arn:aws:iam::123456789012:role/gateway";
-        self.fault(&error.with_message(message).times(1));
+        self.fault(&create_error(status, code).times(1));
+    }
+
+    /// Creates are answered with an error from now on.
+    pub(crate) fn create_errors(&self, status: u16, code: &str) {
+        self.fault(&create_error(status, code));
     }
 
     /// An encoder publishes through the configuration.
@@ -150,4 +153,9 @@ impl Emulator {
     pub(crate) fn delete_all(&self) {
         self.control().reset().unwrap();
     }
+}
+
+fn create_error(status: u16, code: &str) -> Fault {
+    let error = Fault::error(status, code).on(Operation::CreateIngestConfiguration);
+    error.with_message("arn:aws:iam::123456789012:role/gateway")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::secrets::Secrets;
+use super::{Replay, secrets::Secrets};
 
 /// What the trailers may have on the wire.
 const MAX_TRAILER_BYTES: usize = 3379; // 3.3 KiB
@@ -16,6 +16,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     pub(crate) details: ErrorDetails,
     pub(crate) metadata: MetadataMap,
+    /// The call, if it is known.
+    pub(crate) replay: Option<Replay>,
 }
 
 impl Refusal {
@@ -30,7 +32,12 @@ impl Refusal {
             message: status.message().to_owned(),
             details: status.get_error_details(),
             metadata: status.metadata().clone(),
+            replay: None,
         }
+    }
+
+    pub(crate) fn of_call(self, replay: Replay) -> Self {
+        Self { replay: Some(replay), ..self }
     }
 
     /// The reason, by which programs branch.

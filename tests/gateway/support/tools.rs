@@ -18,6 +18,15 @@ pub(crate) fn python() -> Command {
     command
 }
 
+/// A Node.js that finds grpc-js: in the folder that `NODE_MODULES` names.
+pub(crate) fn node() -> Command {
+    let mut command = Command::new(tool("NODE", "node", "--version"));
+    if let Ok(modules) = env::var("NODE_MODULES") {
+        command.env("NODE_PATH", modules);
+    }
+    command
+}
+
 fn tool(variable: &str, default: &str, probe: &str) -> String {
     let program = env::var(variable).unwrap_or_else(|_| default.to_owned());
     let quiet = || Stdio::null();

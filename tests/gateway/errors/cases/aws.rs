@@ -50,7 +50,7 @@ pub(crate) async fn aws_rejected(world: &World) -> Refusal {
 
 async fn aws_error(world: &World, status: u16, code: &str) -> Refusal {
     let acme = acme(world, &[]).await;
-    world.emulator.next_create_error(status, code);
+    world.emulator.create_errors(status, code);
     refused(&acme, create("acme")).await
 }
 
@@ -121,7 +121,7 @@ async fn unknown_after(
 ) -> Refusal {
     let times = ["upstream.attempt_timeout_ms = 500", "upstream.connect_timeout_ms = 400"];
     let acme = acme(world, &times).await;
-    world.emulator.next_create(kind, 0);
+    world.emulator.fault(&Fault::new(kind).on(Operation::CreateIngestConfiguration));
     let refused = refused(&acme, request).await;
     assert_eq!(refused.info("operation_id").unwrap().len(), 26);
     assert_eq!(world.emulator.creates(), 1);
