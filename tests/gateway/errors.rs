@@ -3,10 +3,10 @@
 
 mod cases;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, ErrorReason};
-use ivs_realtime_emulator::FaultKind;
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use tonic::Code;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     support::{Refusal, World, create},
 };
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Retry {
     /// A `RetryInfo` says when.
     Later,
@@ -46,8 +46,7 @@ macro_rules! table {
             }
         )*
 
-        /// The reasons of all rows.
-        const COVERED: &[&str] = &[$($reason),*];
+        const ROWS: &[(Code, &str, Retry)] = &[$((Code::$code, $reason, Retry::$retry)),*];
     };
 }
 
@@ -127,10 +126,64 @@ fn reasons() -> BTreeSet<&'static str> {
 
 #[test]
 fn every_reason_has_a_case() {
-    let covered: BTreeSet<&str> = COVERED.iter().copied().collect();
+    let covered: BTreeSet<&str> = ROWS.iter().map(|(_, reason, _)| *reason).collect();
     let known = reasons();
     assert!(known.len() > 20, "{known:?}");
     assert_eq!(covered, known);
+}
+
+/// `InvalidArgument` as documents write it.
+fn upper_snake_case(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+#[test]
+fn the_readme_has_the_same_table() {
+    let documented = include_str!("../../README.md").lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, _, code, reason, retry, ..] = cells[..] else { return None };
+        let [code, reason] = [code, reason].map(|cell| cell.strip_prefix('`')?.strip_suffix('`'));
+        let retry = if retry.starts_with("yes") { Retry::Later } else { Retry::No };
+        Some((code?.to_owned(), reason?.to_owned(), retry))
+    });
+    let documented: BTreeSet<_> = documented.filter(|(_, reason, _)| is_reason(reason)).collect();
+    let rows = ROWS.iter();
+    let rows =
+        rows.map(|(code, reason, retry)| (upper_snake_case(*code), (*reason).to_owned(), *retry));
+    assert_eq!(documented, rows.collect());
+}
+
+/// The comment of each reason names its codes, and says whether a `RetryInfo` stands beside it.
+#[test]
+fn the_api_documents_the_same_table() {
+    let api = include_str!("../../proto/ivs/ingest/v1/ingest_service.proto");
+    let (_, reasons) = api.split_once("enum ErrorReason {").unwrap();
+    let (mut comments, mut comment) = (BTreeMap::new(), String::new());
+    for line in reasons.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("// ") {
+            comment = format!("{comment} {text}");
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            comments.insert(name, std::mem::take(&mut comment));
+        }
+    }
+    for (code, reason, retry) in ROWS {
+        let comment = &comments[reason];
+        assert!(comment.contains(&upper_snake_case(*code)), "{reason}: {comment}");
+        let has_both = ROWS.iter().any(|(_, other, its)| other == reason && its != retry);
+        let is_retried = comment.to_lowercase().contains("with retryinfo");
+        assert_eq!(is_retried, has_both || *retry == Retry::Later, "{reason}: {comment}");
+    }
+}
+
+fn is_reason(name: &str) -> bool {
+    ErrorReason::from_str_name(name).is_some()
 }
 
 #[tokio::test]
@@ -186,6 +239,22 @@ async fn an_operation_id_joins_what_had_no_request_id() {
     assert_eq!(refused.reason(), "OUTCOME_UNKNOWN");
     assert_eq!(refused.info("operation_id").unwrap(), operation_id);
     assert_eq!(world.emulator.creates(), 1);
+}
+
+/// That the trailers are bounded holds for every refusal; on the wire a character of these
+/// has nine bytes.
+#[tokio::test]
+async fn the_words_of_aws_are_cut() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    for words in ["\u{5c4b}".repeat(4000), "% ".repeat(4000), "x".repeat(8000)] {
+        let invalid = Fault::error(400, "ValidationException").with_message(&words);
+        world.emulator.fault(&invalid.on(Operation::CreateIngestConfiguration).times(1));
+        let refused = acme.create_one().await.unwrap_err();
+        assert_eq!(refused.reason(), "AWS_VALIDATION");
+        assert!(refused.message.starts_with("AWS rejected the request: "), "{refused:?}");
+        assert!(refused.message.len() > 200, "{refused:?}");
+    }
 }
 
 #[tokio::test]
