@@ -1,5 +1,5 @@
-//! The core of the gateway: pacers, reconciliation and handlers, without listeners. A test
-//! starts the same core.
+//! The core of the gateway: pacers, reconciliation and handlers, without listeners.
+//! `tests/core` starts the same core.
 
 use std::{sync::Arc, time::Duration};
 
