@@ -25,6 +25,7 @@ struct Source {
 
 impl Ids {
     /// A source that the operating system seeds.
+    #[expect(clippy::disallowed_methods, reason = "the one place that draws a seed")]
     #[must_use]
     pub fn random() -> Self {
         Self::from_source(rand::make_rng())

@@ -1,32 +1,39 @@
 //! The IVS ingest gateway: a gRPC gateway in front of Amazon IVS Real-Time.
 //!
-//! # The path of a call, which is also the order to read in
+//! # The modules, in the order of their imports
+//!
+//! A module imports only modules below it in this table. `ARCHITECTURE.md` has the path of
+//! a call through them.
 //!
 //! | module | content |
 //! | --- | --- |
 //! | [`cli`] | the commands of the binary |
 //! | [`gateway`] | composition root: builds, starts and drains everything below |
 //! | [`core`] | pacers, reconciliation and handlers, without listeners |
-//! | [`config`] | TOML and environment to typed values; all problems in one report |
-//! | [`server`] | accept, TLS, HTTP/2, limits, admin listener; knows no gRPC |
 //! | [`edge`] | what every call passes, in order: id, load, identity, limits, deadline |
 //! | [`rpc`] | the gRPC service, conversions and the error table |
-//! | [`request`] | parsed requests and their rules; pure |
 //! | [`handlers`] | one file an RPC |
-//! | [`tenancy`] | tenants: ids, registry, limits, tags, ownership of stages |
-//! | [`pacer`] | fair queue for a rate-limited upstream |
-//! | [`ledger`] | idempotency and quota, durable |
-//! | [`ivs`] | Amazon IVS Real-Time through the AWS SDK |
+//! | [`error`] | the failures of a call, as its caller sees them |
 //! | [`reconcile`] | resolution of unknown outcomes, scans of AWS, rebuild of a lost ledger |
+//! | [`ivs`] | Amazon IVS Real-Time through the AWS SDK |
+//! | [`ledger`] | idempotency and quota, durable |
+//! | [`pacer`] | fair queue for a rate-limited upstream |
+//! | [`config`] | TOML and environment to typed values; all problems in one report |
+//! | [`server`] | accept, TLS, HTTP/2, limits, admin listener; knows no gRPC |
+//! | [`tenancy`] | tenants: ids, registry, limits, tags, ownership of stages |
+//! | [`ids`] | the source of ids and randomness |
+//! | [`request`] | parsed requests and their rules; pure |
+//! | [`proto`] | generated messages and the descriptor set |
 //! | [`telemetry`] | record of a call, access log, metrics registry |
-//! | [`error`], [`proto`], [`clock`], [`ids`] | shared by the modules above |
+//! | [`clock`] | the wall clock and the monotonic clock |
 //!
 //! # What is absent where
 //!
-//! Calls go down that table only. tonic is known to `edge`, `rpc` and `proto` alone
-//! (`gateway` starts its health service), the AWS SDK to `ivs` alone, SQL to `ledger` alone. `request`, the tags and the ledger's
-//! decisions do no I/O. Only `cli` knows the emulator, a crate of its own
-//! (`crates/emulator`).
+//! tonic is known to `edge`, `rpc` and `proto` alone (`gateway` starts its health service),
+//! the AWS SDK to `ivs` alone, SQL to `ledger::sqlite` alone. `request`, the tags and the
+//! ledger's decisions do no I/O. Only `cli` knows the emulator, a crate of its own
+//! (`crates/emulator`). `tests/architecture` checks the table and these rules.
+//!
 //! Stream keys are `SecretString` from the moment they are read, leave in
 //! `rpc::convert` alone, and are in no log, error or row.
 //!

@@ -205,6 +205,7 @@ async fn reach_age(max_age: Option<Duration>) {
 
 /// The age, up to a tenth shorter or longer: connections opened together must not all
 /// be told to leave together. The randomness of std's hash keys is plenty for that.
+#[expect(clippy::disallowed_methods, reason = "a connection has a real socket: no run repeats it")]
 fn jittered(age: Duration) -> Duration {
     let [.., high, low] = RandomState::new().hash_one(()).to_le_bytes();
     let share = f64::from(u16::from_le_bytes([high, low])) / f64::from(u16::MAX);

@@ -1,13 +1,27 @@
-//! The module graph of `src/`, read from the sources: calls go down only, and the rules of
-//! ARCHITECTURE.md on who may know what hold.
+//! The module graph of `src/`, read from the sources: imports go down the table of
+//! `src/lib.rs` only, and the rules of ARCHITECTURE.md on who may know what hold.
+//!
+//! | module | content |
+//! | --- | --- |
+//! | `breaches` | breaches of the rules, each of which must be found |
+//! | `graph` | the graph of the top-level modules |
+//! | `source` | the files of the library, without tests |
+//! | `tokens`, `spelled` | the paths in the tokens of a file |
 
 #![allow(clippy::unwrap_used, reason = "sources that cannot be read fail the test")]
 
+mod breaches;
 mod graph;
+mod source;
+mod spelled;
+mod tokens;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
-use crate::graph::{Graph, Source, sources};
+use crate::{
+    graph::Graph,
+    source::{Bindings, Source, contains, library, modules, sources},
+};
 
 /// Names that stand in these modules alone. A module is a file or a folder below `src/`.
 const KNOWN_TO: [(&str, &[&str]); 11] = [
@@ -27,7 +41,7 @@ const KNOWN_TO: [(&str, &[&str]); 11] = [
 ];
 
 /// Modules of the gateway that a module may import. Modules that are not named may import
-/// whatever does not make a cycle.
+/// all that stand below them in the table of `src/lib.rs`.
 const IMPORTS: [(&str, &[&str]); 8] = [
     ("pacer", &[]),
     ("telemetry", &[]),
@@ -42,11 +56,12 @@ const IMPORTS: [(&str, &[&str]); 8] = [
 /// Pure modules, and names that none of them may use.
 const PURE: [&str; 5] =
     ["request", "tenancy/tags", "ledger/state", "ledger/decide", "pacer/schedule"];
-const IMPURE: [&str; 10] = [
+const IMPURE: [&str; 11] = [
     "tokio",
     "SystemTime::now",
     "Instant::now",
     "elapsed",
+    "std::io",
     "std::fs",
     "std::net",
     "std::env",
@@ -55,51 +70,64 @@ const IMPURE: [&str; 10] = [
     "crate::clock",
 ];
 
-/// The order of calls: a module imports only modules behind it.
-const ORDER: [&str; 18] = [
-    "cli",
-    "gateway",
-    "edge",
-    "core",
-    "rpc",
-    "handlers",
-    "error",
-    "reconcile",
-    "ivs",
-    "config",
-    "server",
-    "ledger",
-    "pacer",
-    "tenancy",
-    "ids",
-    "request",
-    "proto",
-    "telemetry",
-];
+/// The libraries that `pacer` may name, beside the standard library.
+const PACER: [&str; 2] = ["tokio", "thiserror"];
 
-fn is_within(source: &Source, module: &str) -> bool {
-    source.module == module || source.module.starts_with(&format!("{module}/"))
+/// Types that only some modules may make. Under another name they could not be found.
+const GUARDED: [&str; 3] = ["Pacers", "Pacer", "CallContext"];
+
+/// The modules of the table in `src/lib.rs`, in its order.
+fn table(library: &str) -> Vec<&str> {
+    let rows = library.lines().filter_map(|line| line.strip_prefix("//! | [`"));
+    rows.filter_map(|row| row.split_once("`] |")).map(|(module, _)| module).collect()
+}
+
+/// The names of the libraries that the package depends on, as paths spell them.
+fn libraries() -> Vec<String> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
+    let names = manifest["dependencies"].as_table().unwrap().keys();
+    names.map(|name| name.replace('-', "_")).collect()
 }
 
 #[test]
-fn calls_go_down_only() {
-    let graph = Graph::of(&sources());
+fn imports_make_no_cycle() {
+    let graph = Graph::of(sources());
     assert!(graph.modules().len() > 10, "the sources were not read: {graph:?}");
     assert_eq!(graph.cycle(), None, "{graph:#?}");
 }
 
 #[test]
-fn imports_follow_the_order() {
-    let graph = Graph::of(&sources());
-    let modules: BTreeSet<_> = graph.modules().into_iter().map(String::as_str).collect();
-    let ordered: BTreeSet<_> = ORDER.into_iter().chain(["clock"]).collect();
-    assert_eq!(modules, ordered);
-    for (index, module) in ORDER.into_iter().enumerate() {
+fn imports_go_down_the_table_of_the_library() {
+    let (library, graph) = (library(), Graph::of(sources()));
+    let table = table(&library);
+    let mut sorted = table.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, graph.modules());
+    for (index, module) in table.iter().enumerate() {
         for import in graph.imports(module) {
-            // The clock is behind everything.
-            let behind = import == "clock" || ORDER[index..].contains(&import.as_str());
-            assert!(behind, "{module} imports {import}");
+            assert!(table[index..].contains(&import.as_str()), "{module} imports {import}");
         }
+    }
+}
+
+#[test]
+fn the_root_declares_modules_and_nothing_else() {
+    let modules = modules(&library()).unwrap();
+    assert!(modules.is_sorted() && modules.len() > 10, "{modules:?}");
+}
+
+/// The rules find names, so nothing may give one another name or bring in unread code.
+#[test]
+fn nothing_is_hidden_from_the_rules() {
+    let libraries: Vec<_> = libraries().into_iter().chain(["std".into(), "core".into()]).collect();
+    for source in sources() {
+        let Source { module, .. } = &source;
+        assert!(source.hidden().is_empty(), "{module}: {:?}", source.hidden());
+        let renamed = libraries.iter().find(|name| source.renames(name));
+        assert_eq!(renamed, None, "in {module}");
+        let renamed = GUARDED.iter().find(|name| source.renames(name) || source.aliases(name));
+        assert_eq!(renamed, None, "in {module}");
     }
 }
 
@@ -109,37 +137,13 @@ fn every_rule_names_modules_that_exist() {
     let sources = sources();
     let allowed = KNOWN_TO.iter().flat_map(|(_, modules)| *modules);
     for module in IMPORTS.iter().map(|(module, _)| module).chain(&PURE).chain(allowed) {
-        assert!(sources.iter().any(|source| is_within(source, module)), "no module {module}");
+        assert!(sources.iter().any(|source| source.is_within(module)), "no module {module}");
     }
 }
 
 #[test]
-fn relative_paths_are_resolved() {
-    let deep = Source::parse("pacer/queue", "use super::super::handlers::X; use super::ticket::Y;");
-    assert!(deep.names("crate::handlers::X") && deep.names("crate::pacer::ticket::Y"));
-    let top = Source::parse("pacer", "use super::handlers::X; use self::queue::Z;");
-    assert!(top.names("crate::handlers::X") && top.names("crate::pacer::queue::Z"));
-}
-
-#[test]
-fn a_cycle_is_found() {
-    let source = |module: &str, text: &str| Source::parse(module, text);
-    let sources = [
-        source("a", "use crate::b::B;"),
-        source("b/deep", "use crate::{x, c::{C, D}};"),
-        source("c", "fn f() { let _ = g!(crate::a::A); }"),
-        source("x", ""),
-    ];
-    let cycle = Graph::of(&sources).cycle().unwrap();
-    assert_eq!(
-        cycle.into_iter().collect::<BTreeSet<_>>(),
-        ["a", "b", "c"].map(str::to_owned).into()
-    );
-}
-
-#[test]
 fn modules_import_what_they_may() {
-    let graph = Graph::of(&sources());
+    let graph = Graph::of(sources());
     for (module, allowed) in IMPORTS {
         let allowed: BTreeSet<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
         let imports = graph.imports(module);
@@ -152,16 +156,47 @@ fn modules_import_what_they_may() {
 fn libraries_are_known_where_they_may_be() {
     for (library, modules) in KNOWN_TO {
         for source in sources() {
-            let allowed = modules.iter().any(|module| is_within(&source, module));
+            let allowed = modules.iter().any(|module| source.is_within(module));
             assert!(allowed || !source.names(library), "{} names {library}", source.module);
         }
     }
 }
 
 #[test]
+fn no_library_is_exported_under_a_name_of_the_gateway() {
+    let sources = sources();
+    let bindings = Bindings::of(sources);
+    for source in sources {
+        for path in source.exports(&bindings) {
+            let library = KNOWN_TO.iter().find(|(library, _)| contains(&path, library));
+            assert_eq!(library, None, "{} exports {path}", source.module);
+        }
+    }
+}
+
+#[test]
+fn the_pacer_names_few_libraries() {
+    let others: Vec<_> =
+        libraries().into_iter().filter(|name| !PACER.contains(&name.as_str())).collect();
+    for source in sources().iter().filter(|source| source.is_within("pacer")) {
+        let named = source.crates(&others);
+        assert!(named.is_empty(), "{} names {named:?}", source.module);
+    }
+}
+
+/// gRPC codes stand in the error table alone.
+#[test]
+fn only_the_error_table_names_grpc_codes() {
+    for source in sources() {
+        let may = source.is_within("rpc/status");
+        assert!(may || !source.names("Code"), "{} names gRPC codes", source.module);
+    }
+}
+
+#[test]
 fn pure_modules_do_no_io_and_read_no_clock() {
     for source in sources() {
-        if PURE.iter().any(|module| is_within(&source, module)) {
+        if PURE.iter().any(|module| source.is_within(module)) {
             let impure = IMPURE.iter().find(|name| source.names(name));
             assert_eq!(impure, None, "in {}", source.module);
         }
@@ -173,10 +208,10 @@ fn pure_modules_do_no_io_and_read_no_clock() {
 fn only_the_core_and_adopt_make_pacers() {
     for source in sources() {
         let makes = source.names("Pacers::new");
-        let may = ["core", "cli/adopt"].iter().any(|module| is_within(&source, module));
+        let may = ["core", "cli/adopt"].iter().any(|module| source.is_within(module));
         assert!(!makes || may, "{} makes pacers", source.module);
         let makes_one = source.names("Pacer::new");
-        assert!(!makes_one || is_within(&source, "ivs/pacers"), "{} makes one", source.module);
+        assert!(!makes_one || source.is_within("ivs/pacers"), "{} makes one", source.module);
     }
 }
 
@@ -185,7 +220,7 @@ fn only_the_core_and_adopt_make_pacers() {
 fn only_the_edge_makes_a_call_context() {
     for source in sources() {
         if source.names("CallContext::new") {
-            assert!(is_within(&source, "edge"), "{} makes a call context", source.module);
+            assert!(source.is_within("edge"), "{} makes a call context", source.module);
         }
     }
 }
