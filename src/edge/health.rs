@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::{Code, Request, Response, Status, codegen::tokio_stream::Stream};
+use tonic::{Request, Response, Status, codegen::tokio_stream::Stream};
 use tonic_health::{
     pb::{
         HealthCheckRequest, HealthCheckResponse,
@@ -17,12 +17,14 @@ use tonic_health::{
     server::{HealthReporter, HealthService, WatchStream},
 };
 
-/// The health service as each worker serves it.
-pub type HealthRoutes = HealthServer<GatewayHealth>;
+use crate::proto::v1::ingest_service_server::SERVICE_NAME;
 
 /// The health service of the statuses in `reporter`, until `draining` fires.
 #[must_use]
-pub fn service(reporter: HealthReporter, draining: CancellationToken) -> HealthRoutes {
+pub fn service(
+    reporter: HealthReporter,
+    draining: CancellationToken,
+) -> HealthServer<GatewayHealth> {
     let statuses = HealthService::from_health_reporter(reporter);
     HealthServer::new(GatewayHealth { statuses, draining })
 }
@@ -62,14 +64,12 @@ impl Health for GatewayHealth {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Statuses>, Status> {
-        match self.statuses.watch(request).await {
-            Ok(response) => Ok(response.map(Statuses::Known)),
-            Err(status) if status.code() == Code::NotFound => {
-                let draining = Box::pin(self.draining.clone().cancelled_owned());
-                Ok(Response::new(Statuses::Unknown { is_sent: false, draining }))
-            }
-            Err(status) => Err(status),
+        // The reporter has these from the start until the drain.
+        if ["", SERVICE_NAME].contains(&request.get_ref().service.as_str()) {
+            return Ok(self.statuses.watch(request).await?.map(Statuses::Known));
         }
+        let draining = Box::pin(self.draining.clone().cancelled_owned());
+        Ok(Response::new(Statuses::Unknown { is_sent: false, draining }))
     }
 }
 

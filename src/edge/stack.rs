@@ -16,13 +16,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
+use tonic_health::pb::health_server::HealthServer;
 use tower::{Service, ServiceBuilder};
 use tower_http::{
     catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
 };
 
 use super::{
-    deadline::Deadlines, discard::Discards, health::HealthRoutes, identity::Authenticator, limits,
+    deadline::Deadlines, discard::Discards, health::GatewayHealth, identity::Authenticator, limits,
     reflection::with_reflection,
 };
 use crate::{
@@ -101,7 +102,7 @@ impl Edge {
     pub fn service(
         self: &Arc<Self>,
         handlers: Handlers,
-        health: HealthRoutes,
+        health: HealthServer<GatewayHealth>,
     ) -> impl crate::server::HttpService + use<> {
         let ingest = IngestServiceServer::new(Rpc::new(handlers))
             .max_decoding_message_size(self.max_message_bytes);
