@@ -1,0 +1,28 @@
+//! `docs/api.md` is the API's comments, rendered. A difference fails; `BLESS=1` writes it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod render;
+
+use std::{env, fs, path::Path};
+
+use ivs_ingest_gateway::proto::FILE_DESCRIPTOR_SET;
+use prost::Message;
+use prost_types::FileDescriptorSet;
+
+#[test]
+fn the_reference_is_the_api() {
+    let descriptors = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let mut files = descriptors.file.iter();
+    let file = files.find(|file| file.package() == "ivs.ingest.v1").unwrap();
+    let rendered = render::markdown(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+    if env::var_os("BLESS").is_some() {
+        fs::write(&path, &rendered).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == rendered,
+        "docs/api.md differs from the .proto; run `BLESS=1 cargo test --test api_reference`"
+    );
+}
