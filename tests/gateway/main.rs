@@ -15,6 +15,7 @@ mod create;
 mod differential;
 mod drain;
 mod errors;
+mod examples;
 mod fairness;
 mod grpcurl;
 mod idempotency;

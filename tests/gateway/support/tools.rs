@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -10,7 +11,7 @@ pub(crate) fn grpcurl() -> String {
     tool("GRPCURL", "grpcurl", "-version")
 }
 
-/// A Python that has boto3: `PYTHON` of the environment, or the one on the path.
+/// A Python that has boto3 and grpcio: `PYTHON` of the environment, or the one on the path.
 pub(crate) fn python() -> Command {
     let python = tool("PYTHON", "python3", "--version");
     let mut command = Command::new(python);
@@ -18,13 +19,42 @@ pub(crate) fn python() -> Command {
     command
 }
 
-/// A Node.js that finds grpc-js: in the folder that `NODE_MODULES` names.
+/// A Node.js whose `require` finds grpc-js: `NODE` of the environment, or the one on the
+/// path.
 pub(crate) fn node() -> Command {
     let mut command = Command::new(tool("NODE", "node", "--version"));
-    if let Ok(modules) = env::var("NODE_MODULES") {
-        command.env("NODE_PATH", modules);
-    }
+    command.env("NODE_PATH", node_modules());
     command
+}
+
+/// The folder with grpc-js: `NODE_MODULES` of the environment, or the one of `tests/run`.
+pub(crate) fn node_modules() -> PathBuf {
+    let default = || {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("target/tools/node/node_modules")
+            .into_os_string()
+    };
+    let folder = PathBuf::from(env::var_os("NODE_MODULES").unwrap_or_else(default));
+    assert!(
+        folder.join("@grpc/grpc-js").exists(),
+        "{} has no @grpc/grpc-js; run `tests/run test`, or set NODE_MODULES to a folder that \
+         docs/examples/node/package.json provides",
+        folder.display()
+    );
+    folder
+}
+
+/// nginx: `NGINX` of the environment, or the one on the path.
+pub(crate) fn nginx() -> Command {
+    Command::new(tool("NGINX", "nginx", "-v"))
+}
+
+/// The Rust example of that name, which cargo puts beside the binary.
+pub(crate) fn example(name: &str) -> Command {
+    let binary = Path::new(env!("CARGO_BIN_EXE_ivs-ingest-gateway"));
+    let program = binary.parent().unwrap().join("examples").join(name);
+    assert!(program.exists(), "run `cargo build --example {name}`: a part of `cargo test`");
+    Command::new(program)
 }
 
 fn tool(variable: &str, default: &str, probe: &str) -> String {
@@ -33,8 +63,8 @@ fn tool(variable: &str, default: &str, probe: &str) -> String {
     let found = Command::new(&program).arg(probe).stdout(quiet()).stderr(quiet()).status();
     assert!(
         found.is_ok_and(|status| status.success()),
-        "{program} cannot be run; run `tests/run test`, or set {variable} to one that \
-         tests/requirements.txt provides"
+        "{program} cannot be run; run `tests/run test`, or set {variable} to a program like those \
+         that it installs"
     );
     program
 }

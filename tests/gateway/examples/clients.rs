@@ -1,0 +1,129 @@
+//! The three programs, each with a stage and a `request_id` of its own.
+
+use std::{env, fs, net::SocketAddr, os::unix::fs::symlink, path::Path, process::Command};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Process, World, example, node, node_modules, python};
+
+/// How many clients there are.
+pub(super) const COUNT: u64 = 3;
+
+const BUDGET_MS: u64 = 25_000;
+
+/// The top of the repository, where the examples are run.
+const TOP: &str = env!("CARGO_MANIFEST_DIR");
+
+pub(super) struct Clients {
+    clients: Vec<Client>,
+    /// Generated Python code, and a place for the Node program beside its packages.
+    _folder: TempDir,
+}
+
+struct Client {
+    process: Process,
+    stage_arn: String,
+}
+
+impl Clients {
+    /// Starts each program and does not wait.
+    pub(super) async fn start(world: &World, address: SocketAddr, attempt_ms: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = [
+            ("python", python_example(folder.path())),
+            ("node", node_example(folder.path())),
+            ("rust", example("create")),
+        ];
+        let mut clients = Vec::new();
+        for (language, mut command) in programs {
+            let stage_arn = world.emulator.create_stage("acme").await;
+            command
+                .current_dir(TOP)
+                // gRPC clients would send even loopback calls to a proxy of this machine.
+                .env_remove("http_proxy")
+                .env_remove("https_proxy")
+                .env_remove("grpc_proxy")
+                .args(["--address", &address.to_string(), "--tenant", "acme"])
+                .args(["--stage", &stage_arn, "--request-id", &format!("{language}-example")])
+                .args(["--attempt-timeout-ms", &attempt_ms.to_string()])
+                .args(["--budget-ms", &BUDGET_MS.to_string()]);
+            clients.push(Client { process: Process::start(language, &mut command), stage_arn });
+        }
+        Self { clients, _folder: folder }
+    }
+
+    /// Waits until the first attempt of each client has failed, with one of these words in
+    /// its line.
+    pub(super) async fn failed_once(&self, with: &[&str]) {
+        for Client { process, .. } in &self.clients {
+            let of_attempt = |line: &str| line.starts_with("attempt 1:").then(|| line.to_owned());
+            let line = process.stderr().line("of a failed attempt", of_attempt).await;
+            assert!(with.iter().any(|word| line.contains(word)), "{}: {line}", process.name());
+        }
+    }
+
+    /// Waits for the end of each client.
+    pub(super) async fn have_one_configuration_each(&self, world: &World) {
+        for client in &self.clients {
+            client.has_one_configuration(world).await;
+        }
+        assert_eq!(world.emulator.configurations().len(), self.clients.len());
+        assert_eq!(world.emulator.creates(), COUNT);
+    }
+}
+
+impl Client {
+    async fn has_one_configuration(&self, world: &World) {
+        let finished = self.process.finished().await;
+        let context = format!("{}:\n{}", self.process.name(), finished.stderr);
+        assert_eq!(finished.code, Some(0), "{context}");
+        let printed: Value = serde_json::from_str(&finished.stdout).unwrap();
+
+        let mut all = world.emulator.configurations();
+        all.retain(|configuration| configuration.stage_arn == self.stage_arn);
+        assert_eq!(all.len(), 1, "{context}");
+        assert_eq!(printed["arn"], all[0].arn.as_str(), "{context}");
+        assert!(printed["stream_key"] == all[0].stream_keys[0].as_str(), "{context}");
+        assert!(printed["ingest_endpoint"].as_str().unwrap().starts_with("rtmps://"));
+
+        let failed = finished.stderr.lines().filter(|line| line.starts_with("attempt ")).count();
+        assert!(failed > 0, "{context}");
+        assert_eq!(printed["attempts"], failed + 1, "{context}");
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.process.kill();
+    }
+}
+
+/// Generates the code with the command of the program's own first lines.
+fn python_example(folder: &Path) -> Command {
+    let program = Path::new(TOP).join("docs/examples/python/create.py");
+    let text = fs::read_to_string(&program).unwrap();
+    let (_, command) = text.split_once("python -m grpc_tools.protoc ").unwrap();
+    let (arguments, _) = command.split_once("PYTHONPATH=").unwrap();
+    let folder = folder.to_str().unwrap();
+    let arguments = arguments.replace("target/python", folder);
+    let arguments = arguments.split_whitespace().filter(|argument| *argument != "\\");
+    let mut protoc = python();
+    protoc.args(["-m", "grpc_tools.protoc"]).args(arguments).current_dir(TOP);
+    let status = protoc.status().unwrap();
+    assert!(status.success(), "{protoc:?}: {status}; run `tests/run test`");
+
+    let mut command = python();
+    command.arg(program).env("PYTHONPATH", folder);
+    command
+}
+
+/// Node looks for packages beside the program and above it.
+fn node_example(folder: &Path) -> Command {
+    let program = folder.join("create.mjs");
+    fs::copy(Path::new(TOP).join("docs/examples/node/create.mjs"), &program).unwrap();
+    symlink(node_modules(), folder.join("node_modules")).unwrap();
+    let mut command = node();
+    command.arg(program);
+    command
+}

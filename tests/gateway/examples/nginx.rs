@@ -1,0 +1,85 @@
+//! A real nginx between a client and the gateway.
+
+use std::{cell::Cell, fs, net::SocketAddr, time::Duration};
+
+use tempfile::TempDir;
+use tokio::{net::TcpStream, time};
+
+use crate::support::{PATIENCE, Process, free_address, nginx};
+
+/// Between two attempts to connect.
+const PAUSE: Duration = Duration::from_millis(5);
+
+pub(super) struct Nginx {
+    pub(super) address: SocketAddr,
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Nginx {
+    /// Starts nginx in front of an address, where nothing needs to listen yet, and waits
+    /// until it accepts connections.
+    pub(super) async fn start(upstream: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let file = folder.path().join("nginx.conf");
+        fs::write(&file, configuration(address, upstream)).unwrap();
+        let mut command = nginx();
+        command.arg("-p").arg(folder.path()).arg("-c").arg(file).args(["-e", "stderr"]);
+        let process = Process::start("nginx", &mut command);
+        let connects = async {
+            while TcpStream::connect(address).await.is_err() {
+                time::sleep(PAUSE).await;
+            }
+        };
+        let listens = time::timeout(PATIENCE, connects).await.is_ok();
+        assert!(listens, "nginx does not listen:\n{}", process.stderr().text());
+        Self { address, process, _folder: folder }
+    }
+
+    /// How many responses it has made by itself for want of the gateway's.
+    pub(super) fn count_of_502(&self) -> u64 {
+        let text = self.process.stdout().text();
+        text.lines().filter(|line| *line == "502").count().try_into().unwrap()
+    }
+
+    /// Waits until there are so many.
+    pub(super) async fn returned_502(&self, count: u64) {
+        let seen = Cell::new(0);
+        let last = |line: &str| {
+            seen.set(seen.get() + u64::from(line == "502"));
+            (seen.get() == count).then_some(())
+        };
+        self.process.stdout().line(&format!("number {count} of 502"), last).await;
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        self.process.kill();
+    }
+}
+
+/// Everything is kept in the folder that `-p` names. An access log line is a status.
+fn configuration(address: SocketAddr, upstream: SocketAddr) -> String {
+    format!(
+        "daemon off;
+         master_process off;
+         pid nginx.pid;
+         events {{}}
+         http {{
+             log_format status '$status';
+             access_log /dev/stdout status;
+             client_body_temp_path body;
+             proxy_temp_path proxy;
+             fastcgi_temp_path fastcgi;
+             uwsgi_temp_path uwsgi;
+             scgi_temp_path scgi;
+             server {{
+                 listen {address} http2;
+                 location / {{ grpc_pass grpc://{upstream}; }}
+             }}
+         }}
+        "
+    )
+}
