@@ -11,7 +11,7 @@ use tonic::Code;
 
 use crate::{
     retries,
-    support::{Refusal, World, create},
+    support::{Nginx, Refusal, World, create},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -242,11 +242,13 @@ async fn an_operation_id_joins_what_had_no_request_id() {
 }
 
 /// That the trailers are bounded holds for every refusal; on the wire a character of these
-/// has nine bytes.
+/// has nine bytes. nginx returns 502 for trailers that exceed its buffer.
 #[tokio::test]
 async fn the_words_of_aws_are_cut() {
     let world = World::new();
-    let acme = world.gateway(&[]).await.caller("acme");
+    let gateway = world.gateway(&[]).await;
+    let nginx = Nginx::start(gateway.address).await;
+    let acme = gateway.caller_at(nginx.address, "acme");
     for words in ["\u{5c4b}".repeat(4000), "% ".repeat(4000), "x".repeat(8000)] {
         let invalid = Fault::error(400, "ValidationException").with_message(&words);
         world.emulator.fault(&invalid.on(Operation::CreateIngestConfiguration).times(1));
@@ -260,7 +262,9 @@ async fn the_words_of_aws_are_cut() {
 #[tokio::test]
 async fn violations_are_told_within_bounds() {
     let world = World::new();
-    let acme = world.gateway(&["server.max_message_bytes = 1000000"]).await.caller("acme");
+    let gateway = world.gateway(&["server.max_message_bytes = 1000000"]).await;
+    let nginx = Nginx::start(gateway.address).await;
+    let acme = gateway.caller_at(nginx.address, "acme");
     let tags = (0..2000).map(|n| (format!("{n}\u{10ffff}{}", "é".repeat(150)), "\u{7}".into()));
     let request = CreateIngestConfigurationRequest {
         attributes: [("k".repeat(2000), String::new())].into(),

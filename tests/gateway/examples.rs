@@ -2,14 +2,13 @@
 //! ends with the one configuration that exists, and its key.
 
 mod clients;
-mod nginx;
 
 use std::net::SocketAddr;
 
 use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 
-use self::{clients::Clients, nginx::Nginx};
-use crate::support::{World, free_address};
+use self::clients::Clients;
+use crate::support::{Nginx, World, free_address};
 
 /// The deadline of an attempt that ends for another reason.
 const LONG_MS: u64 = 20_000;

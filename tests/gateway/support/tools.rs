@@ -45,7 +45,7 @@ pub(crate) fn node_modules() -> PathBuf {
 }
 
 /// nginx: `NGINX` of the environment, or the one on the path.
-pub(crate) fn nginx() -> Command {
+pub(super) fn nginx() -> Command {
     Command::new(tool("NGINX", "nginx", "-v"))
 }
 

@@ -5,13 +5,13 @@ use std::{cell::Cell, fs, net::SocketAddr, time::Duration};
 use tempfile::TempDir;
 use tokio::{net::TcpStream, time};
 
-use crate::support::{PATIENCE, Process, free_address, nginx};
+use super::{PATIENCE, Process, free_address, tools};
 
 /// Between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(5);
 
-pub(super) struct Nginx {
-    pub(super) address: SocketAddr,
+pub(crate) struct Nginx {
+    pub(crate) address: SocketAddr,
     process: Process,
     _folder: TempDir,
 }
@@ -19,12 +19,12 @@ pub(super) struct Nginx {
 impl Nginx {
     /// Starts nginx in front of an address, where nothing needs to listen yet, and waits
     /// until it accepts connections.
-    pub(super) async fn start(upstream: SocketAddr) -> Self {
+    pub(crate) async fn start(upstream: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
         let file = folder.path().join("nginx.conf");
         fs::write(&file, configuration(address, upstream)).unwrap();
-        let mut command = nginx();
+        let mut command = tools::nginx();
         command.arg("-p").arg(folder.path()).arg("-c").arg(file).args(["-e", "stderr"]);
         let process = Process::start("nginx", &mut command);
         let connects = async {
@@ -38,13 +38,13 @@ impl Nginx {
     }
 
     /// How many responses it has made by itself for want of the gateway's.
-    pub(super) fn count_of_502(&self) -> u64 {
+    pub(crate) fn count_of_502(&self) -> u64 {
         let text = self.process.stdout().text();
         text.lines().filter(|line| *line == "502").count().try_into().unwrap()
     }
 
     /// Waits until there are so many.
-    pub(super) async fn returned_502(&self, count: u64) {
+    pub(crate) async fn returned_502(&self, count: u64) {
         let seen = Cell::new(0);
         let last = |line: &str| {
             seen.set(seen.get() + u64::from(line == "502"));
