@@ -178,12 +178,9 @@ impl Stack {
         request.extensions_mut().insert(context);
         // Around all that waits, reading the body included.
         let served = timeout_at(deadline, self.ingest.call(request)).await;
-        let response = served.map(infallible).map_err(|_| Error::DeadlineExceeded {
-            unfinished: record.operation_id().map(|operation_id| UnfinishedCreate {
-                operation_id: operation_id.into(),
-                has_request_id: record.has_request_id(),
-            }),
-        })?;
+        let response = served
+            .map(infallible)
+            .map_err(|_| Error::DeadlineExceeded { unfinished: unfinished_create(record) })?;
         status::rejected_by_tonic(response.headers()).map_or(Ok(response), Err)
     }
 }
@@ -202,6 +199,13 @@ impl Service<Request<Incoming>> for Stack {
         let stack = self.clone();
         Box::pin(async move { Ok(stack.call_in_order(request).await) })
     }
+}
+
+/// The create of the call, if its row is known: it may have been sent.
+fn unfinished_create(record: &CallRecord) -> Option<UnfinishedCreate> {
+    let has_request_id = record.create_has_request_id()?;
+    let operation_id = record.operation_id()?.into();
+    Some(UnfinishedCreate { operation_id, has_request_id })
 }
 
 fn response_of(error: &Error) -> Response<Body> {

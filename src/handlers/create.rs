@@ -58,9 +58,7 @@ impl Handlers {
         request: CreateIngestConfiguration,
     ) -> Result<Created, Error> {
         let (tenant, record) = (context.tenant(), context.record());
-        if request.request_id.is_some() {
-            record.request_id_sent();
-        }
+        record.is_create(request.request_id.is_some());
         if !tenant.settings.allowed_protocols.contains(&request.ingest_protocol) {
             return Err(Error::ProtocolForbidden(request.ingest_protocol));
         }

@@ -26,7 +26,8 @@ pub(super) struct Known {
     pub(super) call_id: HeaderValue,
     pub(super) tenant: OnceLock<Arc<str>>,
     pub(super) operation_id: OnceLock<Ulid>,
-    has_request_id: OnceLock<()>,
+    /// Of a create: whether the caller sent a `request_id`.
+    create_has_request_id: OnceLock<bool>,
     pub(super) aws_request_id: OnceLock<String>,
     pub(super) reason: OnceLock<&'static str>,
     pub(super) shadow_reason: OnceLock<&'static str>,
@@ -47,7 +48,7 @@ impl CallRecord {
             call_id: callers.unwrap_or_else(|| header_of(generate_id())),
             tenant: OnceLock::new(),
             operation_id: OnceLock::new(),
-            has_request_id: OnceLock::new(),
+            create_has_request_id: OnceLock::new(),
             aws_request_id: OnceLock::new(),
             reason: OnceLock::new(),
             shadow_reason: OnceLock::new(),
@@ -74,15 +75,16 @@ impl CallRecord {
         let _ = self.0.operation_id.set(operation_id);
     }
 
-    /// Records that the caller sent a `request_id`, so that it can repeat the create.
-    pub fn request_id_sent(&self) {
-        let _ = self.0.has_request_id.set(());
+    /// Records that the call is a create, and whether the caller sent a `request_id` and so
+    /// can repeat it.
+    pub fn is_create(&self, has_request_id: bool) {
+        let _ = self.0.create_has_request_id.set(has_request_id);
     }
 
-    /// Whether the caller sent a `request_id`.
+    /// Whether the caller sent a `request_id`; `None` if the call is not a create.
     #[must_use]
-    pub fn has_request_id(&self) -> bool {
-        self.0.has_request_id.get().is_some()
+    pub fn create_has_request_id(&self) -> Option<bool> {
+        self.0.create_has_request_id.get().copied()
     }
 
     /// The create that the call is about, if it is known.

@@ -5,7 +5,9 @@ mod cases;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, ErrorReason};
+use ivs_ingest_gateway::proto::v1::{
+    CreateIngestConfigurationRequest, ErrorReason, IngestConfigurationView,
+};
 use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use tonic::Code;
 
@@ -203,6 +205,20 @@ async fn what_may_exist_counts_against_the_quota_and_what_cannot_does_not() {
         globex.create_one().await.unwrap_err();
     }
     globex.create_one().await.unwrap();
+}
+
+/// It has a row too, and no create to join.
+#[tokio::test]
+async fn the_deadline_of_a_read_is_retried() {
+    let world = World::new();
+    let acme = world.gateway(&["server.default_deadline_ms = 300"]).await.caller("acme");
+    let created = acme.create_one().await.unwrap().ingest_configuration.unwrap();
+    world.emulator.next(Operation::GetIngestConfiguration, FaultKind::Hold, 0);
+    let refused = acme.get(&created.arn, IngestConfigurationView::Full).await.unwrap_err();
+    assert_eq!((refused.code, refused.reason()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    assert!(refused.retry_after().is_some(), "{refused:?}");
+    assert_eq!(refused.info("operation_id"), None);
+    assert!(!refused.message.contains("create"), "{refused:?}");
 }
 
 #[tokio::test]

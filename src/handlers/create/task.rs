@@ -194,17 +194,15 @@ impl Create {
         }
     }
 
+    /// A create names one resource, its stage: AWS may not have found it.
     async fn not_executed(&self, failure: AwsFailure) -> Error {
-        let may_be_the_stage =
-            matches!(failure.kind, FailureKind::NotFound | FailureKind::Validation);
-        match &self.request.stage_arn {
-            Some(stage)
-                if may_be_the_stage && self.handlers.has_lost_stage(&self.context, stage).await =>
-            {
-                Error::StageForbidden
-            }
-            _ => Error::Aws(failure),
+        let Some(stage) = &self.request.stage_arn else { return Error::Aws(failure) };
+        let is_not_found = failure.kind == FailureKind::NotFound;
+        if !is_not_found && failure.kind != FailureKind::Validation {
+            return Error::Aws(failure);
         }
+        let is_lost = self.handlers.has_lost_stage(&self.context, stage).await;
+        if is_lost || is_not_found { Error::StageForbidden } else { Error::Aws(failure) }
     }
 
     /// Waits a little for the outcome to be settled. It goes on being settled when
