@@ -13,18 +13,18 @@ mod environment;
 mod identity;
 mod ledger;
 mod problems;
+mod reconcile;
 mod report;
 mod section;
 mod server;
-mod settle;
 mod tenants;
 mod upstream;
 
 pub use identity::{Identity, MetadataIdentity};
 pub use ledger::{Ledger, LedgerUrl};
 pub use problems::Problems;
+pub use reconcile::{ResolutionTimes, ScanTimes};
 pub use server::{Server, Tls};
-pub use settle::{Settle, Sweep};
 pub use upstream::Upstream;
 
 use document::Table;
@@ -47,9 +47,9 @@ pub struct Config {
     /// The durable state.
     pub ledger: Ledger,
     /// Creates whose outcome is unknown.
-    pub settle: Settle,
+    pub resolution: ResolutionTimes,
     /// The walk over everything that AWS has.
-    pub sweep: Sweep,
+    pub scan: ScanTimes,
     /// How a caller shows whose call it is.
     pub identity: Identity,
     /// The tenants and their limits.
@@ -109,16 +109,16 @@ impl Config {
         let server = Server::read(root.section("server"), folder);
         let upstream = Upstream::read(root.section("upstream"));
         let ledger = Ledger::read(root.section("ledger"), folder);
-        let settle = Settle::read(root.section("settle"));
-        let sweep = Sweep::read(root.section("sweep"));
+        let resolution = ResolutionTimes::read(root.section("settle"));
+        let scan = ScanTimes::read(root.section("sweep"));
         let identity = Identity::read(root.section("identity"));
         let tenants = tenants::read(root.section("tenants"));
         let mut report = report.borrow_mut();
         agreement::check_server(&server, &mut report);
         agreement::check_identity(&identity, &server, &mut report);
-        agreement::check_times(&upstream, &settle, &mut report);
+        agreement::check_times(&upstream, &resolution, &mut report);
         drop(report);
-        Some(Self { server, upstream, ledger: ledger?, settle, sweep, identity, tenants })
+        Some(Self { server, upstream, ledger: ledger?, resolution, scan, identity, tenants })
     }
 }
 

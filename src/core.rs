@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The number of first probes that a call of unknown outcome waits for.
-const PATIENCE_PROBES: u32 = 3;
+const RESOLUTION_WAIT_PROBES: u32 = 3;
 
 /// The time and the randomness of a core.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Core {
         metrics: &Metrics,
     ) -> Result<Self, LedgerError> {
         let Determinism { clock, ids } = determinism;
-        let Config { upstream, settle, .. } = config;
+        let Config { upstream, resolution, .. } = config;
         let counts = metrics.register(LimitCounts::register);
         let tenants = Arc::new(Tenants::new(config.tenants.clone(), counts, clock.clone()));
         let pacers = Pacers::new(upstream.calls_per_second);
@@ -92,12 +92,12 @@ impl Core {
         let resolutions = parts.resolutions.clone();
         let stopped = CancellationToken::new();
         let background = background(parts, config, rebuilt, &stopped);
-        let patience: Duration = settle.first_probe * PATIENCE_PROBES;
+        let wait: Duration = resolution.first_probe * RESOLUTION_WAIT_PROBES;
         let shared = Shared::new(
             ledger,
             stages,
             resolutions,
-            patience,
+            wait,
             is_rebuilt.clone(),
             pacers,
             clock.clone(),
@@ -144,14 +144,14 @@ fn background(
     rebuilt: watch::Sender<bool>,
     stopped: &CancellationToken,
 ) -> [JoinHandle<()>; 3] {
-    let Config { upstream, settle, sweep, ledger, .. } = config;
+    let Config { upstream, resolution, scan, ledger, .. } = config;
     let scan_config = ScanConfig {
-        interval: sweep.interval,
+        interval: scan.interval,
         calls_per_second: upstream.calls_per_second,
         retention: ledger.request_id_retention,
     };
     let pacers = parts.pacers.clone();
-    let resolver = Resolver::new(parts.clone(), settle.clone(), upstream.calls_per_second);
+    let resolver = Resolver::new(parts.clone(), resolution.clone(), upstream.calls_per_second);
     let scan = Scan::new(parts, scan_config);
     [
         tokio::spawn(pacers.run(stopped.clone())),

@@ -30,7 +30,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
 /// How long a start waits for a new ledger to be rebuilt before it serves without
 /// creates. With nothing at AWS, one list of a few milliseconds is all.
-const REBUILD_PATIENCE: Duration = Duration::from_secs(3);
+const REBUILD_WAIT: Duration = Duration::from_secs(3);
 
 /// A gateway that has its ports and its ledger, and does not answer before
 /// [`Gateway::serve`].
@@ -143,7 +143,7 @@ impl Gateway {
         let stopped = CancellationToken::new();
         let mut complete = self.core.is_rebuilt();
         // A failure is in the log, and creates stay refused until the sweep succeeds.
-        let _ = timeout(REBUILD_PATIENCE, complete.wait_for(|complete| *complete)).await;
+        let _ = timeout(REBUILD_WAIT, complete.wait_for(|complete| *complete)).await;
 
         self.log_start()?;
         let (readiness, is_ready) = watch::channel(Readiness::NotReady("rebuilding".into()));

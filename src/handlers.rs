@@ -52,9 +52,9 @@ pub struct Shared {
     /// Who may call AWS, and when.
     pub pacers: Pacers,
     /// Where creates of unknown outcome are settled.
-    pub settling: Resolutions,
+    pub resolutions: Resolutions,
     /// How long a call waits for that before it answers that the outcome is unknown.
-    pub settle_patience: Duration,
+    pub resolution_wait: Duration,
     /// Whether the ledger knows all that AWS has; until then nothing is created.
     pub ledger_complete: watch::Receiver<bool>,
     /// Source of the keys of the ledger's rows.
@@ -70,8 +70,8 @@ impl Shared {
     pub fn new(
         ledger: Arc<dyn Ledger>,
         stages: StageOwnership,
-        settling: Resolutions,
-        settle_patience: Duration,
+        resolutions: Resolutions,
+        resolution_wait: Duration,
         ledger_complete: watch::Receiver<bool>,
         pacers: Pacers,
         clock: Clock,
@@ -83,8 +83,8 @@ impl Shared {
             running: SingleFlight::default(),
             reads: SingleFlight::default(),
             pacers,
-            settling,
-            settle_patience,
+            resolutions,
+            resolution_wait,
             ledger_complete,
             ids,
             clock,

@@ -55,8 +55,8 @@ fn print_latencies(rounds: &[Round], ledgers: &Pair<Filled>) {
         let times = [p50[0], p99[0], p50[1], p99[1]].map(|ns| format!("{:11.1}", ns / 1e3));
         println!("{title:38}{}{:11.2}{:11.2}", times.concat(), p50[2], p99[2]);
     }
-    let verdict = if worst <= FLAT { "flat" } else { "NOT FLAT" };
-    println!("worst ratio of the calls: {worst:.2}; up to {FLAT} is flat: {verdict}");
+    let flatness = if worst <= FLAT { "flat" } else { "NOT FLAT" };
+    println!("worst ratio of the calls: {worst:.2}; up to {FLAT} is flat: {flatness}");
 }
 
 /// A row of the table: its title, whether it must be flat, and its latency.

@@ -1,6 +1,6 @@
 //! What keys must agree on with each other, within their limits as each may be.
 
-use super::{Identity, Server, Settle, Upstream, report::Report};
+use super::{Identity, ResolutionTimes, Server, Upstream, report::Report};
 
 /// The listeners, and the deadlines.
 pub(super) fn check_server(server: &Server, report: &mut Report) {
@@ -44,27 +44,27 @@ pub(super) fn check_identity(identity: &Identity, server: &Server, report: &mut 
 }
 
 /// The times of a call at AWS, and of what is in doubt after it.
-pub(super) fn check_times(upstream: &Upstream, settle: &Settle, report: &mut Report) {
+pub(super) fn check_times(upstream: &Upstream, resolution: &ResolutionTimes, report: &mut Report) {
     if upstream.connect_timeout >= upstream.attempt_timeout {
         report.problem(
             "upstream.connect_timeout_ms",
             "is not less than upstream.attempt_timeout_ms, of which it is a part; lower it",
         );
     }
-    if settle.first_probe >= settle.retry_after {
+    if resolution.first_probe >= resolution.retry_after {
         report.problem(
             "settle.first_probe_ms",
             "is not less than settle.retry_after_ms, so a create could be sent again before it is looked for; lower it",
         );
     }
-    if settle.retry_after <= upstream.attempt_timeout {
+    if resolution.retry_after <= upstream.attempt_timeout {
         report.problem(
             "settle.retry_after_ms",
             "is not more than upstream.attempt_timeout_ms, so the first attempt may still run and \
              a second would make two; raise it",
         );
     }
-    if settle.retry_after >= settle.give_up_after {
+    if resolution.retry_after >= resolution.give_up_after {
         report.problem(
             "settle.retry_after_ms",
             "is not less than settle.give_up_after_ms; lower this one or raise that",

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a response waits for the endpoint of a stage that was not looked up lately.
-const ENDPOINT_PATIENCE: Duration = Duration::from_secs(1);
+const ENDPOINT_WAIT: Duration = Duration::from_secs(1);
 
 impl Handlers {
     /// The stage, if it is the tenant's.
@@ -69,7 +69,7 @@ impl Handlers {
             return stage.ingest_endpoint(*ingest_protocol).map(str::to_owned);
         }
         let arn = StageArn::parse(stage_arn).ok()?;
-        let soon = self.shared.clock.monotonic() + ENDPOINT_PATIENCE;
+        let soon = self.shared.clock.monotonic() + ENDPOINT_WAIT;
         let context = context.until(soon);
         let lookup = self.stage(&context, &arn);
         let stage = timeout_at(Instant::from_std(soon), lookup).await.ok()?.ok()?;

@@ -15,8 +15,8 @@ use crate::pacer::Outcome;
 /// Bucket bounds of the queue wait, in seconds: from none to the longest deadline.
 const WAIT_SECONDS: [f64; 9] = [0.001, 0.01, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0];
 
-/// The ends of a call.
-const ENDS: [&str; 3] = ["answered", "throttled", "unanswered"];
+/// The values of the label `outcome`.
+const OUTCOMES: [&str; 3] = ["completed", "throttled", "no_response"];
 
 type Labels<const COUNT: usize> = [(&'static str, &'static str); COUNT];
 
@@ -32,17 +32,19 @@ impl AwsMetrics {
     #[must_use]
     pub fn register(registry: &mut Registry, pacers: Pacers) -> Self {
         let calls: Family<Labels<2>, Counter> = Family::default();
-        registry.register("aws_calls", "Calls to AWS, by operation and end", calls.clone());
+        registry.register("aws_calls", "Calls to AWS, by operation and outcome", calls.clone());
         let waits: Family<_, _, fn() -> _> =
             Family::new_with_constructor(|| Histogram::new(WAIT_SECONDS));
-        let help = "How long calls waited for their turn at AWS, by operation";
-        registry.register_with_unit("turn_wait", help, Unit::Seconds, waits.clone());
+        let help = "Time that calls spent in the queue for AWS, by operation";
+        registry.register_with_unit("aws_queue_wait", help, Unit::Seconds, waits.clone());
         let metrics = Self { calls, waits };
         // Every series exists from the start, so that a first throttle is a rise from zero.
         for (operation, _) in pacers.loads() {
             drop(metrics.waits.get_or_create(&[("operation", operation)]));
-            for end in ENDS {
-                drop(metrics.calls.get_or_create(&[("operation", operation), ("end", end)]));
+            for outcome in OUTCOMES {
+                drop(
+                    metrics.calls.get_or_create(&[("operation", operation), ("outcome", outcome)]),
+                );
             }
         }
         registry.register_collector(Box::new(PacerLoad(pacers)));
@@ -52,7 +54,7 @@ impl AwsMetrics {
     /// Counts a call of the operation `O` that begins after `waited` in the queue.
     pub(super) fn begin<O: AwsOperation>(&self, waited: Duration) -> CountedCall<'_> {
         self.waits.get_or_create(&[("operation", O::NAME)]).observe(waited.as_secs_f64());
-        CountedCall { metrics: self, operation: O::NAME, end: "unanswered" }
+        CountedCall { metrics: self, operation: O::NAME, outcome: "no_response" }
     }
 }
 
@@ -60,23 +62,23 @@ impl AwsMetrics {
 pub(super) struct CountedCall<'a> {
     metrics: &'a AwsMetrics,
     operation: &'static str,
-    end: &'static str,
+    outcome: &'static str,
 }
 
 impl CountedCall<'_> {
     /// The call has ended with this outcome. A call that is dropped has no response.
     pub(super) fn ended(mut self, outcome: Outcome) {
-        self.end = match outcome {
-            Outcome::Completed => "answered",
+        self.outcome = match outcome {
+            Outcome::Completed => "completed",
             Outcome::Throttled(_) => "throttled",
-            Outcome::NoResponse | Outcome::NotSent => "unanswered",
+            Outcome::NoResponse | Outcome::NotSent => "no_response",
         };
     }
 }
 
 impl Drop for CountedCall<'_> {
     fn drop(&mut self) {
-        let labels = [("operation", self.operation), ("end", self.end)];
+        let labels = [("operation", self.operation), ("outcome", self.outcome)];
         self.metrics.calls.get_or_create(&labels).inc();
     }
 }
@@ -94,12 +96,14 @@ impl Collector for PacerLoad {
             rates.get_or_create(&labels).set(load.calls_per_second);
             queued.get_or_create(&labels).set(i64::try_from(load.queued).unwrap_or(i64::MAX));
         }
-        let help = "Calls a second that go to AWS; lower than configured while it throttles";
+        let help =
+            "Present limit of the calls to AWS; below the configured rate while AWS throttles";
         let rate =
             encoder.encode_descriptor("aws_calls_per_second", help, None, rates.metric_type())?;
         rates.encode(rate)?;
-        let help = "Callers' calls that wait for their turn at AWS";
-        let queue = encoder.encode_descriptor("queued_calls", help, None, queued.metric_type())?;
+        let help = "Calls of tenants in the queue for AWS, by operation";
+        let queue =
+            encoder.encode_descriptor("aws_queued_calls", help, None, queued.metric_type())?;
         queued.encode(queue)
     }
 }

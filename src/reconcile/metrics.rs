@@ -11,7 +11,7 @@ pub struct ReconcileMetrics {
     /// Rows in doubt, when last counted.
     pub in_doubt: Gauge,
     /// In-doubt creates that were resolved.
-    pub settled: Counter,
+    pub resolved: Counter,
     /// Configurations that were found at AWS and given to a row.
     pub adopted: Counter,
     /// Configurations that the gateway made and that are one too many.
@@ -19,7 +19,7 @@ pub struct ReconcileMetrics {
     /// Live rows whose configuration AWS no longer had.
     pub vanished: Counter,
     /// Scans of all that AWS has.
-    pub sweeps: Counter,
+    pub scans: Counter,
 }
 
 impl ReconcileMetrics {
@@ -27,7 +27,11 @@ impl ReconcileMetrics {
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let in_doubt = Gauge::default();
-        registry.register("rows_in_doubt", "Creates whose outcome is unknown", in_doubt.clone());
+        registry.register(
+            "in_doubt_creates",
+            "Creates whose outcome at AWS is unknown",
+            in_doubt.clone(),
+        );
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -35,11 +39,14 @@ impl ReconcileMetrics {
         };
         Self {
             in_doubt,
-            settled: counter("doubts_settled", "Doubts that ended"),
-            adopted: counter("adopted", "Configurations found at AWS and given to a row"),
-            orphans: counter("orphans", "Configurations that are one too many"),
-            vanished: counter("vanished", "Live rows whose configuration AWS no longer had"),
-            sweeps: counter("sweeps", "Walks over all that AWS has"),
+            resolved: counter("in_doubt_resolved", "In-doubt creates that were resolved"),
+            adopted: counter(
+                "adopted",
+                "Configurations that were found at AWS and assigned to a row of the ledger",
+            ),
+            orphans: counter("orphans", "Duplicate configurations that were found at AWS"),
+            vanished: counter("vanished", "Live rows whose configuration no longer existed at AWS"),
+            scans: counter("scans", "Complete lists of the ingest configurations at AWS"),
         }
     }
 }

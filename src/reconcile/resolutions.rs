@@ -31,7 +31,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    verdicts: HashMap<OperationId, Vec<oneshot::Sender<Resolution>>>,
+    senders: HashMap<OperationId, Vec<oneshot::Sender<Resolution>>>,
     /// Rows that are absent for so long that they may be sent again, each with the
     /// sending that this is about: of a later one nothing is known.
     absent: HashMap<OperationId, SystemTime>,
@@ -39,47 +39,47 @@ struct Waiting {
 
 impl Resolutions {
     /// Waits for the verdict on a row in doubt, no longer than `patience`.
-    pub async fn verdict(&self, row: OperationId, patience: Duration) -> Option<Resolution> {
+    pub async fn resolution(&self, row: OperationId, wait: Duration) -> Option<Resolution> {
         let (sender, receiver) = oneshot::channel();
-        self.with(|waiting| waiting.verdicts.entry(row).or_default().push(sender));
+        self.with(|state| state.senders.entry(row).or_default().push(sender));
         self.0.wake.notify_one();
-        let verdict = tokio::time::timeout(patience, receiver).await;
-        self.with(|waiting| {
-            if let Some(senders) = waiting.verdicts.get_mut(&row) {
+        let resolution = tokio::time::timeout(wait, receiver).await;
+        self.with(|state| {
+            if let Some(senders) = state.senders.get_mut(&row) {
                 senders.retain(|sender| !sender.is_closed());
                 if senders.is_empty() {
-                    waiting.verdicts.remove(&row);
+                    state.senders.remove(&row);
                 }
             }
         });
-        verdict.ok()?.ok()
+        resolution.ok()?.ok()
     }
 
     /// Whether the row, last sent at `sent_at`, has been absent since for so long that its
     /// create may be sent again.
     #[must_use]
     pub fn may_resend(&self, row: OperationId, sent_at: SystemTime) -> bool {
-        self.with(|waiting| waiting.absent.get(&row) == Some(&sent_at))
+        self.with(|state| state.absent.get(&row) == Some(&sent_at))
     }
 
     /// Tells the verdict to all who wait for it.
-    pub(super) fn tell(&self, row: OperationId, verdict: &Resolution) {
-        let senders = self.with(|waiting| {
-            waiting.absent.remove(&row);
-            waiting.verdicts.remove(&row).unwrap_or_default()
+    pub(super) fn publish(&self, row: OperationId, resolution: &Resolution) {
+        let senders = self.with(|state| {
+            state.absent.remove(&row);
+            state.senders.remove(&row).unwrap_or_default()
         });
         for sender in senders {
             // One who no longer waits will ask the ledger.
-            let _ = sender.send(verdict.clone());
+            let _ = sender.send(resolution.clone());
         }
     }
 
     pub(super) fn set_absent(&self, row: OperationId, sent_at: SystemTime) {
-        self.with(|waiting| waiting.absent.insert(row, sent_at));
+        self.with(|state| state.absent.insert(row, sent_at));
     }
 
     pub(super) fn unset_absent(&self, row: OperationId) {
-        self.with(|waiting| waiting.absent.remove(&row));
+        self.with(|state| state.absent.remove(&row));
     }
 
     /// Waits until a caller submits an in-doubt create.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::Settle,
+    config::ResolutionTimes,
     ivs::{AwsOperation, Ivs, ListTags, Pacers},
     ledger::{Event, InDoubtCreate, Ledger, LedgerError},
     request::OperationId,
@@ -47,8 +47,8 @@ pub struct Resolver {
     ledger: Arc<dyn Ledger>,
     ivs: Ivs,
     pacers: Pacers,
-    times: Settle,
-    settling: Resolutions,
+    times: ResolutionTimes,
+    resolutions: Resolutions,
     metrics: ReconcileMetrics,
     clock: Clock,
     lists: Ticker,
@@ -64,14 +64,14 @@ impl Resolver {
     /// Settles the doubts of `ledger` within half of AWS's rate for lists and tags,
     /// which callers do not spend.
     #[must_use]
-    pub fn new(parts: Parts, times: Settle, calls_per_second: f64) -> Self {
-        let Parts { ledger, ivs, pacers, resolutions: settling, metrics, clock } = parts;
+    pub fn new(parts: Parts, times: ResolutionTimes, calls_per_second: f64) -> Self {
+        let Parts { ledger, ivs, pacers, resolutions, metrics, clock } = parts;
         Self {
             ledger,
             ivs,
             pacers,
             times,
-            settling,
+            resolutions,
             metrics,
             clock,
             lists: Ticker::per_second(calls_per_second / 2.0),
@@ -85,7 +85,7 @@ impl Resolver {
     /// Settles until `shutdown` fires. What is in doubt then stays so in the ledger,
     /// and is settled after the next start.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let settling = self.settling.clone();
+        let resolutions = self.resolutions.clone();
         loop {
             let next = tokio::select! {
                 biased;
@@ -100,7 +100,7 @@ impl Resolver {
                 biased;
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(next) => {}
-                () = settling.submitted() => {
+                () = resolutions.submitted() => {
                     tokio::time::sleep(MIN_ROUND_INTERVAL).await;
                 }
             }
@@ -117,18 +117,18 @@ impl Resolver {
         for abandoned in self.ledger.abandoned_deletes().await? {
             self.resolve_delete(abandoned).await?;
         }
-        let doubts = self.doubts().await?;
-        self.metrics.in_doubt.set(i64::try_from(doubts.len()).unwrap_or(i64::MAX));
+        let in_doubt = self.in_doubt().await?;
+        self.metrics.in_doubt.set(i64::try_from(in_doubt.len()).unwrap_or(i64::MAX));
         let now = Instant::now();
         let mut due: BTreeMap<Option<String>, Vec<InDoubtCreate>> = BTreeMap::new();
-        for doubt in doubts {
-            let schedule = self.schedules.get(&doubt.operation_id);
+        for create in in_doubt {
+            let schedule = self.schedules.get(&create.operation_id);
             if schedule.is_some_and(|schedule| schedule.due <= now) {
-                due.entry(doubt.stage_arn.clone()).or_default().push(doubt);
+                due.entry(create.stage_arn.clone()).or_default().push(create);
             }
         }
-        for (stage_arn, doubts) in due {
-            self.probe(stage_arn.as_deref(), doubts).await?;
+        for (stage_arn, in_doubt) in due {
+            self.probe(stage_arn.as_deref(), in_doubt).await?;
         }
         let earliest = self.schedules.values().map(|schedule| schedule.due).min();
         let latest = Instant::now() + EXPIRY_INTERVAL;
@@ -136,50 +136,50 @@ impl Resolver {
     }
 
     /// The rows in doubt, each with a schedule; rows that are settled lose theirs.
-    async fn doubts(&mut self) -> Result<Vec<InDoubtCreate>, LedgerError> {
-        let mut doubts: Vec<InDoubtCreate> = Vec::new();
+    async fn in_doubt(&mut self) -> Result<Vec<InDoubtCreate>, LedgerError> {
+        let mut in_doubt: Vec<InDoubtCreate> = Vec::new();
         loop {
-            let after = doubts.last().map(|doubt| doubt.operation_id);
+            let after = in_doubt.last().map(|create| create.operation_id);
             let mut more = self.ledger.in_doubt(after, READ_AT_ONCE).await?;
             let last_page = more.len() < READ_AT_ONCE as usize;
-            doubts.append(&mut more);
+            in_doubt.append(&mut more);
             if last_page {
                 break;
             }
         }
         let mut schedules = BTreeMap::new();
-        for doubt in &doubts {
+        for create in &in_doubt {
             // One that was sent again since starts anew.
-            let kept = self.schedules.remove(&doubt.operation_id);
-            let schedule = kept.filter(|schedule| schedule.sent_at == doubt.sent_at);
+            let kept = self.schedules.remove(&create.operation_id);
+            let schedule = kept.filter(|schedule| schedule.sent_at == create.sent_at);
             let schedule = schedule.unwrap_or_else(|| {
-                self.settling.unset_absent(doubt.operation_id);
-                Schedule::new(doubt.sent_at, self.clock.wall(), &self.times)
+                self.resolutions.unset_absent(create.operation_id);
+                Schedule::new(create.sent_at, self.clock.wall(), &self.times)
             });
-            schedules.insert(doubt.operation_id, schedule);
+            schedules.insert(create.operation_id, schedule);
         }
-        for settled in self.schedules.keys() {
-            self.settling.unset_absent(*settled);
+        for resolved in self.schedules.keys() {
+            self.resolutions.unset_absent(*resolved);
         }
         self.schedules = schedules;
-        Ok(doubts)
+        Ok(in_doubt)
     }
 
     /// It was looked for, from `began` on, and not found.
     async fn not_found(
         &mut self,
-        doubt: &InDoubtCreate,
+        create: &InDoubtCreate,
         began: SystemTime,
     ) -> Result<(), LedgerError> {
-        let Some(schedule) = self.schedules.get_mut(&doubt.operation_id) else { return Ok(()) };
+        let Some(schedule) = self.schedules.get_mut(&create.operation_id) else { return Ok(()) };
         match schedule.not_found(began, &self.times) {
             Absence::Unproved => {}
-            Absence::MayResend => self.settling.set_absent(doubt.operation_id, doubt.sent_at),
+            Absence::MayResend => self.resolutions.set_absent(create.operation_id, create.sent_at),
             Absence::Proved => {
-                if self.settled(doubt, Event::Absent).await? {
-                    tracing::info!(operation_id = %doubt.operation_id, tenant = %doubt.tenant,
+                if self.resolved(create, Event::Absent).await? {
+                    tracing::info!(operation_id = %create.operation_id, tenant = %create.tenant,
                         "settled: it was never created, its quota is free");
-                    self.settling.tell(doubt.operation_id, &Resolution::Gone);
+                    self.resolutions.publish(create.operation_id, &Resolution::Gone);
                 }
             }
         }
@@ -189,21 +189,25 @@ impl Resolver {
     /// Applies the end of a doubt. A row that somebody else has moved on since is no
     /// failure: whoever did so knew more. One that was sent again while AWS was asked is in
     /// doubt anew.
-    async fn settled(&mut self, doubt: &InDoubtCreate, event: Event) -> Result<bool, LedgerError> {
-        let InDoubtCreate { operation_id, sent_at, .. } = *doubt;
+    async fn resolved(
+        &mut self,
+        create: &InDoubtCreate,
+        event: Event,
+    ) -> Result<bool, LedgerError> {
+        let InDoubtCreate { operation_id, sent_at, .. } = *create;
         match self.ledger.apply_to_sending(operation_id, sent_at, event).await {
             Ok(transition) => {
                 self.schedules.remove(&operation_id);
                 // What changed nothing was known already, perhaps with another ARN.
                 let ended = transition.is_some_and(|it| it.changed);
                 if ended {
-                    self.metrics.settled.inc();
+                    self.metrics.resolved.inc();
                 }
                 Ok(ended)
             }
             Err(error @ (LedgerError::Illegal(_) | LedgerError::NoSuchRow(_))) => {
-                tracing::info!(operation_id = %doubt.operation_id, %error, "settled by another");
-                self.schedules.remove(&doubt.operation_id);
+                tracing::info!(operation_id = %create.operation_id, %error, "settled by another");
+                self.schedules.remove(&create.operation_id);
                 Ok(false)
             }
             Err(LedgerError::Conflict) => Ok(false),

@@ -62,8 +62,8 @@ pub struct Scan {
     ledger: Arc<dyn Ledger>,
     ivs: Ivs,
     pacers: Pacers,
-    rhythm: ScanConfig,
-    settling: Resolutions,
+    config: ScanConfig,
+    resolutions: Resolutions,
     metrics: ReconcileMetrics,
     lists: Ticker,
     reads: Ticker,
@@ -76,15 +76,15 @@ pub struct Scan {
 impl Scan {
     /// A sweep of what `ivs` shows into `ledger`.
     #[must_use]
-    pub fn new(parts: Parts, rhythm: ScanConfig) -> Self {
-        let Parts { ledger, ivs, pacers, resolutions: settling, metrics, clock } = parts;
-        let rate = rhythm.calls_per_second * REBUILD_SHARE;
+    pub fn new(parts: Parts, config: ScanConfig) -> Self {
+        let Parts { ledger, ivs, pacers, resolutions, metrics, clock } = parts;
+        let rate = config.calls_per_second * REBUILD_SHARE;
         Self {
             ledger,
             ivs,
             pacers,
-            rhythm,
-            settling,
+            config,
+            resolutions,
             metrics,
             lists: Ticker::per_second(rate),
             reads: Ticker::per_second(rate),
@@ -97,13 +97,13 @@ impl Scan {
     /// Rebuilds a new ledger, says so in `complete`, and then walks until
     /// `shutdown` fires.
     pub async fn run(mut self, complete: watch::Sender<bool>, shutdown: CancellationToken) {
-        let walks = async {
+        let scans = async {
             self.rebuild(&complete).await;
-            let rate = self.rhythm.calls_per_second * SHARE;
+            let rate = self.config.calls_per_second * SHARE;
             (self.lists, self.reads) = (Ticker::per_second(rate), Ticker::per_second(rate));
             loop {
-                tokio::time::sleep(self.rhythm.interval).await;
-                if let Err(error) = self.walk().await {
+                tokio::time::sleep(self.config.interval).await;
+                if let Err(error) = self.scan().await {
                     tracing::warn!(%error, "a sweep ended early");
                 }
                 if let Err(error) = self.prune().await {
@@ -114,11 +114,11 @@ impl Scan {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {}
-            () = walks => {}
+            () = scans => {}
         }
     }
 
-    async fn walk(&mut self) -> Result<(), ScanError> {
+    async fn scan(&mut self) -> Result<(), ScanError> {
         if self.foreign.len() >= MAX_FOREIGN
             || self.clock.monotonic() - self.foreign_since > FOREIGN_AGE
         {
@@ -153,7 +153,7 @@ impl Scan {
         for missed in self.ledger.finish_scan(began).await? {
             self.confirm_gone(missed).await?;
         }
-        self.metrics.sweeps.inc();
+        self.metrics.scans.inc();
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Scan {
             Adopted::Live => {
                 self.metrics.adopted.inc();
                 tracing::info!(%operation_id, arn, "adopted a configuration that had no row");
-                self.settling.tell(operation_id, &Resolution::Live(resource));
+                self.resolutions.publish(operation_id, &Resolution::Live(resource));
             }
             Adopted::Orphan { kept } => self.orphan(operation_id, &arn, kept.as_deref()).await,
             Adopted::Displaced => {
@@ -234,7 +234,7 @@ impl Scan {
     }
 
     async fn prune(&self) -> Result<(), LedgerError> {
-        let before = self.clock.wall() - self.rhythm.retention;
+        let before = self.clock.wall() - self.config.retention;
         while self.ledger.prune(before).await? > 0 {}
         Ok(())
     }

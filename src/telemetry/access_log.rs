@@ -52,7 +52,7 @@ impl<N: Fn() -> Instant> Drop for AccessLogLine<N> {
 fn log(known: &Known, rpc: &str, code: &str, now: Instant) {
     let duration = now.saturating_duration_since(known.started);
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let request_id = known.call_id.to_str().unwrap_or_default();
+    let call_id = known.call_id.to_str().unwrap_or_default();
     let tenant = known.tenant.get().map(|tenant| &**tenant);
     let operation_id = known.operation_id.get().map(ToString::to_string);
     let aws_request_id = known.aws_request_id.get().map(String::as_str);
@@ -66,7 +66,7 @@ fn log(known: &Known, rpc: &str, code: &str, now: Instant) {
                 reason,
                 shadow_reason,
                 tenant,
-                request_id,
+                call_id,
                 operation_id,
                 aws_request_id,
                 duration_us,

@@ -23,8 +23,8 @@ impl LimitCounts {
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let counts: Family<[(&'static str, &'static str); 2], Counter> = Family::default();
-        let help = "Calls over a limit; those of tenants in shadow go on all the same";
-        registry.register("over_limit", help, counts.clone());
+        let help = "Calls that exceeded a limit; with shadow=\"true\" the limit was not enforced";
+        registry.register("limit_exceeded", help, counts.clone());
         let of = |shadow| {
             let labels = |limit| [("limit", limit), ("shadow", shadow)];
             NAMES.map(|limit| counts.get_or_create(&labels(limit)).clone())

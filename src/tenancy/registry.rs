@@ -151,7 +151,7 @@ mod tests {
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         assert!(
-            text.contains("over_limit_total{limit=\"concurrency\",shadow=\"false\"} 2"),
+            text.contains("limit_exceeded_total{limit=\"concurrency\",shadow=\"false\"} 2"),
             "{text}"
         );
     }

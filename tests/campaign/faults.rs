@@ -163,7 +163,7 @@ async fn through_the_gateway(plan: &Plan) -> Outcome {
     until("every create has begun", async || taken.load(Ordering::Relaxed) >= plan.creates).await;
     aws.control().clear_faults().unwrap();
     let ends: Vec<(Wish, End)> = callers.join_all().await.into_iter().flatten().collect();
-    gateway.settled().await;
+    gateway.resolved().await;
     gateway.stop().await;
 
     let held = aws.held();
@@ -204,7 +204,7 @@ fn table(plan: &Plan, outcome: &Outcome, bare: &bare_sdk::Outcome) -> String {
     line("acknowledged", findings.acknowledged.to_string(), bare.acknowledged.to_string());
     line("refused: quota", findings.refused.to_string(), none());
     line("abandoned, and never made", findings.abandoned.to_string(), none());
-    line("abandoned, made and settled", findings.settled.to_string(), none());
+    line("abandoned, made and settled", findings.resolved.to_string(), none());
     line("live at AWS", findings.live.to_string(), bare.live.to_string());
     line(
         "duplicates",

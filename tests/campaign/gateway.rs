@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Somebody must carry these on, or settle them.
-const UNSETTLED: [State; 4] = [State::Reserved, State::Sending, State::InDoubt, State::Deleting];
+const UNRESOLVED: [State; 4] = [State::Reserved, State::Sending, State::InDoubt, State::Deleting];
 
 /// How long anything may take that ends by itself.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -44,7 +44,7 @@ pub(crate) struct Times {
     pub(crate) first_probe_ms: u64,
     pub(crate) retry_after_ms: u64,
     pub(crate) give_up_after_ms: u64,
-    pub(crate) sweep_interval_ms: u64,
+    pub(crate) scan_interval_ms: u64,
 }
 
 impl Default for Times {
@@ -55,7 +55,7 @@ impl Default for Times {
             first_probe_ms: 50,
             retry_after_ms: 1500,
             give_up_after_ms: 10_000,
-            sweep_interval_ms: 500,
+            scan_interval_ms: 500,
         }
     }
 }
@@ -91,7 +91,7 @@ impl Gateway {
             first_probe_ms,
             retry_after_ms,
             give_up_after_ms,
-            sweep_interval_ms,
+            scan_interval_ms,
         } = times;
         let connect_timeout_ms = attempt_timeout_ms / 2;
         let mut text = format!(
@@ -112,7 +112,7 @@ impl Gateway {
             retry_after_ms = {retry_after_ms}
             give_up_after_ms = {give_up_after_ms}
             [sweep]
-            interval_ms = {sweep_interval_ms}
+            interval_ms = {scan_interval_ms}
             [identity.metadata]
             enabled = true
             [tenants.default]
@@ -226,8 +226,8 @@ impl Gateway {
     }
 
     /// Waits until no row is in doubt or under way.
-    pub(crate) async fn settled(&self) {
-        until("every row is settled", async || self.count(&UNSETTLED) == 0).await;
+    pub(crate) async fn resolved(&self) {
+        until("every row is settled", async || self.count(&UNRESOLVED) == 0).await;
     }
 
     pub(crate) fn ledger_path(&self) -> PathBuf {

@@ -36,7 +36,7 @@ pub(crate) async fn rebuild() {
     let times = Times {
         calls_per_second: CALLS_PER_SECOND,
         attempt_timeout_ms: 4000,
-        sweep_interval_ms: 60_000,
+        scan_interval_ms: 60_000,
         retry_after_ms: 60_000,
         give_up_after_ms: 900_000,
         ..Times::default()

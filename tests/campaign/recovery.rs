@@ -57,7 +57,7 @@ pub(crate) async fn recovery() {
         attempt_timeout_ms: 4000,
         first_probe_ms: 1000,
         retry_after_ms: 5000,
-        sweep_interval_ms: 3_600_000,
+        scan_interval_ms: 3_600_000,
         ..Times::default()
     };
     let mut gateway = Gateway::new(&aws, &times, &tenants, &mut draws);
@@ -77,8 +77,8 @@ pub(crate) async fn recovery() {
     let ready = began.elapsed();
     until("all that exists is found", async || gateway.count(&[State::Live]) == ROWS / 2).await;
     let (found, to_find) = (began.elapsed(), Looks::of(&aws));
-    gateway.settled().await;
-    let (settled, to_settle) = (began.elapsed(), Looks::of(&aws));
+    gateway.resolved().await;
+    let (resolved, to_resolve) = (began.elapsed(), Looks::of(&aws));
     let window_left = Duration::from_millis(times.give_up_after_ms).saturating_sub(began - sent);
     gateway.stop().await;
     say(&format!(
@@ -94,8 +94,8 @@ pub(crate) async fn recovery() {
         found.as_secs_f64(),
         to_find.told(),
         "to the last that does not",
-        settled.as_secs_f64(),
-        to_settle.told(),
+        resolved.as_secs_f64(),
+        to_resolve.told(),
         window_left.as_secs_f64(),
     ));
     let rows = gateway.rows();

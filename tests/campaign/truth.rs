@@ -16,7 +16,7 @@ pub(crate) struct Findings {
     /// Requests that the callers know to be carried out.
     pub(crate) acknowledged: usize,
     /// Requests that were carried out and whose callers never learnt.
-    pub(crate) settled: usize,
+    pub(crate) resolved: usize,
     pub(crate) refused: usize,
     /// Requests that their callers abandoned and that were not carried out.
     pub(crate) abandoned: usize,
@@ -69,7 +69,7 @@ impl Findings {
                     }
                 }
                 End::Abandoned if held.is_empty() => self.abandoned += 1,
-                End::Abandoned => self.settled += 1,
+                End::Abandoned => self.resolved += 1,
                 End::Wrong(what) => self.wrong.push(format!("{key:?}: {what}")),
             }
         }

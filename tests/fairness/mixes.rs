@@ -29,7 +29,7 @@ fn tenant(weight: u32, demand: Demand) -> Tenant {
 }
 
 fn measure(name: &str, seconds: u64, tenants: Vec<Tenant>) -> Found {
-    let scene = Scene { tenants, seconds, spent_elsewhere: 0.0, seed: 7 };
+    let scene = Scene { tenants, seconds, used_elsewhere: 0.0, seed: 7 };
     let outcome = simulate(scene.clone());
     let found = found(&scene, &outcome);
     let mut out = stdout().lock();
@@ -53,17 +53,17 @@ fn measure(name: &str, seconds: u64, tenants: Vec<Tenant>) -> Found {
 }
 
 fn found(scene: &Scene, outcome: &Outcome) -> Found {
-    let settled: Vec<&Call> = outcome.calls.iter().filter(|call| call.arrived > WARM_UP).collect();
+    let warm: Vec<&Call> = outcome.calls.iter().filter(|call| call.arrived > WARM_UP).collect();
     let seconds = Duration::from_secs(scene.seconds).as_secs_f64();
     let (worst_wait, bound) = worst_wait(scene, &outcome.calls);
     let off = |call: &&Call| call.predicted.abs_diff(call.waited());
-    let errors: Vec<Duration> = settled.iter().map(off).collect();
-    let predictions = settled.iter().map(|call| call.predicted).collect();
+    let errors: Vec<Duration> = warm.iter().map(off).collect();
+    let predictions = warm.iter().map(|call| call.predicted).collect();
     Found {
         used: count(outcome.went.len()) / (AWS_RATE * seconds),
         most_in_a_second: most_in_a_second(&outcome.went),
         throttled: outcome.throttled,
-        jain: jain(scene, &settled),
+        jain: jain(scene, &warm),
         worst_wait,
         bound,
         error_median: percentile(errors.clone(), 50),

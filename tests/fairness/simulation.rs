@@ -47,7 +47,7 @@ pub(crate) struct Scene {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) seconds: u64,
     /// The calls a second that other software makes in the account.
-    pub(crate) spent_elsewhere: f64,
+    pub(crate) used_elsewhere: f64,
     pub(crate) seed: u64,
 }
 
@@ -138,7 +138,7 @@ impl Simulation {
             sequence: 0,
             turn_us: None,
             draws: Draws(scene.seed),
-            aws: Bucket { tokens: AWS_RATE, at_us: 0, spent_elsewhere: scene.spent_elsewhere },
+            aws: Bucket { tokens: AWS_RATE, at_us: 0, used_elsewhere: scene.used_elsewhere },
             calls: Vec::new(),
             outcome,
             scene,
@@ -258,14 +258,14 @@ impl Simulation {
 struct Bucket {
     tokens: f64,
     at_us: u64,
-    spent_elsewhere: f64,
+    used_elsewhere: f64,
 }
 
 impl Bucket {
     fn take(&mut self, now_us: u64) -> bool {
         let seconds = Duration::from_micros(now_us - self.at_us).as_secs_f64();
         self.at_us = now_us;
-        self.tokens = (self.tokens + seconds * (AWS_RATE - self.spent_elsewhere)).min(AWS_RATE);
+        self.tokens = (self.tokens + seconds * (AWS_RATE - self.used_elsewhere)).min(AWS_RATE);
         let taken = self.tokens >= 1.0;
         if taken {
             self.tokens -= 1.0;

@@ -14,12 +14,12 @@ struct Found {
 }
 
 /// Four tenants that always want more, while others spend from the same budget.
-fn beside_others(spent_elsewhere: f64, seconds: u64) -> Found {
+fn beside_others(used_elsewhere: f64, seconds: u64) -> Found {
     let tenants = vec![Tenant { weight: 1, demand: Demand::Flood, max_queued: 10 }; 4];
-    let outcome = simulate(Scene { tenants, seconds, spent_elsewhere, seed: 7 });
+    let outcome = simulate(Scene { tenants, seconds, used_elsewhere, seed: 7 });
     let went = f64::from(u32::try_from(outcome.went.len()).unwrap());
     let throttled = f64::from(u32::try_from(outcome.throttled).unwrap());
-    let left = (AWS_RATE - spent_elsewhere) * f64::from(u32::try_from(seconds).unwrap());
+    let left = (AWS_RATE - used_elsewhere) * f64::from(u32::try_from(seconds).unwrap());
     let found = Found {
         used: (went - throttled) / left,
         throttled: throttled / went,
@@ -27,7 +27,7 @@ fn beside_others(spent_elsewhere: f64, seconds: u64) -> Found {
     };
     writeln!(
         stdout().lock(),
-        "fairness: others spend {spent_elsewhere} of 5 a second for {seconds} s: {went} calls, \
+        "fairness: others spend {used_elsewhere} of 5 a second for {seconds} s: {went} calls, \
          {:.0} % of what is left used, {:.2} % throttled, {} failed",
         found.used * 100.0,
         found.throttled * 100.0,
@@ -39,8 +39,8 @@ fn beside_others(spent_elsewhere: f64, seconds: u64) -> Found {
 
 #[test]
 fn what_others_leave_is_found() {
-    for (spent_elsewhere, seconds) in [(2.5, 100), (2.5, 4000), (1.0, 4000)] {
-        let found = beside_others(spent_elsewhere, seconds);
+    for (used_elsewhere, seconds) in [(2.5, 100), (2.5, 4000), (1.0, 4000)] {
+        let found = beside_others(used_elsewhere, seconds);
         assert!(found.used >= 0.9, "{}", found.used);
         assert!(found.throttled < 0.02, "{}", found.throttled);
         assert_eq!(found.failed, 0);

@@ -114,7 +114,7 @@ async fn what_aws_throttles_is_sent_again() {
     let changed = acme.update(crate::life::to_stage(&created.arn, "")).await.unwrap();
     assert_eq!(changed.stage_arn, "");
     // The series exists before the first throttle.
-    let throttled = "ivs_ingest_gateway_aws_calls_total{operation=\"DeleteIngestConfiguration\",end=\"throttled\"}";
+    let throttled = "ivs_ingest_gateway_aws_calls_total{operation=\"DeleteIngestConfiguration\",outcome=\"throttled\"}";
     assert!(metric(gateway.admin, throttled).abs() < 1e-9);
     throttle(Operation::DeleteIngestConfiguration);
     acme.delete(&created.arn, false).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_refusal_takes_nothing() {
     }
     assert_eq!(written(), before);
     assert_eq!(world.emulator.creates(), 1);
-    let refused = "ivs_ingest_gateway_over_limit_total{limit=\"deadline\",shadow=\"false\"}";
+    let refused = "ivs_ingest_gateway_limit_exceeded_total{limit=\"deadline\",shadow=\"false\"}";
     assert!((metric(gateway.admin, refused) - 100.0).abs() < 1e-9);
 }
 
@@ -170,7 +170,7 @@ async fn in_shadow_limits_are_counted_and_nothing_is_refused_for_them() {
     assert_eq!(said("second").await, json!("TENANT_CREATE_RATE"));
     for (limit, expected) in [("request_rate", 1.0), ("create_rate", 2.0), ("count", 2.0)] {
         let name =
-            format!("ivs_ingest_gateway_over_limit_total{{limit=\"{limit}\",shadow=\"true\"}}");
+            format!("ivs_ingest_gateway_limit_exceeded_total{{limit=\"{limit}\",shadow=\"true\"}}");
         let counted = metric(gateway.admin, &name);
         assert!((counted - expected).abs() < 1e-9, "{limit}: {counted}");
     }

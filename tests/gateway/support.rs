@@ -129,7 +129,7 @@ impl World {
 
     /// The number of calls with that `x-request-id` in the logs of the gateways.
     pub(crate) fn calls_logged(&self, call_id: &str) -> usize {
-        let of_call = format!("\"request_id\":\"{call_id}\"");
+        let of_call = format!("\"call_id\":\"{call_id}\"");
         let processes = self.processes.lock().unwrap();
         let logs = processes.iter().map(|process| process.stderr().text());
         logs.map(|log| log.lines().filter(|line| line.contains(&of_call)).count()).sum()

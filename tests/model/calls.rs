@@ -106,7 +106,7 @@ impl World {
                 let index = usize::from(create);
                 let sends = self.creates[index].sends();
                 let waits = scene.broken != Some(Rule::ResendWaits);
-                let absent = match self.gateways[gateway].settler.absent[index] {
+                let absent = match self.gateways[gateway].resolver.absent[index] {
                     None if waits => None,
                     absent => absent.or(Some(sends)),
                 };

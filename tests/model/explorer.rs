@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) violation: Option<Trace>,
     /// The shortest way to a state from which nothing leads to a settled one, without
     /// faults and clients.
-    pub(crate) never_settles: Option<Trace>,
+    pub(crate) never_resolves: Option<Trace>,
 }
 
 /// How a state is reached, and what is wrong with it.
@@ -120,7 +120,7 @@ pub(crate) fn explore(scene: &Scene, on_violation: OnViolation) -> Report {
     let mut seen = Seen { indices: HashMap::new(), reached: Vec::new() };
     let mut report = Report::default();
     // Of each state: whether it is settled, and where it leads without faults.
-    let mut settles = Vec::new();
+    let mut resolves = Vec::new();
     let mut leads_to: Vec<(u32, u32)> = Vec::new();
     let mut frontier = vec![(0, World::new(scene))];
     seen.visit(&frontier[0].1, 0, 0);
@@ -136,7 +136,7 @@ pub(crate) fn explore(scene: &Scene, on_violation: OnViolation) -> Report {
                     return report;
                 }
             }
-            settles.push(world.is_settled(scene));
+            resolves.push(world.is_resolved(scene));
             for (by, (step, next)) in Steps::from(scene, &world).into_iter().enumerate() {
                 report.steps += 1;
                 let (next_index, is_new) = seen.visit(&next, index, by);
@@ -152,7 +152,7 @@ pub(crate) fn explore(scene: &Scene, on_violation: OnViolation) -> Report {
         frontier = next_frontier;
     }
     report.states = seen.reached.len();
-    report.never_settles = stuck(settles, &leads_to)
+    report.never_resolves = stuck(resolves, &leads_to)
         .map(|index| seen.trace(scene, index, "nothing leads to a settled state from here"));
     report
 }
@@ -176,9 +176,9 @@ fn stuck(mut settles: Vec<bool>, leads_to: &[(u32, u32)]) -> Option<u32> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, steps, depth, violation, never_settles } = self;
+        let Self { states, steps, depth, violation, never_resolves } = self;
         write!(f, "{states} states, {steps} steps, depth {depth}")?;
-        for trace in [violation, never_settles].into_iter().flatten() {
+        for trace in [violation, never_resolves].into_iter().flatten() {
             write!(f, "\n{}, after {} steps:", trace.wrong, trace.steps.len())?;
             for step in &trace.steps {
                 write!(f, "\n  {step:?}")?;

@@ -42,9 +42,9 @@ mod calls;
 mod explorer;
 mod ledger;
 mod properties;
-mod settling;
+mod resolving;
+mod scanning;
 mod steps;
-mod sweeping;
 mod upstream;
 mod world;
 
@@ -66,7 +66,7 @@ const ONE: Scene = Scene {
     creates: 2,
     sends: 2,
     quota: 2,
-    sweep: false,
+    scan: false,
     operator: false,
     loss: Loss::Never,
     times: TIMES,
@@ -74,7 +74,7 @@ const ONE: Scene = Scene {
 };
 
 /// The same with the sweep.
-const SWEPT: Scene = Scene { sweep: true, ..ONE };
+const SWEPT: Scene = Scene { scan: true, ..ONE };
 
 /// Explores the scene, and tells how much there was to see: past the capture of a
 /// test's output, because how far it looked is part of the result.
@@ -89,7 +89,7 @@ fn explored(name: &str, scene: &Scene, on_violation: OnViolation) -> Report {
 /// Nothing is ever violated, and everything can settle from everywhere.
 fn holds(name: &str, scene: &Scene) {
     let report = explored(name, scene, OnViolation::Stop);
-    assert!(report.violation.is_none() && report.never_settles.is_none(), "{report}");
+    assert!(report.violation.is_none() && report.never_resolves.is_none(), "{report}");
 }
 
 /// The explorer finds that `wrong` happens without the rule.
@@ -105,7 +105,7 @@ fn is_needed(rule: Rule, scene: &Scene, wrong: &str) {
 fn heals(name: &str, scene: &Scene) {
     let report = explored(name, scene, OnViolation::GoOn);
     assert!(report.violation.is_some(), "the assumption is not needed: {report}");
-    assert!(report.never_settles.is_none(), "{report}");
+    assert!(report.never_resolves.is_none(), "{report}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn two_gateways_share_a_ledger() {
     let two = Scene { gateways: 2, ..ONE };
     holds("two gateways, one create", &Scene { creates: 1, ..two.clone() });
     holds("two gateways, each create sent once", &Scene { sends: 1, ..two.clone() });
-    let swept = Scene { sweep: true, creates: 1, sends: 1, ..two };
+    let swept = Scene { scan: true, creates: 1, sends: 1, ..two };
     holds("two gateways, one create, swept", &swept);
 }
 

@@ -32,7 +32,7 @@ impl World {
 
     /// The best that can be reached: nothing is under way, and every live row has its
     /// configuration, and every configuration its live row.
-    pub(crate) fn is_settled(&self, scene: &Scene) -> bool {
+    pub(crate) fn is_resolved(&self, scene: &Scene) -> bool {
         self.is_quiet(scene) && self.is_one_to_one()
     }
 

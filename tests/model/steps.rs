@@ -1,6 +1,6 @@
 //! Everything that can happen next. Each part of the gateway adds its steps.
 
-use crate::{calls, settling, sweeping, upstream, world::Scene, world::World};
+use crate::{calls, resolving, scanning, upstream, world::Scene, world::World};
 
 /// One thing that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,9 +14,9 @@ pub(crate) enum Step {
     /// A lease is over: somebody takes the row over.
     LeaseEnds { create: usize },
     /// The settler goes on.
-    Settler { does: Settles, gateway: usize },
+    Resolver { does: ResolutionStep, gateway: usize },
     /// The sweep goes on.
-    Sweep { does: Sweeps, gateway: usize },
+    Scan { does: ScanStep, gateway: usize },
     /// A gateway is killed, and starts again.
     Crash { gateway: usize },
     /// The ledger's file is deleted while the gateway is down.
@@ -50,18 +50,18 @@ pub(crate) enum Calls {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settles {
-    ReadsDoubts,
+pub(crate) enum ResolutionStep {
+    ReadsInDoubt,
     Looks { create: usize },
     CannotLook { create: usize },
     Concludes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sweeps {
+pub(crate) enum ScanStep {
     Lists,
     LooksInto { create: usize, attempt: usize },
-    EndsWalk,
+    EndsScan,
 }
 
 impl Step {
@@ -71,8 +71,8 @@ impl Step {
             Self::Crash { .. } | Self::LedgerIsLost => true,
             Self::Aws { does, .. } => matches!(does, Aws::NeverGets | Aws::IsToldToDelete),
             Self::Call { does, .. } => matches!(does, Calls::Begins | Calls::CannotRecord),
-            Self::Settler { does, .. } => matches!(does, Settles::CannotLook { .. }),
-            Self::Tick | Self::LeaseEnds { .. } | Self::Sweep { .. } => false,
+            Self::Resolver { does, .. } => matches!(does, ResolutionStep::CannotLook { .. }),
+            Self::Tick | Self::LeaseEnds { .. } | Self::Scan { .. } => false,
         }
     }
 }
@@ -90,8 +90,8 @@ impl<'a> Steps<'a> {
         upstream::steps(&mut steps);
         for gateway in 0..scene.gateways {
             calls::steps(&mut steps, gateway);
-            settling::steps(&mut steps, gateway);
-            sweeping::steps(&mut steps, gateway);
+            resolving::steps(&mut steps, gateway);
+            scanning::steps(&mut steps, gateway);
             steps.add(Step::Crash { gateway }, |world| world.crash(gateway));
         }
         steps.found

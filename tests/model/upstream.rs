@@ -79,8 +79,8 @@ impl World {
                     *age += 1;
                 }
             }
-            for doubt in gateway.settler.round.iter_mut().flatten() {
-                doubt.age = times.give_up_after.min(doubt.age + 1);
+            for create in gateway.resolver.round.iter_mut().flatten() {
+                create.age = times.give_up_after.min(create.age + 1);
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct Scene {
     /// The most rows of the tenant that may count.
     pub(crate) quota: u32,
     /// Whether the sweep walks.
-    pub(crate) sweep: bool,
+    pub(crate) scan: bool,
     /// Whether somebody deletes configurations behind the gateway's back.
     pub(crate) operator: bool,
     /// Whether, and when, the file of the ledger is lost, once.
@@ -141,8 +141,8 @@ pub(crate) enum Attempt {
 pub(crate) struct Gateway {
     /// By request: calls with the same `request_id` join.
     pub(crate) calls: [Call; MAX_REQUESTS],
-    pub(crate) settler: Settler,
-    pub(crate) sweep: Option<Walk>,
+    pub(crate) resolver: Resolver,
+    pub(crate) scan: Option<ScanRun>,
     /// Creates are allowed: the ledger holds all that AWS has.
     pub(crate) complete: bool,
 }
@@ -165,12 +165,12 @@ pub(crate) type Configurations = [[bool; MAX_SENDS]; MAX_CREATES];
 
 /// The settler's memory, by create.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Settler {
+pub(crate) struct Resolver {
     pub(crate) schedules: [Option<Schedule>; MAX_CREATES],
     /// What may be sent again: which sending is absent.
     pub(crate) absent: [Option<u8>; MAX_CREATES],
     /// The doubts that the round has read from the ledger and not looked into yet.
-    pub(crate) round: [Option<Doubt>; MAX_CREATES],
+    pub(crate) round: [Option<InDoubt>; MAX_CREATES],
     /// The look that was taken and not drawn conclusions from yet.
     pub(crate) look: Option<Look>,
 }
@@ -183,7 +183,7 @@ pub(crate) struct Schedule {
 
 /// A row in doubt as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Doubt {
+pub(crate) struct InDoubt {
     pub(crate) sending: u8,
     /// Time since that sending.
     pub(crate) age: u8,
@@ -194,14 +194,14 @@ pub(crate) struct Doubt {
 pub(crate) struct Look {
     pub(crate) create: u8,
     /// The doubt, with the age that it had when the look began.
-    pub(crate) doubt: Doubt,
+    pub(crate) in_doubt: InDoubt,
     /// The attempts whose configurations have no row and bear the create's tag.
     pub(crate) found: [bool; MAX_SENDS],
 }
 
 /// A walk of the sweep, after its lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Walk {
+pub(crate) struct ScanRun {
     /// Listed, without a row, and not looked into yet.
     pub(crate) unknown: Configurations,
     /// Live rows from before the walk that no list showed.

@@ -5,6 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the harness fails a test as a test does")]
 
 mod outcomes;
-mod settling;
+mod resolving;
+mod scanning;
 mod support;
-mod sweeping;

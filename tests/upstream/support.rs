@@ -179,7 +179,7 @@ impl Rows {
         (TenancyTags { tenant, operation_id, request_id: None, fingerprint }, permission)
     }
 
-    pub(crate) async fn in_doubt(
+    pub(crate) async fn ambiguous(
         &self,
         tenant: &str,
         request: &CreateIngestConfiguration,
@@ -194,9 +194,9 @@ impl Rows {
         self.ledger.usage(TenantId::parse(tenant).unwrap()).await.unwrap().total()
     }
 
-    pub(crate) async fn doubts(&self) -> Vec<OperationId> {
-        let doubts = self.ledger.in_doubt(None, 1000).await.unwrap();
-        doubts.into_iter().map(|doubt| doubt.operation_id).collect()
+    pub(crate) async fn in_doubt(&self) -> Vec<OperationId> {
+        let in_doubt = self.ledger.in_doubt(None, 1000).await.unwrap();
+        in_doubt.into_iter().map(|create| create.operation_id).collect()
     }
 }
 

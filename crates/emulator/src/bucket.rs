@@ -12,7 +12,7 @@ struct Bucket {
     tokens: f64,
     refilled_at: Instant,
     /// Calls a second that other software makes in the same account.
-    spent_elsewhere: f64,
+    used_elsewhere: f64,
 }
 
 /// The buckets of all operations.
@@ -27,7 +27,7 @@ impl CallRates {
         let full = |operation| Bucket {
             tokens: burst(rate_of(operation, calls_per_second)),
             refilled_at: now,
-            spent_elsewhere: 0.0,
+            used_elsewhere: 0.0,
         };
         Self { calls_per_second, buckets: PerOperation::new(full) }
     }
@@ -58,14 +58,14 @@ impl CallRates {
         let bucket = self.buckets.of(operation);
         // What has passed until now passed at the old spending.
         bucket.refill(rate, now);
-        bucket.spent_elsewhere = calls_per_second;
+        bucket.used_elsewhere = calls_per_second;
     }
 }
 
 impl Bucket {
     fn refill(&mut self, rate: f64, now: Instant) {
         let seconds = now.saturating_duration_since(self.refilled_at).as_secs_f64();
-        let gained = seconds * (rate - self.spent_elsewhere);
+        let gained = seconds * (rate - self.used_elsewhere);
         self.tokens = (self.tokens + gained).clamp(0.0, burst(rate));
         self.refilled_at = now;
     }

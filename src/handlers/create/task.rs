@@ -68,13 +68,13 @@ impl Create {
             }
             Reserved::InDoubt { operation_id, sent_at } => {
                 self.is_about(operation_id);
-                if self.handlers.shared.settling.may_resend(operation_id, sent_at) {
+                if self.handlers.shared.resolutions.may_resend(operation_id, sent_at) {
                     let again = Permission::Again { sent_at };
                     return self.send_in_turn(admitted, again, leader).await;
                 }
                 drop(admitted);
-                let settled = self.settle(None).await;
-                settled.map(|created| Created { replayed: true, ..created })
+                let resolved = self.resolve(None).await;
+                resolved.map(|created| Created { replayed: true, ..created })
             }
             Reserved::FingerprintMismatch => Err(Error::RequestIdReused),
             Reserved::OverQuota { used } => Err(over_quota(self.context.tenant(), used)),
@@ -189,7 +189,7 @@ impl Create {
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(%operation_id, %failure, "outcome unknown");
                 let _ = self.apply(Event::Ambiguous).await;
-                Sent::Finished(self.settle(failure.aws_request_id).await)
+                Sent::Finished(self.resolve(failure.aws_request_id).await)
             }
         }
     }
@@ -207,12 +207,12 @@ impl Create {
 
     /// Waits a little for the outcome to be settled. It goes on being settled when
     /// nobody waits any more.
-    async fn settle(&self, aws_request_id: Option<String>) -> Outcome {
+    async fn resolve(&self, aws_request_id: Option<String>) -> Outcome {
         let operation_id = self.operation_id;
         let repeatable = self.request.request_id.is_some();
         let unknown = Error::OutcomeUnknown { operation_id, repeatable, aws_request_id };
-        let Shared { settling, settle_patience, .. } = &*self.handlers.shared;
-        match settling.verdict(operation_id, *settle_patience).await {
+        let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
+        match resolutions.resolution(operation_id, *resolution_wait).await {
             // It exists, so a read that fails must not be told as a create that failed: who
             // gave no `request_id` would take it for leave to create another.
             Some(Resolution::Live(resource)) => match self.read_back(resource.arn, false).await {

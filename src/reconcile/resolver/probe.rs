@@ -20,8 +20,8 @@ fn of_summary(summary: &Summary) -> Likeness<'_> {
     (summary.stage_arn.as_deref(), &summary.name, &summary.user_id, summary.ingest_protocol)
 }
 
-fn of_doubt(doubt: &InDoubtCreate) -> Likeness<'_> {
-    (doubt.stage_arn.as_deref(), &doubt.name, &doubt.user_id, Some(doubt.ingest_protocol))
+fn of_in_doubt(create: &InDoubtCreate) -> Likeness<'_> {
+    (create.stage_arn.as_deref(), &create.name, &create.user_id, Some(create.ingest_protocol))
 }
 
 impl Resolver {
@@ -30,27 +30,27 @@ impl Resolver {
     pub(super) async fn probe(
         &mut self,
         stage_arn: Option<&str>,
-        doubts: Vec<InDoubtCreate>,
+        in_doubt: Vec<InDoubtCreate>,
     ) -> Result<(), LedgerError> {
         let began = self.clock.wall();
-        let found = match self.look(stage_arn, &doubts).await {
+        let found = match self.look(stage_arn, &in_doubt).await {
             Ok(found) => found,
             Err(ScanError::Ledger(error)) => return Err(error),
             Err(ScanError::Aws(error)) => {
                 let failure = error.failure();
-                tracing::warn!(stage_arn, doubts = doubts.len(), %failure, "a probe failed");
-                for doubt in &doubts {
-                    if let Some(schedule) = self.schedules.get_mut(&doubt.operation_id) {
+                tracing::warn!(stage_arn, in_doubt = in_doubt.len(), %failure, "a probe failed");
+                for create in &in_doubt {
+                    if let Some(schedule) = self.schedules.get_mut(&create.operation_id) {
                         schedule.put_off();
                     }
                 }
                 return Ok(());
             }
         };
-        for doubt in &doubts {
-            match found.get(&doubt.operation_id) {
-                Some(matches) => self.found(doubt, matches).await?,
-                None => self.not_found(doubt, began).await?,
+        for create in &in_doubt {
+            match found.get(&create.operation_id) {
+                Some(matches) => self.found(create, matches).await?,
+                None => self.not_found(create, began).await?,
             }
         }
         Ok(())
@@ -60,9 +60,9 @@ impl Resolver {
     async fn look(
         &mut self,
         stage_arn: Option<&str>,
-        doubts: &[InDoubtCreate],
+        in_doubt: &[InDoubtCreate],
     ) -> Result<BTreeMap<OperationId, Vec<Summary>>, ScanError> {
-        let alike: HashSet<Likeness<'_>> = doubts.iter().map(of_doubt).collect();
+        let alike: HashSet<Likeness<'_>> = in_doubt.iter().map(of_in_doubt).collect();
         let mut candidates = Vec::new();
         let mut next_token = None;
         loop {
@@ -122,20 +122,20 @@ impl Resolver {
     /// unless an encoder is publishing through them.
     async fn found(
         &mut self,
-        doubt: &InDoubtCreate,
+        create: &InDoubtCreate,
         matches: &[Summary],
     ) -> Result<(), LedgerError> {
         let in_use = |summary: &&Summary| summary.state == IngestConfigurationState::Active;
         let Some(kept) = matches.iter().find(in_use).or(matches.first()) else { return Ok(()) };
         let participant_id = kept.participant_id.clone();
         let resource = Resource { arn: kept.arn.clone(), participant_id };
-        if self.settled(doubt, Event::Found(resource.clone())).await? {
+        if self.resolved(create, Event::Found(resource.clone())).await? {
             self.metrics.adopted.inc();
-            tracing::info!(operation_id = %doubt.operation_id, tenant = %doubt.tenant,
+            tracing::info!(operation_id = %create.operation_id, tenant = %create.tenant,
                 arn = kept.arn, "settled: it was created");
-            self.settling.tell(doubt.operation_id, &Resolution::Live(resource));
+            self.resolutions.publish(create.operation_id, &Resolution::Live(resource));
             for orphan in matches.iter().filter(|other| other.arn != kept.arn) {
-                self.orphan(doubt.operation_id, orphan).await;
+                self.orphan(create.operation_id, orphan).await;
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::config::Settle;
+use crate::config::ResolutionTimes;
 
 /// A list right after a create may not show it. So many lists in a row do not lie.
 const MIN_EMPTY_PROBES: u32 = 3;
@@ -36,7 +36,7 @@ pub(super) enum Absence {
 }
 
 impl Schedule {
-    pub(super) fn new(sent_at: SystemTime, now: SystemTime, times: &Settle) -> Self {
+    pub(super) fn new(sent_at: SystemTime, now: SystemTime, times: &ResolutionTimes) -> Self {
         let first = (sent_at + times.first_probe).duration_since(now);
         Self {
             sent_at,
@@ -47,7 +47,7 @@ impl Schedule {
     }
 
     /// A probe that began at `began` found nothing.
-    pub(super) fn not_found(&mut self, began: SystemTime, times: &Settle) -> Absence {
+    pub(super) fn not_found(&mut self, began: SystemTime, times: &ResolutionTimes) -> Absence {
         self.empty_probes += 1;
         self.interval = (self.interval * 2).min(MAX_INTERVAL);
         let age = began.duration_since(self.sent_at).unwrap_or_default();
@@ -77,8 +77,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn times() -> Settle {
-        Settle {
+    fn times() -> ResolutionTimes {
+        ResolutionTimes {
             first_probe: Duration::from_secs(1),
             retry_after: Duration::from_mins(1),
             give_up_after: Duration::from_mins(15),

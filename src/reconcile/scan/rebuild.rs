@@ -29,7 +29,7 @@ impl Scan {
     /// The ledger counts as rebuilt only after a whole scan, regardless of how often a start
     /// was interrupted in the middle of one.
     async fn rebuild_once(&mut self) -> Result<(), ScanError> {
-        self.walk().await?;
+        self.scan().await?;
         Ok(self.ledger.mark_rebuilt().await?)
     }
 }

@@ -49,14 +49,14 @@ impl Gateway {
     }
 
     /// The line that the call with that `x-request-id` left in the log.
-    pub(crate) async fn call_log(&self, request_id: &str) -> Value {
-        let what = format!("of the call {request_id}");
+    pub(crate) async fn call_log(&self, call_id: &str) -> Value {
+        let what = format!("of the call {call_id}");
         let of_call = |line: &str| {
-            if !line.contains(request_id) {
+            if !line.contains(call_id) {
                 return None;
             }
             let line: Value = serde_json::from_str(line).unwrap();
-            (line["message"] == "call" && line["request_id"] == request_id).then_some(line)
+            (line["message"] == "call" && line["call_id"] == call_id).then_some(line)
         };
         self.process.stderr().line(&what, of_call).await
     }

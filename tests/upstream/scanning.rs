@@ -21,14 +21,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::support::{Aws, Rows, create, create_with_tags, delete, pacers, request};
 
-struct Sweeping {
+struct Scanning {
     metrics: ReconcileMetrics,
     complete: watch::Receiver<bool>,
     _stop: DropGuard,
 }
 
-fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
-    let rhythm = ScanConfig {
+fn scan(rows: &Rows, ivs: Ivs, is_complete: bool) -> Scanning {
+    let config = ScanConfig {
         interval: Duration::from_millis(20),
         calls_per_second: 10_000.0,
         retention: Duration::ZERO,
@@ -38,26 +38,26 @@ fn sweep(rows: &Rows, ivs: Ivs, is_complete: bool) -> Sweeping {
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
     let pacers = pacers(&stop);
-    let settling = Resolutions::default();
+    let resolutions = Resolutions::default();
     let parts = Parts {
         ledger,
         ivs,
         pacers,
-        resolutions: settling,
+        resolutions,
         metrics: metrics.clone(),
         clock: Clock::system(),
     };
-    let sweep = Scan::new(parts, rhythm);
+    let scan = Scan::new(parts, config);
     let (sender, complete) = watch::channel(is_complete);
-    tokio::spawn(sweep.run(sender, stop.clone()));
-    Sweeping { metrics, complete, _stop: stop.drop_guard() }
+    tokio::spawn(scan.run(sender, stop.clone()));
+    Scanning { metrics, complete, _stop: stop.drop_guard() }
 }
 
-impl Sweeping {
+impl Scanning {
     /// Waits for as many whole walks from now on.
-    async fn walks(&self, count: u64) {
-        let until = self.metrics.sweeps.get() + count;
-        while self.metrics.sweeps.get() < until {
+    async fn scans(&self, count: u64) {
+        let until = self.metrics.scans.get() + count;
+        while self.metrics.scans.get() < until {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -86,13 +86,13 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
     // The first walk is cut off: it leaves rows, and a ledger that is not complete.
     let failing = Fault::new(FaultKind::Error500Before).on(Operation::GetIngestConfiguration);
     aws.control().add_fault(&failing.with_probability(0.05)).unwrap();
-    let mut sweeping = sweep(&new, ivs, false);
+    let mut scanning = scan(&new, ivs, false);
     while new.used("acme").await == 0 {
         tokio::task::yield_now().await;
     }
     assert!(!new.ledger.is_rebuilt().await.unwrap());
     aws.control().clear_faults().unwrap();
-    sweeping.complete.wait_for(|complete| *complete).await.unwrap();
+    scanning.complete.wait_for(|complete| *complete).await.unwrap();
     assert!(new.ledger.is_rebuilt().await.unwrap());
     assert_eq!((new.used("acme").await, new.used("globex").await), (120, 7));
     let arns = aws.arns();
@@ -104,9 +104,9 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
 async fn an_empty_ledger_is_not_complete_before_aws_was_seen() {
     let (aws, rows) = (Aws::start(), Rows::new());
     aws.fault(Operation::ListIngestConfigurations, FaultKind::Error500Before);
-    let mut sweeping = sweep(&rows, aws.ivs().await, false);
-    assert!(!*sweeping.complete.borrow());
-    sweeping.complete.wait_for(|complete| *complete).await.unwrap();
+    let mut scanning = scan(&rows, aws.ivs().await, false);
+    assert!(!*scanning.complete.borrow());
+    scanning.complete.wait_for(|complete| *complete).await.unwrap();
     assert!(aws.calls(Operation::ListIngestConfigurations) >= 2);
 }
 
@@ -116,13 +116,13 @@ async fn what_aws_no_longer_has_is_released_after_two_walks() {
     let ivs = aws.ivs().await;
     let gone = live(&aws, &rows, &ivs, "acme").await;
     live(&aws, &rows, &ivs, "acme").await;
-    let sweeping = sweep(&rows, ivs.clone(), true);
-    sweeping.walks(3).await;
+    let scanning = scan(&rows, ivs.clone(), true);
+    scanning.scans(3).await;
     assert_eq!(rows.used("acme").await, 2);
     delete(&ivs, &gone).await;
-    sweeping.walks(4).await;
+    scanning.scans(4).await;
     assert_eq!(rows.used("acme").await, 1);
-    assert_eq!(sweeping.metrics.vanished.get(), 1);
+    assert_eq!(scanning.metrics.vanished.get(), 1);
 }
 
 /// A list that leaves out what is there frees nothing.
@@ -132,9 +132,9 @@ async fn a_list_that_shows_nothing_is_not_believed() {
     let ivs = aws.ivs().await;
     aws.control().set_visibility_delay(Duration::from_hours(1)).unwrap();
     live(&aws, &rows, &ivs, "acme").await;
-    let sweeping = sweep(&rows, ivs, true);
-    sweeping.walks(5).await;
-    assert_eq!((rows.used("acme").await, sweeping.metrics.vanished.get()), (1, 0));
+    let scanning = scan(&rows, ivs, true);
+    scanning.scans(5).await;
+    assert_eq!((rows.used("acme").await, scanning.metrics.vanished.get()), (1, 0));
     assert!(aws.calls(Operation::GetIngestConfiguration) > 0);
 }
 
@@ -147,8 +147,8 @@ async fn what_is_not_ours_is_left_alone() {
     let foreign = request(name, &aws.stage_arn);
     let tags = [("team".to_owned(), "other".to_owned())].into();
     create_with_tags(&ivs, &foreign, tags).await.unwrap();
-    let sweeping = sweep(&rows, ivs, true);
-    sweeping.walks(3).await;
+    let scanning = scan(&rows, ivs, true);
+    scanning.scans(3).await;
     assert_eq!(rows.used("acme").await, 1);
     assert_eq!(aws.arns().len(), 2);
     // It was read once, and is known since.
@@ -165,10 +165,10 @@ async fn a_second_configuration_of_one_create_is_deleted() {
     let resource = Resource { arn: made.arn.clone(), participant_id: made.participant_id };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
     create(&ivs, &request, &tags).await.unwrap();
-    let sweeping = sweep(&rows, ivs, true);
-    sweeping.walks(2).await;
+    let scanning = scan(&rows, ivs, true);
+    scanning.scans(2).await;
     assert_eq!(aws.arns(), [made.arn]);
-    assert_eq!((rows.used("acme").await, sweeping.metrics.orphans.get()), (1, 1));
+    assert_eq!((rows.used("acme").await, scanning.metrics.orphans.get()), (1, 1));
 }
 
 /// A ledger that was lost before lists showed the first: its caller holds its key.
@@ -187,10 +187,10 @@ async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
     let made = create(&ivs, &request, &tags).await.unwrap();
     let resource = Resource { arn: made.arn, participant_id: made.participant_id };
     rows.ledger.apply(tags.operation_id, Event::Created(resource)).await.unwrap();
-    let sweeping = sweep(&rows, ivs, true);
-    sweeping.walks(2).await;
+    let scanning = scan(&rows, ivs, true);
+    scanning.scans(2).await;
     assert_eq!(aws.arns().len(), 2);
-    assert!(sweeping.metrics.orphans.get() >= 1);
+    assert!(scanning.metrics.orphans.get() >= 1);
 }
 
 #[tokio::test]
@@ -199,8 +199,8 @@ async fn rows_that_ended_are_forgotten() {
     let ivs = aws.ivs().await;
     let tags = rows.sending("acme", &request("studio", &aws.stage_arn)).await;
     rows.ledger.apply(tags.operation_id, Event::NotExecuted).await.unwrap();
-    let sweeping = sweep(&rows, ivs, true);
-    sweeping.walks(2).await;
+    let scanning = scan(&rows, ivs, true);
+    scanning.scans(2).await;
     let forgotten = rows.ledger.apply(tags.operation_id, Event::NotExecuted).await;
     assert!(forgotten.is_err());
 }

@@ -6,7 +6,7 @@ use super::section::Section;
 
 /// The times of a create whose outcome is unknown, from the moment it was sent.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settle {
+pub struct ResolutionTimes {
     /// Until AWS is first asked. Default 1 s; later probes are ever further apart.
     pub first_probe: Duration,
     /// Absent at AWS this long: the create may safely be sent again. Longer than an
@@ -17,7 +17,7 @@ pub struct Settle {
     pub give_up_after: Duration,
 }
 
-impl Settle {
+impl ResolutionTimes {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         Self {
             first_probe: section.milliseconds("first_probe_ms", 1000, 10..=600_000),
@@ -29,12 +29,12 @@ impl Settle {
 
 /// The slow walk over everything that AWS has.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sweep {
+pub struct ScanTimes {
     /// From the end of one walk to the start of the next. Default 60 s.
     pub interval: Duration,
 }
 
-impl Sweep {
+impl ScanTimes {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         Self { interval: section.milliseconds("interval_ms", 60_000, 100..=86_400_000) }
     }

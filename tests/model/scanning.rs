@@ -6,35 +6,35 @@ use ivs_ingest_gateway::ledger::{
 };
 
 use crate::{
-    steps::{Step, Steps, Sweeps},
-    world::{Attempt, Configurations, MAX_CREATES, MAX_SENDS, Rule, Scene, Walk, World},
+    steps::{ScanStep, Step, Steps},
+    world::{Attempt, Configurations, MAX_CREATES, MAX_SENDS, Rule, ScanRun, Scene, World},
 };
 
 pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
     let (scene, from) = (steps.scene, steps.from);
-    if !scene.sweep {
+    if !scene.scan {
         return;
     }
-    let step = |does| Step::Sweep { does, gateway };
-    let Some(walk) = from.gateways[gateway].sweep else {
+    let step = |does| Step::Scan { does, gateway };
+    let Some(scan) = from.gateways[gateway].scan else {
         for listed in lists(scene, from) {
-            steps.add(step(Sweeps::Lists), |world| {
-                world.gateways[gateway].sweep = Some(world.walk(&listed));
+            steps.add(step(ScanStep::Lists), |world| {
+                world.gateways[gateway].scan = Some(world.scan(&listed));
             });
         }
         return;
     };
     let mut looked_into_all = true;
     for create in 0..MAX_CREATES {
-        for attempt in (0..MAX_SENDS).filter(|attempt| walk.unknown[create][*attempt]) {
+        for attempt in (0..MAX_SENDS).filter(|attempt| scan.unknown[create][*attempt]) {
             looked_into_all = false;
-            steps.add(step(Sweeps::LooksInto { create, attempt }), |world| {
+            steps.add(step(ScanStep::LooksInto { create, attempt }), |world| {
                 world.look_into(scene, gateway, create, attempt);
             });
         }
     }
     if looked_into_all {
-        steps.add(step(Sweeps::EndsWalk), |world| world.end_walk(scene, gateway, &walk));
+        steps.add(step(ScanStep::EndsScan), |world| world.end_scan(scene, gateway, &scan));
     }
 }
 
@@ -59,31 +59,31 @@ fn lists(scene: &Scene, from: &World) -> Vec<Configurations> {
 
 impl World {
     /// A walk that has listed: `Ledger::observe`.
-    fn walk(&mut self, listed: &Configurations) -> Walk {
-        let mut walk = Walk { unknown: *listed, unseen: [false; MAX_CREATES] };
+    fn scan(&mut self, listed: &Configurations) -> ScanRun {
+        let mut scan = ScanRun { unknown: *listed, unseen: [false; MAX_CREATES] };
         for (index, listed) in listed.iter().enumerate() {
             let Some(row) = &mut self.creates[index].row else { continue };
             let Some(arn) = row.arn.map(usize::from) else { continue };
-            walk.unknown[index][arn] = false;
+            scan.unknown[index][arn] = false;
             if listed[arn] {
                 row.missed = 0;
             }
-            walk.unseen[index] = row.state == State::Live && !listed[arn];
+            scan.unseen[index] = row.state == State::Live && !listed[arn];
         }
-        walk
+        scan
     }
 
     /// Reads one that has no row, and adopts it if it is ours.
     fn look_into(&mut self, scene: &Scene, gateway: usize, create: usize, attempt: usize) {
-        if let Some(walk) = &mut self.gateways[gateway].sweep {
-            walk.unknown[create][attempt] = false;
+        if let Some(scan) = &mut self.gateways[gateway].scan {
+            scan.unknown[create][attempt] = false;
         }
         if !matches!(self.creates[create].attempts[attempt], Attempt::Made { .. }) {
             return;
         }
         match self.adopt(u8::try_from(create).unwrap(), attempt) {
             Ok(Adopt::Insert | Adopt::Apply) => {
-                self.gateways[gateway].settler.absent[create] = None;
+                self.gateways[gateway].resolver.absent[create] = None;
             }
             // The gateway deletes the one and reports the other, which an operator deletes.
             Ok(Adopt::Orphan { .. } | Adopt::Displaced) => {
@@ -91,7 +91,7 @@ impl World {
             }
             Ok(Adopt::UnderWay) => {}
             // The walk ends early, and the next one begins anew.
-            Err(_) => self.gateways[gateway].sweep = None,
+            Err(_) => self.gateways[gateway].scan = None,
         }
         if scene.broken == Some(Rule::RebuildIsWhole) {
             // A ledger that is not empty passes for one that was never lost.
@@ -100,11 +100,11 @@ impl World {
     }
 
     /// `Ledger::finish_scan`, and a read of each row that two walks have missed.
-    fn end_walk(&mut self, scene: &Scene, gateway: usize, walk: &Walk) {
-        self.gateways[gateway].sweep = None;
+    fn end_scan(&mut self, scene: &Scene, gateway: usize, scan: &ScanRun) {
+        self.gateways[gateway].scan = None;
         self.gateways[gateway].complete = true;
         self.rebuilt = true;
-        for index in (0..scene.creates).filter(|index| walk.unseen[*index]) {
+        for index in (0..scene.creates).filter(|index| scan.unseen[*index]) {
             let create = &mut self.creates[index];
             let Some(row) = create.row.as_mut() else { continue };
             // It was live before the scan, which did not see it.

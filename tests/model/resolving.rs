@@ -5,9 +5,9 @@ use ivs_ingest_gateway::ledger::{Event, State};
 
 use crate::{
     ledger::found,
-    steps::{Settles, Step, Steps},
+    steps::{ResolutionStep, Step, Steps},
     world::{
-        Attempt, Doubt, Look, MAX_SENDS, MIN_EMPTY_PROBES, Rule, Scene, Schedule, Settler, World,
+        Attempt, InDoubt, Look, MAX_SENDS, MIN_EMPTY_PROBES, Resolver, Rule, Scene, Schedule, World,
     },
 };
 
@@ -20,27 +20,27 @@ enum Absence {
 
 pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
     let (scene, from) = (steps.scene, steps.from);
-    let settler = &from.gateways[gateway].settler;
-    let step = |does| Step::Settler { does, gateway };
-    if settler.look.is_some() {
-        steps.add(step(Settles::Concludes), |world| world.conclude(scene, gateway));
+    let resolver = &from.gateways[gateway].resolver;
+    let step = |does| Step::Resolver { does, gateway };
+    if resolver.look.is_some() {
+        steps.add(step(ResolutionStep::Concludes), |world| world.conclude(scene, gateway));
         return;
     }
-    if settler.round.iter().all(Option::is_none) {
-        steps.add(step(Settles::ReadsDoubts), |world| world.read_doubts(gateway));
+    if resolver.round.iter().all(Option::is_none) {
+        steps.add(step(ResolutionStep::ReadsInDoubt), |world| world.read_in_doubt(gateway));
     }
-    for (create, doubt) in settler.round.iter().enumerate() {
-        let Some(doubt) = *doubt else { continue };
+    for (create, in_doubt) in resolver.round.iter().enumerate() {
+        let Some(in_doubt) = *in_doubt else { continue };
         for found in shown(scene, from, create) {
-            steps.add(step(Settles::Looks { create }), |world| {
-                let settler = &mut world.gateways[gateway].settler;
-                settler.round[create] = None;
+            steps.add(step(ResolutionStep::Looks { create }), |world| {
+                let resolver = &mut world.gateways[gateway].resolver;
+                resolver.round[create] = None;
                 let create = u8::try_from(create).unwrap();
-                settler.look = Some(Look { create, doubt, found });
+                resolver.look = Some(Look { create, in_doubt, found });
             });
         }
-        steps.add(step(Settles::CannotLook { create }), |world| {
-            world.gateways[gateway].settler.round[create] = None;
+        steps.add(step(ResolutionStep::CannotLook { create }), |world| {
+            world.gateways[gateway].resolver.round[create] = None;
         });
     }
 }
@@ -85,57 +85,57 @@ impl Scene {
 }
 
 impl World {
-    /// Reads the rows in doubt: new ones, and those that were sent again, start anew.
-    fn read_doubts(&mut self, gateway: usize) {
-        let settler = &mut self.gateways[gateway].settler;
+    /// Reads the rows in in_doubt: new ones, and those that were sent again, start anew.
+    fn read_in_doubt(&mut self, gateway: usize) {
+        let resolver = &mut self.gateways[gateway].resolver;
         for (index, create) in self.creates.iter().enumerate() {
             let Some(row) = create.row.filter(|row| row.state == State::InDoubt) else {
-                settler.schedules[index] = None;
-                settler.absent[index] = None;
+                resolver.schedules[index] = None;
+                resolver.absent[index] = None;
                 continue;
             };
-            let kept = settler.schedules[index].filter(|kept| kept.sending == row.sends);
+            let kept = resolver.schedules[index].filter(|kept| kept.sending == row.sends);
             if kept.is_none() {
-                settler.absent[index] = None;
+                resolver.absent[index] = None;
             }
             let new = Schedule { sending: row.sends, empty_probes: 0 };
-            settler.schedules[index] = Some(kept.unwrap_or(new));
-            settler.round[index] = Some(Doubt { sending: row.sends, age: row.age });
+            resolver.schedules[index] = Some(kept.unwrap_or(new));
+            resolver.round[index] = Some(InDoubt { sending: row.sends, age: row.age });
         }
     }
 
     /// Draws the conclusion from a look at AWS, which may be a while ago.
     fn conclude(&mut self, scene: &Scene, gateway: usize) {
-        let Some(look) = self.gateways[gateway].settler.look.take() else { return };
+        let Some(look) = self.gateways[gateway].resolver.look.take() else { return };
         let create = look.create;
         let index = usize::from(create);
         if let Some(kept) = look.found.iter().position(|found| *found) {
             if self.apply(create, &found(), Some(kept)).is_ok() {
-                self.gateways[gateway].settler.told(index);
+                self.gateways[gateway].resolver.told(index);
                 for orphan in (kept + 1..MAX_SENDS).filter(|orphan| look.found[*orphan]) {
                     self.creates[index].attempts[orphan] = Attempt::Nothing;
                 }
             }
             return;
         }
-        let settler = &mut self.gateways[gateway].settler;
-        let Some(schedule) = &mut settler.schedules[index] else { return };
+        let resolver = &mut self.gateways[gateway].resolver;
+        let Some(schedule) = &mut resolver.schedules[index] else { return };
         schedule.empty_probes = MIN_EMPTY_PROBES.min(schedule.empty_probes + 1);
-        match scene.absence(schedule.empty_probes, look.doubt.age) {
+        match scene.absence(schedule.empty_probes, look.in_doubt.age) {
             Absence::Unproved => {}
-            Absence::MayResend => settler.absent[index] = Some(look.doubt.sending),
+            Absence::MayResend => resolver.absent[index] = Some(look.in_doubt.sending),
             Absence::Proved => {
-                let sending = scene.is_of_one_sending().then_some(look.doubt.sending);
+                let sending = scene.is_of_one_sending().then_some(look.in_doubt.sending);
                 if self.apply_to(create, sending, &Event::Absent).is_ok() {
-                    self.gateways[gateway].settler.told(index);
+                    self.gateways[gateway].resolver.told(index);
                 }
             }
         }
     }
 }
 
-impl Settler {
-    /// The doubt is over, and who waited knows.
+impl Resolver {
+    /// The in_doubt is over, and who waited knows.
     pub(crate) fn told(&mut self, create: usize) {
         self.schedules[create] = None;
         self.absent[create] = None;

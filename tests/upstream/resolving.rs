@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ivs_ingest_gateway::{
     clock::Clock,
-    config::Settle,
+    config::ResolutionTimes,
     ivs::Ivs,
     ledger::{Event, Ledger, State},
     reconcile::{Parts, ReconcileMetrics, Resolution, Resolutions, Resolver},
@@ -18,8 +18,8 @@ use super::support::{Aws, Rows, create, pacers, request};
 /// Long enough for any of these tests; none waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn times(retry_after_ms: u64, give_up_after_ms: u64) -> Settle {
-    Settle {
+fn times(retry_after_ms: u64, give_up_after_ms: u64) -> ResolutionTimes {
+    ResolutionTimes {
         first_probe: Duration::from_millis(20),
         retry_after: Duration::from_millis(retry_after_ms),
         give_up_after: Duration::from_millis(give_up_after_ms),
@@ -27,14 +27,18 @@ fn times(retry_after_ms: u64, give_up_after_ms: u64) -> Settle {
 }
 
 /// Settles until it goes out of scope.
-fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, ReconcileMetrics, DropGuard) {
-    let settling = Resolutions::default();
+fn resolve(
+    rows: &Rows,
+    ivs: Ivs,
+    times: ResolutionTimes,
+) -> (Resolutions, ReconcileMetrics, DropGuard) {
+    let resolutions = Resolutions::default();
     let registry = Metrics::default();
     let metrics = registry.register(ReconcileMetrics::register);
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
     let pacers = pacers(&stop);
-    let told = settling.clone();
+    let told = resolutions.clone();
     let parts = Parts {
         ledger,
         ivs,
@@ -43,9 +47,9 @@ fn settle(rows: &Rows, ivs: Ivs, times: Settle) -> (Resolutions, ReconcileMetric
         metrics: metrics.clone(),
         clock: Clock::system(),
     };
-    let settler = Resolver::new(parts, times, 1000.0);
-    tokio::spawn(settler.run(stop.clone()));
-    (settling, metrics, stop.drop_guard())
+    let resolver = Resolver::new(parts, times, 1000.0);
+    tokio::spawn(resolver.run(stop.clone()));
+    (resolutions, metrics, stop.drop_guard())
 }
 
 #[tokio::test]
@@ -55,19 +59,19 @@ async fn what_was_created_is_found_by_its_tag_among_its_likes() {
     let request = request("studio", &aws.stage_arn);
     // Three creates that look the same in a list: one answered, one lost, one never made.
     let answered = rows.sending("acme", &request).await;
-    let lost = rows.in_doubt("acme", &request).await;
-    let never = rows.in_doubt("globex", &request).await;
+    let lost = rows.ambiguous("acme", &request).await;
+    let never = rows.ambiguous("globex", &request).await;
     let made = create(&ivs, &request, &answered).await.unwrap();
     rows.ledger.apply(answered.operation_id, Event::Created(resource(&made))).await.unwrap();
     aws.fault(Operation::CreateIngestConfiguration, FaultKind::DropAfter);
     create(&ivs, &request, &lost).await.unwrap_err();
 
-    let (settling, metrics, _stop) = settle(&rows, ivs, times(60_000, 900_000));
-    let verdict = settling.verdict(lost.operation_id, PATIENCE).await.unwrap();
-    let Resolution::Live(found) = verdict else { panic!("{verdict:?}") };
+    let (resolutions, metrics, _stop) = resolve(&rows, ivs, times(60_000, 900_000));
+    let resolution = resolutions.resolution(lost.operation_id, PATIENCE).await.unwrap();
+    let Resolution::Live(found) = resolution else { panic!("{resolution:?}") };
     assert_ne!(found.arn, made.arn);
     assert!(aws.arns().contains(&found.arn));
-    assert_eq!(rows.doubts().await, [never.operation_id]);
+    assert_eq!(rows.in_doubt().await, [never.operation_id]);
     assert_eq!((rows.used("acme").await, rows.used("globex").await), (2, 1));
     assert_eq!(metrics.adopted.get(), 1);
 }
@@ -83,21 +87,21 @@ async fn a_create_without_a_stage_is_found_on_any_page() {
         rows.ledger.apply(tags.operation_id, Event::Created(resource(&made))).await.unwrap();
     }
     let request = request("studio", "");
-    let row = rows.in_doubt("acme", &request).await;
+    let row = rows.ambiguous("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
-    let (settling, _, _stop) = settle(&rows, ivs, times(60_000, 900_000));
-    let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
-    assert_eq!(verdict, Resolution::Live(resource(&made)));
+    let (resolutions, _, _stop) = resolve(&rows, ivs, times(60_000, 900_000));
+    let resolution = resolutions.resolution(row.operation_id, PATIENCE).await.unwrap();
+    assert_eq!(resolution, Resolution::Live(resource(&made)));
     assert!(aws.calls(Operation::ListIngestConfigurations) >= 3);
 }
 
 #[tokio::test]
 async fn absence_takes_several_probes_beyond_the_window() {
     let (aws, rows) = (Aws::start(), Rows::new());
-    let row = rows.in_doubt("acme", &request("studio", &aws.stage_arn)).await;
-    let (settling, _, _stop) = settle(&rows, aws.ivs().await, times(100, 300));
+    let row = rows.ambiguous("acme", &request("studio", &aws.stage_arn)).await;
+    let (resolutions, _, _stop) = resolve(&rows, aws.ivs().await, times(100, 300));
     let started = std::time::Instant::now();
-    assert_eq!(settling.verdict(row.operation_id, PATIENCE).await, Some(Resolution::Gone));
+    assert_eq!(resolutions.resolution(row.operation_id, PATIENCE).await, Some(Resolution::Gone));
     assert!(started.elapsed() >= Duration::from_millis(280), "{:?}", started.elapsed());
     assert!(aws.calls(Operation::ListIngestConfigurations) >= 3);
     assert_eq!(rows.used("acme").await, 0);
@@ -107,17 +111,17 @@ async fn absence_takes_several_probes_beyond_the_window() {
 #[tokio::test]
 async fn a_long_absence_permits_one_more_sending() {
     let (aws, rows) = (Aws::start(), Rows::new());
-    let row = rows.in_doubt("acme", &request("studio", &aws.stage_arn)).await.operation_id;
+    let row = rows.ambiguous("acme", &request("studio", &aws.stage_arn)).await.operation_id;
     let last_sent_at = async || rows.ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
     let first = last_sent_at().await;
-    let (settling, _, _stop) = settle(&rows, aws.ivs().await, times(50, 900_000));
-    assert!(!settling.may_resend(row, first));
-    while !settling.may_resend(row, first) {
+    let (resolutions, _, _stop) = resolve(&rows, aws.ivs().await, times(50, 900_000));
+    assert!(!resolutions.may_resend(row, first));
+    while !resolutions.may_resend(row, first) {
         tokio::task::yield_now().await;
     }
     assert!(rows.ledger.resend(row, first).await.unwrap().is_some());
     rows.ledger.apply(row, Event::Ambiguous).await.unwrap();
-    assert!(!settling.may_resend(row, last_sent_at().await));
+    assert!(!resolutions.may_resend(row, last_sent_at().await));
 }
 
 #[tokio::test]
@@ -126,11 +130,11 @@ async fn what_a_list_shows_late_is_found_late() {
     let ivs = aws.ivs().await;
     aws.control().set_visibility_delay(Duration::from_millis(400)).unwrap();
     let request = request("studio", &aws.stage_arn);
-    let row = rows.in_doubt("acme", &request).await;
+    let row = rows.ambiguous("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
-    let (settling, _, _stop) = settle(&rows, ivs, times(2000, 4000));
-    let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
-    assert_eq!(verdict, Resolution::Live(resource(&made)));
+    let (resolutions, _, _stop) = resolve(&rows, ivs, times(2000, 4000));
+    let resolution = resolutions.resolution(row.operation_id, PATIENCE).await.unwrap();
+    assert_eq!(resolution, Resolution::Live(resource(&made)));
 }
 
 #[tokio::test]
@@ -138,7 +142,7 @@ async fn probes_that_fail_prove_nothing() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
-    let row = rows.in_doubt("acme", &request).await;
+    let row = rows.ambiguous("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
     // Long past the window, and AWS in trouble: every list and every read of tags fails
     // at first.
@@ -150,9 +154,9 @@ async fn probes_that_fail_prove_nothing() {
     ] {
         aws.fault(operation, kind);
     }
-    let (settling, _, _stop) = settle(&rows, ivs, times(1, 2));
-    let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
-    assert_eq!(verdict, Resolution::Live(resource(&made)));
+    let (resolutions, _, _stop) = resolve(&rows, ivs, times(1, 2));
+    let resolution = resolutions.resolution(row.operation_id, PATIENCE).await.unwrap();
+    assert_eq!(resolution, Resolution::Live(resource(&made)));
 }
 
 #[tokio::test]
@@ -160,7 +164,7 @@ async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
-    let row = rows.in_doubt("acme", &request).await;
+    let row = rows.ambiguous("acme", &request).await;
     let mut made = Vec::new();
     for _ in 0..3 {
         made.push(create(&ivs, &request, &row).await.unwrap().arn);
@@ -168,9 +172,9 @@ async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
     for arn in &made[1..] {
         aws.control().set_state(arn, PublishState::Active).unwrap();
     }
-    let (settling, metrics, _stop) = settle(&rows, ivs, times(60_000, 900_000));
-    let verdict = settling.verdict(row.operation_id, PATIENCE).await.unwrap();
-    let Resolution::Live(kept) = verdict else { panic!("{verdict:?}") };
+    let (resolutions, metrics, _stop) = resolve(&rows, ivs, times(60_000, 900_000));
+    let resolution = resolutions.resolution(row.operation_id, PATIENCE).await.unwrap();
+    let Resolution::Live(kept) = resolution else { panic!("{resolution:?}") };
     assert!(made[1..].contains(&kept.arn));
     while metrics.orphans.get() < 2 || aws.calls(Operation::DeleteIngestConfiguration) < 2 {
         tokio::task::yield_now().await;
@@ -188,12 +192,12 @@ async fn a_late_answer_ends_the_doubt() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
-    let row = rows.in_doubt("acme", &request).await;
+    let row = rows.ambiguous("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
     let created = Event::Created(resource(&made));
     let transition = rows.ledger.apply(row.operation_id, created).await.unwrap();
     assert_eq!(transition.state, State::Live);
-    let (_, metrics, _stop) = settle(&rows, ivs, times(1, 2));
+    let (_, metrics, _stop) = resolve(&rows, ivs, times(1, 2));
     while metrics.in_doubt.get() != 0 {
         tokio::task::yield_now().await;
     }
