@@ -147,8 +147,8 @@ fn upper_snake_case(code: Code) -> String {
 }
 
 #[test]
-fn the_readme_has_the_same_table() {
-    let documented = include_str!("../../README.md").lines().filter_map(|line| {
+fn the_guide_has_the_same_table() {
+    let documented = include_str!("../../docs/calling.md").lines().filter_map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let [_, _, code, reason, retry, ..] = cells[..] else { return None };
         let [code, reason] = [code, reason].map(|cell| cell.strip_prefix('`')?.strip_suffix('`'));

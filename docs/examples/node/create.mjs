@@ -71,9 +71,9 @@ async function create(client, request, tenant, attemptTimeoutMs, budgetMs) {
       }
       // Else the gateway made it, and knows: without RetryInfo no retry can help.
       const retries = delayMs !== undefined && Date.now() + delayMs < end;
-      const verdict = retries ? `retry in ${delayMs.toFixed()} ms` : "no retry";
+      const next = retries ? `retry in ${delayMs.toFixed()} ms` : "no retry";
       const code = grpc.status[error.code];
-      console.error(`attempt ${attempt}: ${code}, ${reason ?? "no ErrorInfo"}, ${verdict}`);
+      console.error(`attempt ${attempt}: ${code}, ${reason ?? "no ErrorInfo"}, ${next}`);
       if (!retries) throw error;
       await sleep(delayMs);
     }

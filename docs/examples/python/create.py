@@ -66,9 +66,9 @@ def create(stub, request, tenant, attempt_timeout_s, budget_s):
                 backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
             # Else the gateway made it, and knows: without RetryInfo no retry can help.
             retries = delay_s is not None and time.monotonic() + delay_s < end
-            verdict = f"retry in {delay_s * 1000:.0f} ms" if retries else "no retry"
+            next_step = f"retry in {delay_s * 1000:.0f} ms" if retries else "no retry"
             reason = reason or "no ErrorInfo"
-            print(f"attempt {attempt}: {error.code().name}, {reason}, {verdict}", file=sys.stderr)
+            print(f"attempt {attempt}: {error.code().name}, {reason}, {next_step}", file=sys.stderr)
             if not retries:
                 raise
             time.sleep(delay_s)

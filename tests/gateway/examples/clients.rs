@@ -5,7 +5,7 @@ use std::{env, fs, net::SocketAddr, os::unix::fs::symlink, path::Path, process::
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Process, World, example, node, node_modules, python};
+use crate::support::{Process, World, node, node_modules, python, rust_example};
 
 /// How many clients there are.
 pub(super) const COUNT: u64 = 3;
@@ -33,7 +33,7 @@ impl Clients {
         let programs = [
             ("python", python_example(folder.path())),
             ("node", node_example(folder.path())),
-            ("rust", example("create")),
+            ("rust", rust_example()),
         ];
         let mut clients = Vec::new();
         for (language, mut command) in programs {

@@ -49,11 +49,12 @@ pub(super) fn nginx() -> Command {
     Command::new(tool("NGINX", "nginx", "-v"))
 }
 
-/// The Rust example of that name, which cargo puts beside the binary.
-pub(crate) fn example(name: &str) -> Command {
+/// The Rust example, which cargo puts beside the binary.
+pub(crate) fn rust_example() -> Command {
+    let package = "create-ingest-configuration";
     let binary = Path::new(env!("CARGO_BIN_EXE_ivs-ingest-gateway"));
-    let program = binary.parent().unwrap().join("examples").join(name);
-    assert!(program.exists(), "run `cargo build --example {name}`: a part of `cargo test`");
+    let program = binary.with_file_name(package);
+    assert!(program.exists(), "run `cargo build -p {package}`; `cargo test --workspace` does");
     Command::new(program)
 }
 

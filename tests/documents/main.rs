@@ -1,0 +1,152 @@
+//! The documents, checked against the program: each console block is replayed, each
+//! excerpt is compared with its file, each configuration is read, each link resolved.
+//!
+//! `BLESS=1 cargo test --test documents` writes the outputs of this run into the console
+//! blocks. Read what it changed before you commit it.
+
+#![allow(clippy::disallowed_methods, reason = "tests wait in real time")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::print_stderr, reason = "tests")]
+
+mod excerpts;
+mod links;
+mod markdown;
+mod replay;
+mod shell;
+mod tokens;
+
+use std::{env, fs, path::Path, thread};
+
+use ivs_ingest_gateway::config::Config;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Commands of `sh` blocks, which are not replayed: they install, or run for minutes.
+const NOT_REPLAYED: [&str; 2] = ["tests/run", "cargo install --locked --path ."];
+
+/// Every Markdown file of the repository, by its path in it.
+fn documents() -> Vec<String> {
+    let folders = ["", "docs", "docs/decisions", "docs/examples", "crates/emulator"];
+    let mut documents = Vec::new();
+    for folder in folders {
+        for entry in fs::read_dir(Path::new(ROOT).join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                documents.push(format!("{folder}/{name}").trim_start_matches('/').to_owned());
+            }
+        }
+    }
+    documents.sort();
+    documents
+}
+
+fn read(document: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(document)).unwrap()
+}
+
+/// A Python with the packages of `tests/requirements.txt`: `PYTHON` of the environment, or
+/// the one of `tests/run`.
+fn python() -> String {
+    let default = || format!("{ROOT}/target/tools/python/bin/python");
+    let python = env::var("PYTHON").unwrap_or_else(|_| default());
+    assert!(
+        Path::new(&python).parent().unwrap().join("grpcurl").exists(),
+        "there is no grpcurl beside {python}; run `tests/run test`, or set PYTHON"
+    );
+    python
+}
+
+#[test]
+fn console_blocks_show_what_the_program_prints() {
+    let differences = thread::scope(|scope| {
+        let replays: Vec<_> = documents()
+            .into_iter()
+            .map(|document| scope.spawn(move || replay_document(&document)))
+            .collect();
+        replays.into_iter().map(|replay| replay.join().unwrap()).sum::<usize>()
+    });
+    assert_eq!(differences, 0, "see above; BLESS=1 writes the outputs of this run");
+}
+
+/// Replays the document, prints what differs, and returns how much that is.
+fn replay_document(document: &str) -> usize {
+    let text = read(document);
+    if !markdown::blocks(&text).iter().any(|block| block.language == "console") {
+        return 0;
+    }
+    let (renewed, differences) = replay::replay(&text);
+    for difference in &differences {
+        eprintln!(
+            "{document}: $ {}\n--- documented\n{}\n--- actual\n{}\n",
+            difference.command,
+            difference.documented.join("\n"),
+            difference.actual.join("\n")
+        );
+    }
+    if env::var_os("BLESS").is_some() {
+        fs::write(Path::new(ROOT).join(document), renewed).unwrap();
+    }
+    differences.len()
+}
+
+#[test]
+fn sh_blocks_are_known() {
+    for document in documents() {
+        for block in markdown::blocks(&read(&document)) {
+            let is_known = NOT_REPLAYED.contains(&block.text.trim());
+            assert!(
+                block.language != "sh" || is_known,
+                "{document}: make it a console block, which is replayed:\n{}",
+                block.text
+            );
+        }
+    }
+}
+
+/// A block with the directive `append` is read together with the file that it extends.
+#[test]
+fn configurations_are_valid() {
+    for document in documents() {
+        let mut files = std::collections::BTreeMap::new();
+        for block in markdown::blocks(&read(&document)) {
+            // A file with that name shows what `check-config` reports; excerpts are code.
+            let is_broken = block.directive("file") == Some("broken.toml");
+            if block.language != "toml" || is_broken || block.directive("from").is_some() {
+                continue;
+            }
+            let text = match (block.directive("file"), block.directive("append")) {
+                (Some(file), _) => {
+                    files.insert(file.to_owned(), block.text.clone());
+                    block.text
+                }
+                (None, Some(file)) => format!("{}\n{}", files[file], block.text),
+                (None, None) => panic!("{document}: a toml block without `file` or `append`"),
+            };
+            if let Err(problems) = Config::parse(&text, "gateway.toml", []) {
+                panic!("{document}: {problems}\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn excerpts_are_parts_of_their_files() {
+    for document in documents() {
+        for block in markdown::blocks(&read(&document)) {
+            excerpts::check(&document, &block);
+        }
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for document in documents() {
+        links::check(&document);
+    }
+}
+
+#[test]
+fn the_readme_takes_ten_minutes() {
+    let bytes = read("README.md").len();
+    assert!(bytes < 12 * 1024, "README.md has {bytes} bytes; move a part into docs/");
+}
