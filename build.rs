@@ -1,12 +1,13 @@
 //! Compiles `proto/` into the messages and the service of `src/proto.rs`, with
 //! protox: no system protoc is needed.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{env, error::Error, fs, path::PathBuf, process::Command};
 
 use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rustc-env=VERSION={}", version()?);
 
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
@@ -31,4 +32,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         ])
         .compile_fds(descriptors)?;
     Ok(())
+}
+
+/// The version, and in release builds the commit, with `-dirty` if files differ from it.
+/// Other builds leave it out: each commit would compile everything again.
+fn version() -> Result<String, env::VarError> {
+    let version = env::var("CARGO_PKG_VERSION")?;
+    if env::var("PROFILE")? != "release" {
+        return Ok(version);
+    }
+    for path in ["HEAD", "index", "logs/HEAD"] {
+        if let Some(path) = git(&["rev-parse", "--git-path", path]) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    let commit = git(&["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
+    // Sources without their repository have no commit.
+    Ok(commit.map_or(version.clone(), |commit| format!("{version} ({commit})")))
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !text.is_empty()).then(|| text.trim().to_owned())
 }

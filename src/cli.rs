@@ -10,9 +10,10 @@ mod emulator;
 mod healthcheck;
 mod serve;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::telemetry;
 
@@ -22,11 +23,13 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A gRPC gateway in front of Amazon IVS Real-Time: many tenants create RTMP(S)
 /// ingest configurations, each within its quota, and never one twice.
 #[derive(Debug, Parser)]
-#[command(name = "ivs-ingest-gateway", version, after_help = EXAMPLES)]
+#[command(name = NAME, version = env!("VERSION"), after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const NAME: &str = "ivs-ingest-gateway";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +67,13 @@ enum Command {
     CheckConfig(ConfigFile),
     /// Ask a running gateway whether it is ready. Ends with 0 if it is.
     Healthcheck(healthcheck::Options),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page, as roff.
+    Man,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +109,8 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::CheckConfig(file) => return check_config::run(&file.config),
         Command::Healthcheck(options) => return healthcheck::run(&options),
+        Command::Completions { shell } => return Ok(completions(shell)),
+        Command::Man => return man(),
         _ => {}
     }
     telemetry::start_logging()?;
@@ -112,8 +124,24 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(options) => runtime.block_on(dev::run(&options)),
         Command::Emulator(options) => runtime.block_on(emulator::run(&options)),
         Command::Adopt(options) => runtime.block_on(adopt::run(&options)),
-        Command::CheckConfig(_) | Command::Healthcheck(_) => Ok(()),
+        Command::CheckConfig(_)
+        | Command::Healthcheck(_)
+        | Command::Completions { .. }
+        | Command::Man => Ok(()),
     }
+}
+
+fn completions(shell: Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    print(&script);
+}
+
+fn man() -> Result<(), Failure> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    print(&page);
+    Ok(())
 }
 
 /// The environment's variables that are text. Others cannot be ours.
@@ -122,12 +150,16 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-#[expect(clippy::print_stdout, reason = "what a command was asked for")]
 fn say(text: &str) {
-    println!("{text}");
+    print(format!("{text}\n").as_bytes());
 }
 
-#[expect(clippy::print_stderr, reason = "the command's failure, before or without logging")]
+/// Prints to standard output. `println!` panics if the reader has closed the pipe.
+fn print(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+}
+
 fn say_to_stderr(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -195,7 +195,7 @@ impl Gateway {
             region = self.upstream.1,
             ledger = %ledger.display(),
             workers = self.config.server.limits.workers,
-            version = env!("CARGO_PKG_VERSION"),
+            version = env!("VERSION"),
             "serving"
         );
         Ok(())

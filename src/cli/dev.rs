@@ -1,6 +1,6 @@
 //! `dev`: the gateway with everything it needs, on loopback, to try.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use clap::Args;
@@ -44,12 +44,14 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     });
     let emulator_address = server.local_addr();
 
-    let shutdown = CancellationToken::new();
-    stop_on_signal(shutdown.clone())?;
     let emulator_stopped = CancellationToken::new();
     let emulating = tokio::spawn(server.serve(emulator_stopped.clone()));
 
     let folder = tempfile::Builder::new().prefix("ivs-ingest-gateway-dev-").tempdir()?;
+    let shutdown = CancellationToken::new();
+    let path = folder.path().to_owned();
+    // A process that exits drops nothing.
+    stop_on_signal(shutdown.clone(), move || drop(fs::remove_dir_all(path)))?;
     let text = configuration(options, &settings, emulator_address, folder.path());
     let config = Config::parse(&text, "the configuration of dev", environment())?;
     let credentials = Some(SharedCredentialsProvider::new(credentials));

@@ -7,6 +7,6 @@ use super::{Failure, say, serve::stop_on_signal};
 
 pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
-    stop_on_signal(shutdown.clone())?;
+    stop_on_signal(shutdown.clone(), || {})?;
     Ok(cli::run(options, say, shutdown).await?)
 }

@@ -9,12 +9,12 @@ use super::{Failure, environment};
 use crate::{config::Config, gateway::Gateway};
 
 /// The exit code of a process that a second signal ended.
-const ENDED_AT_ONCE: i32 = 130;
+const SECOND_SIGNAL: i32 = 130;
 
 pub(super) async fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path, environment())?;
     let shutdown = CancellationToken::new();
-    stop_on_signal(shutdown.clone())?;
+    stop_on_signal(shutdown.clone(), || {})?;
     let gateway = Gateway::start(config, None).await?;
     let reload = gateway.reload();
     let path = path.to_owned();
@@ -33,22 +33,26 @@ pub(super) async fn run(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Cancels `shutdown` at the first SIGTERM or SIGINT, and ends the process at the
-/// second.
-pub(super) fn stop_on_signal(shutdown: CancellationToken) -> Result<(), Failure> {
+/// Cancels `shutdown` at the first SIGTERM or SIGINT. At the second, calls `clean_up` and
+/// ends the process.
+pub(super) fn stop_on_signal(
+    shutdown: CancellationToken,
+    clean_up: impl FnOnce() + Send + 'static,
+) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        for _ in 0..2 {
+        let mut signalled = async || {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if shutdown.is_cancelled() {
-                std::process::exit(ENDED_AT_ONCE);
-            }
-            shutdown.cancel();
-        }
+        };
+        signalled().await;
+        shutdown.cancel();
+        signalled().await;
+        clean_up();
+        std::process::exit(SECOND_SIGNAL);
     });
     Ok(())
 }

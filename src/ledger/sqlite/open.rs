@@ -1,8 +1,9 @@
 //! Opens the file: the lock that keeps other processes out, the settings, the schema.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{DirBuilder, File, TryLockError},
     io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -50,10 +51,15 @@ pub enum OpenError {
 /// Returns the connection, and the lock to hold as long as it is used.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
             .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
     }
     let lock = lock(path)?;
+    // SQLite gives `-wal` and `-shm` the mode of the file. An existing file keeps its own.
+    create_private(path)?;
     let database = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(database)?;
     configure(&connection).map_err(database)?;
@@ -78,18 +84,23 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
-    let folder = |source| OpenError::Folder { path: lock_path.clone(), source };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock_path)
-        .map_err(folder)?;
+    let file = create_private(&lock_path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(folder(source)),
+        Err(TryLockError::Error(source)) => Err(OpenError::Folder { path: lock_path, source }),
     }
+}
+
+/// Opens the file, and creates it readable by its owner alone if it does not exist.
+fn create_private(path: &Path) -> Result<File, OpenError> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| OpenError::Folder { path: path.to_owned(), source })
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
