@@ -1,7 +1,7 @@
 //! The core of the gateway: pacers, reconciliation and handlers, without listeners.
 //! `tests/core` starts the same core.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::{
@@ -41,12 +41,16 @@ impl Determinism {
     }
 }
 
+/// The work of [`Core::refresh_metrics`].
+pub type RefreshFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A running core.
 pub struct Core {
     shared: Arc<Shared>,
     tenants: Arc<Tenants>,
     sdk: Sdk,
     aws_metrics: AwsMetrics,
+    reconcile_metrics: ReconcileMetrics,
     is_rebuilt: watch::Receiver<bool>,
     /// Stops the background tasks when the core is dropped.
     stopped: DropGuard,
@@ -73,12 +77,13 @@ impl Core {
         let pacers = Pacers::new(upstream.calls_per_second);
         let aws_metrics =
             metrics.register(|registry| AwsMetrics::register(registry, pacers.clone()));
+        let reconcile_metrics = metrics.register(ReconcileMetrics::register);
         let parts = reconcile::Parts {
             ledger: Arc::clone(&ledger),
             ivs: sdk.client(aws_metrics.clone()),
             pacers: pacers.clone(),
             resolutions: Resolutions::default(),
-            metrics: metrics.register(ReconcileMetrics::register),
+            metrics: reconcile_metrics.clone(),
             clock: clock.clone(),
         };
         let stages = StageOwnership::new(
@@ -104,7 +109,16 @@ impl Core {
             ids.clone(),
         );
         let (shared, stopped) = (Arc::new(shared), stopped.drop_guard());
-        Ok(Self { shared, tenants, sdk, aws_metrics, is_rebuilt, stopped, background })
+        Ok(Self {
+            shared,
+            tenants,
+            sdk,
+            aws_metrics,
+            reconcile_metrics,
+            is_rebuilt,
+            stopped,
+            background,
+        })
     }
 
     /// The tenants, whose settings can be reloaded.
@@ -117,6 +131,15 @@ impl Core {
     #[must_use]
     pub fn is_rebuilt(&self) -> watch::Receiver<bool> {
         self.is_rebuilt.clone()
+    }
+
+    /// A function that brings the gauges of the ledger up to date before a scrape.
+    pub fn refresh_metrics(&self) -> impl Fn() -> RefreshFuture + Send + Sync + 'static {
+        let (ledger, metrics) = (Arc::clone(&self.shared.ledger), self.reconcile_metrics.clone());
+        move || {
+            let (ledger, metrics) = (Arc::clone(&ledger), metrics.clone());
+            Box::pin(async move { metrics.refresh(&*ledger).await })
+        }
     }
 
     /// A factory of handlers, which each worker calls with its own tracker of tasks.

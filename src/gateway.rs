@@ -17,7 +17,7 @@ use crate::{
     ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
     server::{
         Acceptor, Listener,
-        admin::{Admin, Readiness},
+        admin::{Admin, MetricsFormat, MetricsSource, Readiness},
         tls::{ServerTls, TlsError, TlsFiles},
     },
     telemetry::Metrics,
@@ -153,7 +153,17 @@ impl Gateway {
             tokio::spawn(announce(complete.clone(), shutdown.clone(), readiness, health));
         let admin = self.admin.map(|acceptor| {
             let metrics = Arc::clone(&self.metrics);
-            let source = Arc::new(move || metrics.render());
+            let refresh = Arc::new(self.core.refresh_metrics());
+            let source: MetricsSource = Arc::new(move |format| {
+                let (metrics, refresh) = (Arc::clone(&metrics), Arc::clone(&refresh));
+                Box::pin(async move {
+                    refresh().await;
+                    match format {
+                        MetricsFormat::Text => metrics.text(),
+                        MetricsFormat::OpenMetrics => metrics.open_metrics(),
+                    }
+                })
+            });
             let admin = Admin { readiness: is_ready, metrics: Some(source) };
             tokio::spawn(admin.serve(acceptor, stopped.clone()))
         });

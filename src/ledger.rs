@@ -101,6 +101,9 @@ pub trait Ledger: Send + Sync + 'static {
         limit: u32,
     ) -> LedgerFuture<'_, Vec<InDoubtCreate>>;
 
+    /// The number of rows in doubt.
+    fn count_in_doubt(&self) -> LedgerFuture<'_, u32>;
+
     /// The row of each of these ARNs. An ARN without a row is left out.
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>>;
 

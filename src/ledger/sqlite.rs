@@ -202,6 +202,10 @@ impl Ledger for SqliteLedger {
         })
     }
 
+    fn count_in_doubt(&self) -> LedgerFuture<'_, u32> {
+        self.read(reading::count_in_doubt)
+    }
+
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>> {
         self.write(WhenFull::Wait, move |connection, _| Ok(reconciling::owners(connection, arns)?))
     }

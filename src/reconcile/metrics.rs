@@ -1,15 +1,22 @@
 //! Counters of the resolver and of the scan.
 
+use std::time::Duration;
+
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
+use tokio::time::timeout;
+
+use crate::ledger::Ledger;
+
+/// The longest time that a scrape waits for the ledger.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The counters of the resolver and of the scan. Cheap to clone: all clones count together.
 #[derive(Debug, Clone)]
 pub struct ReconcileMetrics {
-    /// Rows in doubt, when last counted.
-    pub in_doubt: Gauge,
+    in_doubt: Gauge,
     /// In-doubt creates that were resolved.
     pub resolved: Counter,
     /// Configurations that were found at AWS and given to a row.
@@ -23,6 +30,14 @@ pub struct ReconcileMetrics {
 }
 
 impl ReconcileMetrics {
+    /// Counts the in-doubt creates, for a scrape. The gauge keeps its value if the ledger
+    /// cannot be read.
+    pub async fn refresh(&self, ledger: &dyn Ledger) {
+        if let Ok(Ok(in_doubt)) = timeout(REFRESH_TIMEOUT, ledger.count_in_doubt()).await {
+            self.in_doubt.set(in_doubt.into());
+        }
+    }
+
     /// Registers the counters.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {

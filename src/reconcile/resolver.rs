@@ -118,7 +118,6 @@ impl Resolver {
             self.resolve_delete(abandoned).await?;
         }
         let in_doubt = self.in_doubt().await?;
-        self.metrics.in_doubt.set(i64::try_from(in_doubt.len()).unwrap_or(i64::MAX));
         let now = Instant::now();
         let mut due: BTreeMap<Option<String>, Vec<InDoubtCreate>> = BTreeMap::new();
         for create in in_doubt {

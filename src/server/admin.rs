@@ -2,12 +2,12 @@
 //! probes must be answered when the gRPC listener is full, and the gRPC port must
 //! not show metrics. The gRPC API is never served here.
 
-use std::{borrow::Cow, convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, convert::Infallible, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{ACCEPT, ALLOW, CONTENT_TYPE},
 };
 use http_body_util::Full;
 use hyper::{server::conn::http1, service::service_fn};
@@ -23,9 +23,10 @@ const MAX_CONNECTIONS: usize = 64;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// The Prometheus text exposition format.
 const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Whether requests should be sent here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +37,18 @@ pub enum Readiness {
     NotReady(Cow<'static, str>),
 }
 
-/// Renders the metrics, in the Prometheus text format.
-pub type MetricsSource = Arc<dyn Fn() -> String + Send + Sync>;
+/// A text format of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsFormat {
+    /// The Prometheus text format, version 0.0.4.
+    Text,
+    /// OpenMetrics, version 1.0.0.
+    OpenMetrics,
+}
+
+/// Renders the metrics.
+pub type MetricsSource =
+    Arc<dyn Fn(MetricsFormat) -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
 
 /// What the admin endpoints show.
 #[derive(Clone)]
@@ -71,7 +82,7 @@ impl Admin {
         }
     }
 
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    async fn respond<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         let known =
             matches!(path, "/livez" | "/readyz") || (path == "/metrics" && self.metrics.is_some());
@@ -85,8 +96,13 @@ impl Admin {
         }
         match (path, &self.metrics) {
             ("/metrics", Some(metrics)) => {
-                let mut response = text(StatusCode::OK, metrics());
-                response.headers_mut().insert(CONTENT_TYPE, PROMETHEUS);
+                let format = metrics_format(request.headers());
+                let mut response = text(StatusCode::OK, metrics(format).await);
+                let content_type = match format {
+                    MetricsFormat::Text => PROMETHEUS,
+                    MetricsFormat::OpenMetrics => OPEN_METRICS,
+                };
+                response.headers_mut().insert(CONTENT_TYPE, content_type);
                 response
             }
             ("/readyz", _) => match &*self.readiness.borrow() {
@@ -101,13 +117,32 @@ impl Admin {
 }
 
 async fn answer_one(admin: Admin, stream: TcpStream) {
-    let service = service_fn(|request| {
-        let response = admin.answer(&request);
-        async move { Ok::<_, Infallible>(response) }
-    });
+    let service = service_fn(async |request| Ok::<_, Infallible>(admin.respond(&request).await));
     let connection =
         http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
     let _ = timeout(CONNECTION_TIMEOUT, connection).await;
+}
+
+/// The format that the `Accept` headers prefer: OpenMetrics only if they name it with at
+/// least the weight of plain text. Prometheus names both.
+fn metrics_format(headers: &HeaderMap) -> MetricsFormat {
+    let weight = |wanted: &str| {
+        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let ranges = values.flat_map(|value| value.split(','));
+        let weights = ranges.filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_wanted = parts.next()?.eq_ignore_ascii_case(wanted);
+            let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
+            is_wanted.then_some(weight.unwrap_or(1.0))
+        });
+        weights.fold(0.0, f32::max)
+    };
+    let open_metrics = weight("application/openmetrics-text");
+    if open_metrics > 0.0 && open_metrics >= weight("text/plain") {
+        MetricsFormat::OpenMetrics
+    } else {
+        MetricsFormat::Text
+    }
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
@@ -139,7 +174,8 @@ mod tests {
         let acceptor = Acceptor::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = acceptor.local_addr().unwrap();
         let (ready, readiness) = watch::channel(Readiness::NotReady("starting".into()));
-        let metrics: MetricsSource = Arc::new(|| "up 1\n".to_owned());
+        let metrics: MetricsSource =
+            Arc::new(|_| Box::pin(std::future::ready("up 1\n".to_owned())));
         let shutdown = CancellationToken::new();
         let admin = Admin { readiness, metrics: Some(metrics) };
         let serving = tokio::spawn(admin.serve(acceptor, shutdown.clone()));
@@ -166,11 +202,29 @@ mod tests {
         assert!(TcpStream::connect(address).await.is_err());
     }
 
-    #[test]
-    fn metrics_are_absent_without_a_source() {
+    #[tokio::test]
+    async fn metrics_are_absent_without_a_source() {
         let (_ready, readiness) = watch::channel(Readiness::Ready);
         let admin = Admin { readiness, metrics: None };
         let request = Request::get("/metrics").body(()).unwrap();
-        assert_eq!(admin.answer(&request).status(), StatusCode::NOT_FOUND);
+        assert_eq!(admin.respond(&request).await.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn the_format_is_negotiated() {
+        let format = |accept: Option<&'static str>| {
+            let value = accept.map(HeaderValue::from_static);
+            metrics_format(&value.map(|value| (ACCEPT, value)).into_iter().collect())
+        };
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,\
+                          text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+        for accept in [prometheus, "Application/OpenMetrics-Text"] {
+            assert_eq!(format(Some(accept)), MetricsFormat::OpenMetrics, "{accept}");
+        }
+        let refused = "application/openmetrics-text;q=0, */*";
+        let less = "application/openmetrics-text;q=0.2, text/plain;q=0.5";
+        for accept in [None, Some("*/*"), Some("text/html"), Some(refused), Some(less)] {
+            assert_eq!(format(accept), MetricsFormat::Text, "{accept:?}");
+        }
     }
 }

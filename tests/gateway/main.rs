@@ -22,6 +22,7 @@ mod idempotency;
 mod isolation;
 mod life;
 mod logs;
+mod metrics;
 mod pacing;
 mod quota;
 mod retries;

@@ -31,7 +31,7 @@ pub(crate) use process::{Finished, PATIENCE, Process};
 pub(crate) use proxy::deaf_to_goodbyes;
 pub(crate) use refusal::Refusal;
 pub(crate) use replay::Replay;
-pub(crate) use tools::{grpcurl, node, node_modules, python, rust_example};
+pub(crate) use tools::{grpcurl, node, node_modules, promtool, python, rust_example};
 
 use configuration::Configuration;
 use secrets::Secrets;

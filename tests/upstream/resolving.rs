@@ -198,7 +198,7 @@ async fn a_late_answer_ends_the_doubt() {
     let transition = rows.ledger.apply(row.operation_id, created).await.unwrap();
     assert_eq!(transition.state, State::Live);
     let (_, metrics, _stop) = resolve(&rows, ivs, times(1, 2));
-    while metrics.in_doubt.get() != 0 {
+    while rows.ledger.count_in_doubt().await.unwrap() != 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(rows.used("acme").await, 1);

@@ -74,6 +74,7 @@ pub(super) async fn creates_in_doubt_are_listed_in_order(subject: &Subject<impl 
         let creates = ledger.in_doubt(after, limit).await.unwrap();
         creates.into_iter().map(|create| create.operation_id).collect()
     };
+    assert_eq!(ledger.count_in_doubt().await.unwrap(), 5);
     assert_eq!(page(None, 2).await, rows[..2]);
     assert_eq!(page(Some(rows[1]), 2).await, rows[2..4]);
     assert_eq!(page(Some(rows[3]), 2).await, rows[4..]);

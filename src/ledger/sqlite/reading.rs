@@ -34,6 +34,15 @@ pub(super) fn usage(connection: &Connection, tenant: &TenantId) -> rusqlite::Res
     Ok(Usage(by_state?))
 }
 
+pub(super) fn count_in_doubt(connection: &Connection) -> rusqlite::Result<u32> {
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM ingest_configurations
+             WHERE state = 3 AND state <= 5 AND state <> 4",
+        )?
+        .query_row([], |row| row.get(0))
+}
+
 pub(super) fn find(
     connection: &Connection,
     tenant: &TenantId,

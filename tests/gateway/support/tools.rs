@@ -44,6 +44,13 @@ pub(crate) fn node_modules() -> PathBuf {
     folder
 }
 
+/// promtool of Prometheus: `PROMTOOL` of the environment, or the one of `tests/run`.
+pub(crate) fn promtool() -> String {
+    let installed =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/prometheus/usr/bin/promtool");
+    tool("PROMTOOL", installed, "--version")
+}
+
 /// nginx: `NGINX` of the environment, or the one on the path.
 pub(super) fn nginx() -> Command {
     Command::new(tool("NGINX", "nginx", "-v"))
