@@ -109,7 +109,10 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::CheckConfig(file) => return check_config::run(&file.config),
         Command::Healthcheck(options) => return healthcheck::run(&options),
-        Command::Completions { shell } => return Ok(completions(shell)),
+        Command::Completions { shell } => {
+            completions(shell);
+            return Ok(());
+        }
         Command::Man => return man(),
         _ => {}
     }

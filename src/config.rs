@@ -14,9 +14,11 @@ mod identity;
 mod ledger;
 mod problems;
 mod reconcile;
+mod reference;
 mod report;
 mod section;
 mod server;
+mod settings;
 mod tenants;
 mod upstream;
 
@@ -24,18 +26,18 @@ pub use identity::{Identity, MetadataIdentity};
 pub use ledger::{Ledger, LedgerUrl};
 pub use problems::Problems;
 pub use reconcile::{ResolutionTimes, ScanTimes};
+pub use reference::{Entry, Kind, reference};
 pub use server::{Server, Tls};
 pub use upstream::Upstream;
 
 use document::Table;
 use problems::{Origin, Problem};
+use reference::Key;
 use report::Report;
 use section::Section;
+use settings::Settings;
 
 use crate::tenancy::TenancySettings;
-
-/// A configuration file with every key, its unit and its default.
-pub const EXAMPLE: &str = include_str!("../docs/gateway.example.toml");
 
 /// The whole configuration. Every value is within its limits, and the values agree.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +56,7 @@ pub struct Config {
     pub identity: Identity,
     /// The tenants and their limits.
     pub tenants: TenancySettings,
+    settings: Settings,
 }
 
 impl Config {
@@ -106,19 +109,52 @@ impl Config {
     fn read(document: Table, folder: &Path, report: &RefCell<Report>) -> Option<Self> {
         let mut root = Section::root(document, report);
         root.refuse("principals", identity::UNSUPPORTED);
-        let server = Server::read(root.section("server"), folder);
-        let upstream = Upstream::read(root.section("upstream"));
-        let ledger = Ledger::read(root.section("ledger"), folder);
-        let resolution = ResolutionTimes::read(root.section("settle"));
-        let scan = ScanTimes::read(root.section("sweep"));
-        let identity = Identity::read(root.section("identity"));
-        let tenants = tenants::read(root.section("tenants"));
+        let mut section = |name, help| root.section(Key::new(name, help));
+        let server = Server::read(section("server", "The listeners, and what they admit."), folder);
+        let upstream = Upstream::read(section("upstream", "Amazon IVS Real-Time."));
+        let ledger = Ledger::read(section("ledger", "The durable state."), folder);
+        let resolution = ResolutionTimes::read(section(
+            "settle",
+            "How the gateway resolves a create whose outcome at AWS is unknown.",
+        ));
+        let scan = ScanTimes::read(section(
+            "sweep",
+            "The scan, which lists all configurations at AWS and corrects the ledger.",
+        ));
+        let identity =
+            Identity::read(section("identity", "How a caller proves which tenant it acts for."));
+        let tenants = tenants::read(section(
+            "tenants",
+            "A section for each tenant. `[tenants.default]`, if present, admits tenants that are \
+             not listed, and the listed ones inherit from it.",
+        ));
         let mut report = report.borrow_mut();
         agreement::check_server(&server, &mut report);
         agreement::check_identity(&identity, &server, &mut report);
+        agreement::check_rate(&upstream, &mut report);
         agreement::check_times(&upstream, &resolution, &mut report);
-        drop(report);
-        Some(Self { server, upstream, ledger: ledger?, resolution, scan, identity, tenants })
+        agreement::check_tenants(&tenants, &mut report);
+        let settings = report.take_settings();
+        let ledger = ledger?;
+        Some(Self { server, upstream, ledger, resolution, scan, identity, tenants, settings })
+    }
+
+    /// The keys that differ from those of `running` and that only a restart applies.
+    #[must_use]
+    pub fn restart_keys<'a>(&'a self, running: &'a Self) -> Vec<&'a str> {
+        let fixed = |config: &Self| {
+            let mut server = config.server.clone();
+            let has_tls = server.tls.take().is_some();
+            let Self { upstream, ledger, resolution, scan, identity, .. } = config.clone();
+            (server, has_tls, upstream, ledger, resolution, scan, identity)
+        };
+        let (before, after) = (fixed(running), fixed(self));
+        if before == after {
+            return Vec::new();
+        }
+        let differences = self.settings.differences(&running.settings).into_iter();
+        let is_certificate = |key: &str| key.starts_with("server.tls.") && before.1 == after.1;
+        differences.filter(|key| !key.starts_with("tenants.") && !is_certificate(key)).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::readiness::announce;
 use crate::{
-    config::{self, Config, LedgerUrl},
+    config::{Config, LedgerUrl},
     core::{Core, Determinism},
     edge::{self, Authenticator, Edge},
     ivs::{ConnectError, Sdk, Seams},
@@ -18,7 +18,7 @@ use crate::{
     server::{
         Acceptor, Listener,
         admin::{Admin, MetricsFormat, MetricsSource, Readiness},
-        tls::{ServerTls, TlsError, TlsFiles},
+        tls::{ServerTls, TlsError},
     },
     telemetry::Metrics,
     tenancy::Tenants,
@@ -101,7 +101,7 @@ impl Gateway {
         let seams = Seams { credentials, http_client: None, clock };
         let sdk = Sdk::load(&config.upstream, seams).await?;
         let server = &config.server;
-        let tls = server.tls.as_ref().map(|tls| ServerTls::load(&files(tls))).transpose()?;
+        let tls = server.tls.as_ref().map(|tls| ServerTls::load(&tls.files())).transpose()?;
         let listener = Listener::bind(server.listen, tls.clone(), server.limits.clone()).map_err(
             |source| StartError::Listen { key: "server.listen", address: server.listen, source },
         )?;
@@ -131,7 +131,11 @@ impl Gateway {
     /// What changes the configuration of a running gateway.
     #[must_use]
     pub fn reload(&self) -> Reload {
-        Reload { tenants: Arc::clone(self.core.tenants()), tls: self.tls.clone() }
+        Reload {
+            tenants: Arc::clone(self.core.tenants()),
+            tls: self.tls.clone(),
+            running: self.config.clone(),
+        }
     }
 
     /// Serves until `shutdown` fires, and then drains: calls under way are finished,
@@ -216,6 +220,8 @@ impl Gateway {
 pub struct Reload {
     tenants: Arc<Tenants>,
     tls: Option<Arc<ServerTls>>,
+    /// The configuration of the start.
+    running: Config,
 }
 
 impl Reload {
@@ -223,16 +229,16 @@ impl Reload {
     /// needs a restart. Certificates that cannot be used change nothing.
     pub fn apply(&self, config: Config) {
         if let (Some(tls), Some(paths)) = (&self.tls, &config.server.tls)
-            && let Err(error) = tls.reload(&files(paths))
+            && let Err(error) = tls.reload(&paths.files())
         {
             tracing::error!(%error, "the certificates are bad; the old configuration stays");
             return;
         }
+        let restart_keys = config.restart_keys(&self.running).join(", ");
+        if !restart_keys.is_empty() {
+            tracing::warn!(keys = restart_keys, "these keys changed and need a restart");
+        }
         self.tenants.reload(config.tenants);
-        tracing::info!("tenants, limits and certificates are as the file says now");
+        tracing::info!("applied the tenants, their limits and the certificates of the file");
     }
-}
-
-fn files(tls: &config::Tls) -> TlsFiles {
-    TlsFiles { cert: tls.cert.clone(), key: tls.key.clone(), client_ca: tls.client_ca.clone() }
 }

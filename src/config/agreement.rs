@@ -1,6 +1,10 @@
 //! What keys must agree on with each other, within their limits as each may be.
 
 use super::{Identity, ResolutionTimes, Server, Upstream, report::Report};
+use crate::tenancy::TenancySettings;
+
+/// AWS's limit for each operation, account and region.
+const AWS_CALLS_PER_SECOND: f64 = 5.0;
 
 /// The listeners, and the deadlines.
 pub(super) fn check_server(server: &Server, report: &mut Report) {
@@ -40,6 +44,26 @@ pub(super) fn check_identity(identity: &Identity, server: &Server, report: &mut 
              set identity.metadata.allow_remote = true behind a mesh that sets x-tenant-id",
         ),
         Some(_) => {}
+    }
+}
+
+/// The rate of the calls. A higher one than AWS's makes sense with an emulator alone.
+pub(super) fn check_rate(upstream: &Upstream, report: &mut Report) {
+    if upstream.endpoint_url.is_none() && upstream.calls_per_second > AWS_CALLS_PER_SECOND {
+        report.problem(
+            "upstream.calls_per_second",
+            "is more than 5, the limit of AWS that it does not raise; lower it",
+        );
+    }
+}
+
+pub(super) fn check_tenants(tenants: &TenancySettings, report: &mut Report) {
+    if tenants.named.is_empty() && tenants.default.is_none() {
+        report.problem(
+            "tenants",
+            "names no tenant, so every call would be rejected; add [tenants.ID], or \
+             [tenants.default] to admit any tenant",
+        );
     }
 }
 
@@ -83,7 +107,8 @@ mod tests {
     /// The problems of a file of these lines, each of which is then a line of the file.
     fn problems(lines: &[&str]) -> String {
         let text = format!(
-            "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n{}\n",
+            "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n{}\n\
+             tenants.acme = {{}}\n",
             lines.join("\n")
         );
         match Config::parse(&text, "f", []) {
@@ -118,19 +143,62 @@ network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh tha
 
     #[test]
     fn tls_makes_a_listener_fit_for_the_network() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().display();
-        let tls = format!("server.tls = {{ cert = '{path}', key = '{path}' }}");
-        let remote = "identity.metadata.allow_remote = true";
-        assert_eq!(problems(&["server.listen = '0.0.0.0:50051'", remote, &tls]), "");
+        let pair = || rcgen::generate_simple_self_signed(["gateway".to_owned()]).unwrap();
+        let (pair, other) = (pair(), pair());
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let cert = write("cert.pem", pair.cert.pem());
+        let key = write("key.pem", pair.signing_key.serialize_pem());
+        let other = write("other.pem", other.signing_key.serialize_pem());
+        let with = |cert: &str, key: &str| {
+            let tls = format!("server.tls = {{ cert = '{cert}', key = '{key}' }}");
+            let remote = "identity.metadata.allow_remote = true";
+            problems(&["server.listen = '0.0.0.0:50051'", remote, &tls])
+        };
+        assert_eq!(with(&cert, &key), "");
+        for (cert, key, problem) in [
+            (&cert, &other, "f:5: server.tls.cert: cannot be used"),
+            (&cert, &cert, "f:5: server.tls.key: cannot be used"),
+            (&key, &key, "f:5: server.tls.key: cannot be used"),
+        ] {
+            let found = with(cert, key);
+            assert!(found.starts_with(problem) && found.contains(".pem"), "{found}");
+            assert_eq!(found.lines().count(), 1, "{found}");
+        }
+    }
+
+    #[test]
+    fn a_rate_above_the_limit_of_aws_needs_another_endpoint() {
+        let rate = "upstream.calls_per_second = 500";
+        assert_eq!(
+            problems(&[rate]),
+            "f:3: upstream.calls_per_second: is more than 5, the limit of AWS that it does not \
+             raise; lower it"
+        );
+        assert_eq!(problems(&[rate, "upstream.endpoint_url = 'http://127.0.0.1:4566'"]), "");
+    }
+
+    #[test]
+    fn a_tenant_is_needed() {
+        let text = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n";
+        assert_eq!(
+            Config::parse(text, "f", []).unwrap_err().to_string(),
+            "f: tenants: names no tenant, so every call would be rejected; add [tenants.ID], or \
+             [tenants.default] to admit any tenant"
+        );
+        Config::parse(&format!("{text}[tenants.default]\n"), "f", []).unwrap();
     }
 
     #[test]
     fn an_identity_is_needed() {
-        let text = "ledger.url = 'sqlite:l.db'\n[identity]\nmetadata = { enabled = false }";
+        let text = "tenants.acme = {}\nledger.url = 'sqlite:l.db'\n[identity]\nmetadata = { enabled = false }";
         assert_eq!(
             Config::parse(text, "f", []).unwrap_err().to_string(),
-            "f:2: identity: nobody could call; set identity.metadata.enabled = true"
+            "f:3: identity: nobody could call; set identity.metadata.enabled = true"
         );
     }
 

@@ -9,6 +9,7 @@ use super::problems::Origin;
 
 pub(super) type Table = BTreeMap<String, Node>;
 
+#[derive(Clone)]
 pub(super) struct Node {
     pub(super) origin: Origin,
     pub(super) value: Value,
@@ -17,6 +18,7 @@ pub(super) struct Node {
     raw: Option<String>,
 }
 
+#[derive(Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
     /// Saturated: no key admits numbers of that size.
@@ -75,6 +77,13 @@ fn convert(source: &DeValue<'_>, origin: &dyn Fn(usize) -> Origin) -> Value {
                 .collect(),
         ),
         DeValue::Table(entries) => Value::Table(table(entries, origin)),
+    }
+}
+
+/// Nodes are equal if their values are, wherever they stand.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
     }
 }
 

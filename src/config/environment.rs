@@ -9,6 +9,9 @@ use super::{
 };
 
 const PREFIX: &str = "IVS_INGEST_GATEWAY__";
+/// What a variable with too few underscores begins with. Kubernetes sets such variables
+/// for a service of the name `ivs-ingest-gateway`.
+const SHORT_PREFIX: &str = "IVS_INGEST_GATEWAY_";
 
 /// Overrides the document's values with those of the variables.
 pub(super) fn overlay(
@@ -16,8 +19,13 @@ pub(super) fn overlay(
     environment: impl IntoIterator<Item = (String, String)>,
     report: &mut Report,
 ) {
-    let mut variables: Vec<_> =
-        environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    let (mut variables, others): (Vec<_>, Vec<_>) = environment
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(SHORT_PREFIX))
+        .partition(|(name, _)| name.starts_with(PREFIX));
+    for (name, _) in others {
+        report.ignored_variable(name);
+    }
     // A whole section comes before the keys in it, which then refine it.
     variables.sort();
     for (name, text) in variables {
@@ -55,15 +63,25 @@ fn set(document: &mut Table, segments: &[&str], node: Node) -> Result<(), Refusa
     Ok(())
 }
 
-/// The key that a variable's segment means. Variables are upper case and ids of
-/// tenants need not be, so the letters' case does not count.
+/// The variable that sets the key, if `name` is that variable with too few underscores.
+pub(super) fn correction(name: &str, key: &str) -> Option<String> {
+    let joined = |separator: &str| key.replace('.', separator).replace('-', "_").to_uppercase();
+    let rest = name.strip_prefix(SHORT_PREFIX)?;
+    let is_meant = rest.replace("__", "_").eq_ignore_ascii_case(&joined("_"));
+    is_meant.then(|| format!("{PREFIX}{}", joined("__")))
+}
+
+/// The key that the segment of a variable means. A shell accepts no `-` in the name of a
+/// variable, and ids of tenants contain it, so `_` matches it. Case does not matter.
 fn matching(table: &Table, parent: &str, segment: &str) -> Result<String, Refusal> {
-    let mut names = table.keys().filter(|name| name.eq_ignore_ascii_case(segment));
+    let normal = |text: &str| text.replace('-', "_").to_ascii_lowercase();
+    let mut names = table.keys().filter(|name| normal(name) == normal(segment));
     match (names.next(), names.next()) {
         (Some(name), None) => Ok(name.clone()),
         (Some(_), Some(_)) => Err((
             dotted(parent, segment),
-            "matches several keys that differ in case only; change them in the file".to_owned(),
+            "matches several keys that differ only in case or in - and _; change them in the file"
+                .to_owned(),
         )),
         // A slip in a tenant's id must not make a new tenant.
         (None, _) if parent == "tenants" && segment != "default" => Err((
@@ -102,7 +120,7 @@ mod tests {
                 ("IVS_INGEST_GATEWAY__UPSTREAM__CALLS_PER_SECOND", "2.5\n"),
                 ("IVS_INGEST_GATEWAY__UPSTREAM__ACCOUNT_ID", "123456789012"),
                 ("IVS_INGEST_GATEWAY__TENANTS__ACME-1__WEIGHT", "7"),
-                ("IVS_INGEST_GATEWAY__TENANTS__ACME-1__REQUEST_RATE__BURST", "9"),
+                ("IVS_INGEST_GATEWAY__TENANTS__ACME_1__REQUEST_RATE__BURST", "9"),
                 ("IVS_INGEST_GATEWAY__TENANTS__ACME-1__ALLOWED_PROTOCOLS", r#"["RTMPS"]"#),
                 ("IVS_INGEST_GATEWAY__TENANTS__DEFAULT__MAX_QUEUED", "3"),
                 ("IVS_INGEST_GATEWAY_SERVICE_PORT", "not ours: one underscore"),
@@ -129,6 +147,7 @@ mod tests {
             &text,
             &[
                 ("IVS_INGEST_GATEWAY__SERVER__LISTN", "127.0.0.1:1"),
+                ("IVS_INGEST_GATEWAY_SERVER_LISTEN", "127.0.0.1:1"),
                 ("IVS_INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS", "soon"),
                 ("IVS_INGEST_GATEWAY__LEDGER__URL", "postgres://user:hunter2@host/db"),
                 ("IVS_INGEST_GATEWAY__LEDGER__URL__PORT", "1"),
@@ -141,12 +160,13 @@ mod tests {
         assert_eq!(
             problems,
             "\
+IVS_INGEST_GATEWAY_SERVER_LISTEN: server.listen: is not set by this variable, which has too few underscores; use IVS_INGEST_GATEWAY__SERVER__LISTEN
 IVS_INGEST_GATEWAY__LEDGER__URL: ledger.url: PostgreSQL is not supported by this version; give sqlite:///absolute/path or sqlite:relative/path
 IVS_INGEST_GATEWAY__LEDGER__URL__PORT: ledger.url: is not a section, so it has no keys
 IVS_INGEST_GATEWAY__SERVER__LISTN: server.listn: is not a known key; did you mean server.listen?
 IVS_INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS: settle.retry_after_ms: is text; give a whole number from 1000 to 3600000
 IVS_INGEST_GATEWAY__TENANTS__ACNE__WEIGHT: tenants.acne: is no tenant of the file; list the tenant there, or correct the variable
-IVS_INGEST_GATEWAY__TENANTS__TWIN__WEIGHT: tenants.twin: matches several keys that differ in case only; change them in the file"
+IVS_INGEST_GATEWAY__TENANTS__TWIN__WEIGHT: tenants.twin: matches several keys that differ only in case or in - and _; change them in the file"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Section `[identity]`: how a caller shows whose call it is.
 
-use super::section::Section;
+use super::{reference::Key, section::Section};
 
 pub(super) const UNSUPPORTED: &str = "is not supported by this version; use identity.metadata";
 
@@ -24,10 +24,28 @@ impl Identity {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         section.refuse("jwt", UNSUPPORTED);
         section.refuse("mtls", UNSUPPORTED);
-        let mut metadata = section.section("metadata");
+        let mut metadata = section.section(Key::new(
+            "metadata",
+            "The tenant is the value of the metadata key `x-tenant-id`.",
+        ));
         // Trust in a header is never had by the section's name alone.
-        let enabled = metadata.boolean("enabled", false);
-        let allow_remote = metadata.boolean("allow_remote", false);
+        let enabled = metadata.boolean(
+            Key::new(
+                "enabled",
+                "Whether callers name their tenant in `x-tenant-id`. One kind of identity must be \
+                 enabled.",
+            )
+            .set_in_example("true"),
+            false,
+        );
+        let allow_remote = metadata.boolean(
+            Key::new(
+                "allow_remote",
+                "Whether callers beyond loopback may name their tenant. Only behind a proxy or a mesh \
+                 that authenticates them and sets `x-tenant-id`.",
+            ),
+            false,
+        );
         Self { metadata: enabled.then_some(MetadataIdentity { allow_remote }) }
     }
 }

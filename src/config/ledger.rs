@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use super::section::Section;
+use super::{reference::Key, section::Section};
 
-const WAY_OUT: &str = "give sqlite:///absolute/path or sqlite:relative/path";
+const REMEDY: &str = "give sqlite:///absolute/path or sqlite:relative/path";
 
 /// The ledger's place, and how long it remembers.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,9 +29,26 @@ pub enum LedgerUrl {
 
 impl Ledger {
     pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Option<Self> {
-        let url = section.required("url", WAY_OUT, |text| ledger_url(text, folder));
-        let request_id_retention =
-            section.milliseconds("request_id_retention_ms", 86_400_000, 60_000..=2_592_000_000);
+        let url = section.required(
+            Key::new(
+                "url",
+                "SQLite file of the ledger, on a local disk that survives the process. Required. The \
+                 gateway creates the file and its folder.",
+            )
+            .set_in_example("\"sqlite:///var/lib/ivs-ingest-gateway/ledger.db\""),
+            "sqlite:///absolute/path or sqlite:relative/path",
+            REMEDY,
+            |text| ledger_url(text, folder),
+        );
+        let request_id_retention = section.milliseconds(
+            Key::new(
+                "request_id_retention_ms",
+                "Time for which the gateway remembers a `request_id` after its configuration is gone. \
+                 24 hours by default.",
+            ),
+            86_400_000,
+            60_000..=2_592_000_000,
+        );
         Some(Self { url: url?, request_id_retention })
     }
 }
@@ -39,22 +56,22 @@ impl Ledger {
 /// The path is taken letter by letter: there are no escapes and no options.
 fn ledger_url(text: &str, folder: &Path) -> Result<LedgerUrl, String> {
     let (scheme, rest) =
-        text.split_once(':').ok_or_else(|| format!("is not a ledger's URL; {WAY_OUT}"))?;
+        text.split_once(':').ok_or_else(|| format!("is not a ledger's URL; {REMEDY}"))?;
     let path = match scheme {
         "sqlite" => rest.strip_prefix("//").unwrap_or(rest),
         "postgres" | "postgresql" => {
-            return Err(format!("PostgreSQL is not supported by this version; {WAY_OUT}"));
+            return Err(format!("PostgreSQL is not supported by this version; {REMEDY}"));
         }
-        _ => return Err(format!("is not a ledger's URL; {WAY_OUT}")),
+        _ => return Err(format!("is not a ledger's URL; {REMEDY}")),
     };
     if rest.starts_with("//") && !path.starts_with('/') {
-        Err(format!("names a host before the path; {WAY_OUT}"))
+        Err(format!("names a host before the path; {REMEDY}"))
     } else if path.is_empty() || path.ends_with('/') {
-        Err(format!("names no file; {WAY_OUT}"))
+        Err(format!("names no file; {REMEDY}"))
     } else if path.contains(['?', '#']) {
         Err("has options after the path, and none are known; remove them".to_owned())
     } else if path.starts_with(':') {
-        Err(format!("would not outlive the process; {WAY_OUT}"))
+        Err(format!("would not outlive the process; {REMEDY}"))
     } else {
         Ok(LedgerUrl::Sqlite(folder.join(path)))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::section::Section;
+use super::{reference::Key, section::Section};
 
 /// The times of a create whose outcome is unknown, from the moment it was sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +20,33 @@ pub struct ResolutionTimes {
 impl ResolutionTimes {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         Self {
-            first_probe: section.milliseconds("first_probe_ms", 1000, 10..=600_000),
-            retry_after: section.milliseconds("retry_after_ms", 60_000, 1000..=3_600_000),
-            give_up_after: section.milliseconds("give_up_after_ms", 900_000, 1000..=86_400_000),
+            first_probe: section.milliseconds(
+                Key::new(
+                    "first_probe_ms",
+                    "Time from the sending of a create to the first look for it at AWS. Later looks are \
+                     further apart. The caller waits three times as long for the outcome.",
+                ),
+                1000,
+                10..=600_000,
+            ),
+            retry_after: section.milliseconds(
+                Key::new(
+                    "retry_after_ms",
+                    "Time from the sending after which a create that AWS does not list may be sent \
+                     again, if its caller retries. Longer than `upstream.attempt_timeout_ms`.",
+                ),
+                60_000,
+                1000..=3_600_000,
+            ),
+            give_up_after: section.milliseconds(
+                Key::new(
+                    "give_up_after_ms",
+                    "Time from the sending after which a create that AWS does not list is rejected and \
+                     its quota released.",
+                ),
+                900_000,
+                1000..=86_400_000,
+            ),
         }
     }
 }
@@ -36,6 +60,12 @@ pub struct ScanTimes {
 
 impl ScanTimes {
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        Self { interval: section.milliseconds("interval_ms", 60_000, 100..=86_400_000) }
+        Self {
+            interval: section.milliseconds(
+                Key::new("interval_ms", "Time from the end of a scan to the start of the next."),
+                60_000,
+                100..=86_400_000,
+            ),
+        }
     }
 }

@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    document::SyntaxError,
+    document::{Node, SyntaxError},
+    environment,
     problems::{Origin, Problem, Problems},
+    reference::Entry,
+    settings::Settings,
 };
 
 /// What has been found out about a configuration so far.
@@ -17,6 +20,11 @@ pub(super) struct Report {
     known: BTreeMap<String, Option<Origin>>,
     /// The keys that nobody asked for.
     unknown: Vec<(String, Origin)>,
+    /// The declarations of the keys that were asked for.
+    entries: Vec<Entry>,
+    /// Variables that look like ours and set nothing.
+    ignored_variables: Vec<String>,
+    settings: Settings,
 }
 
 impl Report {
@@ -35,9 +43,28 @@ impl Report {
         self.broken_lines.is_empty()
     }
 
-    /// Records that a key is known, and where it stands if it is there.
-    pub(super) fn asked_for(&mut self, key: &str, origin: Option<Origin>) {
-        self.known.insert(key.to_owned(), origin);
+    /// Records that a key is known, and its place and value if it is there.
+    pub(super) fn asked_for(&mut self, key: &str, node: Option<&Node>) {
+        self.known.insert(key.to_owned(), node.map(|node| node.origin.clone()));
+        if let Some(node) = node {
+            self.settings.set(key, &node.value);
+        }
+    }
+
+    pub(super) fn ignored_variable(&mut self, name: String) {
+        self.ignored_variables.push(name);
+    }
+
+    pub(super) fn declare(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    pub(super) fn take_settings(&mut self) -> Settings {
+        std::mem::take(&mut self.settings)
     }
 
     /// Records that nobody knows a key.
@@ -75,6 +102,15 @@ impl Report {
                 |nearest| format!("did you mean {nearest}?"),
             );
             self.problem_at(origin, key, format!("is not a known key; {way_out}"));
+        }
+        for name in std::mem::take(&mut self.ignored_variables) {
+            let meant = |key: &String| Some((key.clone(), environment::correction(&name, key)?));
+            if let Some((key, correction)) = self.known.keys().find_map(meant) {
+                let words = format!(
+                    "is not set by this variable, which has too few underscores; use {correction}"
+                );
+                self.problem_at(Origin::Variable(name), key, words);
+            }
         }
         match config {
             Some(config) if self.problems.is_empty() => Ok(config),

@@ -7,6 +7,7 @@ use std::{cell::RefCell, fmt::Display, ops::RangeInclusive, time::Duration};
 use super::{
     document::{Node, Table},
     problems::Origin,
+    reference::{Key, Kind},
     report::{Report, dotted},
 };
 
@@ -46,7 +47,7 @@ impl<'r> Section<'r> {
         let key = dotted(&self.key, name);
         let node = self.entries.remove(name);
         let origin = node.as_ref().map(|node| node.origin.clone());
-        self.report.borrow_mut().asked_for(&key, origin.clone());
+        self.report.borrow_mut().asked_for(&key, node.as_ref());
         convert(node?)
             .map_err(|words| {
                 let origin = origin.unwrap_or(Origin::File);
@@ -56,39 +57,67 @@ impl<'r> Section<'r> {
     }
 
     /// Takes a section; one that is absent has no keys.
-    pub(super) fn section(&mut self, name: &str) -> Self {
+    pub(super) fn section(&mut self, key: Key) -> Self {
+        let name = self.declare(key, Kind::Section);
+        self.named_section(name)
+    }
+
+    /// Takes a section whose name the file chooses.
+    pub(super) fn named_section(&mut self, name: &str) -> Self {
         let entries = self.take(name, Node::table).unwrap_or_default();
         Self { report: self.report, key: dotted(&self.key, name), entries }
     }
 
-    /// Takes a key that has to be there.
+    /// Takes text of a form that must be there.
     pub(super) fn required<T>(
         &mut self,
-        name: &str,
-        way_out: &str,
+        key: Key,
+        form: &'static str,
+        remedy: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        if !self.has(name) {
-            self.problem(name, format!("is missing; {way_out}"));
+        if !self.has(key.name) {
+            self.problem(key.name, format!("is missing; {remedy}"));
         }
-        self.text(name, parse)
+        self.text(key, form, parse)
     }
 
-    /// Takes text, and makes of it what `parse` makes of it.
+    /// Takes text of a form, and parses it.
     pub(super) fn text<T>(
         &mut self,
-        name: &str,
+        key: Key,
+        form: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
+        let name = self.declare(key, Kind::Text(form));
         self.take(name, |node| parse(&node.text()?))
     }
 
-    /// Takes a list of texts.
+    /// Takes one of these texts.
+    pub(super) fn one_of<T: Copy>(
+        &mut self,
+        key: Key,
+        texts: &'static [&'static str],
+        values: &[T],
+    ) -> Option<T> {
+        let name = self.declare(key, Kind::OneOf(texts));
+        self.take(name, |node| {
+            let text = node.text()?;
+            let known = texts.iter().zip(values).find(|(known, _)| **known == text);
+            known
+                .map(|(_, value)| *value)
+                .ok_or_else(|| format!("is not known; give {}", texts.join(" or ")))
+        })
+    }
+
+    /// Takes a list of texts of a form.
     pub(super) fn texts<T>(
         &mut self,
-        name: &str,
+        key: Key,
+        form: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
+        let name = self.declare(key, Kind::Texts(form));
         let items = self.take(name, Node::list)?;
         let key = dotted(&self.key, name);
         let mut values = Vec::with_capacity(items.len());
@@ -104,47 +133,63 @@ impl<'r> Section<'r> {
         Some(values)
     }
 
+    /// Takes a table of texts with free keys.
+    pub(super) fn tags(&mut self, key: Key) -> Self {
+        let name = self.declare(key, Kind::Tags);
+        self.named_section(name)
+    }
+
     /// Takes `true` or `false`.
-    pub(super) fn boolean(&mut self, name: &str, default: bool) -> bool {
+    pub(super) fn boolean(&mut self, key: Key, default: bool) -> bool {
+        let name = self.declare(key.default(default), Kind::Boolean);
         self.take(name, Node::boolean).unwrap_or(default)
     }
 
     /// Takes a whole number.
-    pub(super) fn integer<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
+    pub(super) fn integer<T>(&mut self, key: Key, default: T, range: RangeInclusive<T>) -> T
     where
         T: Copy + Display + TryFrom<i64> + TryInto<i64>,
     {
         let limit = |limit: T| limit.try_into().unwrap_or(i64::MAX);
         let range = limit(*range.start())..=limit(*range.end());
+        let name = self.declare(key.default(default), Kind::Integer(range.clone()));
         self.take(name, |node| node.integer(&range))
             .and_then(|number| T::try_from(number).ok())
             .unwrap_or(default)
     }
 
     /// Takes a number above zero and at most `most`.
-    pub(super) fn positive(&mut self, name: &str, default: f64, most: f64) -> f64 {
+    pub(super) fn positive(&mut self, key: Key, default: f64, most: f64) -> f64 {
+        let name = self.declare(key.default(default), Kind::Positive(most));
         self.take(name, |node| node.positive(most)).unwrap_or(default)
     }
 
     /// Takes a whole number of milliseconds.
     pub(super) fn milliseconds(
         &mut self,
-        name: &str,
+        key: Key,
         default: u64,
         range: RangeInclusive<u64>,
     ) -> Duration {
-        self.duration(name, Duration::from_millis(default), range)
+        self.duration(key, Duration::from_millis(default), range)
     }
 
     /// Takes a whole number of milliseconds, with a default that is a duration.
     pub(super) fn duration(
         &mut self,
-        name: &str,
+        key: Key,
         default: Duration,
         range: RangeInclusive<u64>,
     ) -> Duration {
         let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
-        Duration::from_millis(self.integer(name, default, range))
+        Duration::from_millis(self.integer(key, default, range))
+    }
+
+    /// Records the declaration of a key, and returns its name.
+    fn declare(&self, key: Key, kind: Kind) -> &'static str {
+        let name = key.name;
+        self.report.borrow_mut().declare(key.kind(kind).entry(&self.key));
+        name
     }
 
     /// Takes a key, if it is there, only to say why it must not be.

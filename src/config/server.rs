@@ -1,6 +1,7 @@
 //! Section `[server]`: the listeners and what they admit.
 
 use std::{
+    fmt::Display,
     fs,
     net::SocketAddr,
     num::NonZeroUsize,
@@ -8,11 +9,16 @@ use std::{
     time::Duration,
 };
 
-use super::section::Section;
-use crate::server::Limits;
+use super::{reference::Key, section::Section};
+use crate::server::{
+    Limits,
+    tls::{ServerTls, TlsError, TlsFiles},
+};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 50051);
 const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
+/// The form of a path.
+const FILE: &str = "path, relative to the folder of this file";
 const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// The gRPC listener, the admin listener, and their limits.
@@ -44,9 +50,8 @@ pub struct Server {
     pub reflection: bool,
 }
 
-/// PEM files, with paths below the configuration file's folder unless absolute.
-/// They were readable when the configuration was read; what they hold is not
-/// checked here.
+/// PEM files, with paths below the configuration file's folder unless absolute. They
+/// could be used when the configuration was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// The server's certificate chain.
@@ -59,24 +64,71 @@ pub struct Tls {
 
 impl Server {
     pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Self {
-        let tls = section.has("tls").then(|| Tls::read(section.section("tls"), folder));
+        let tls = Key::new("tls", "TLS on the gRPC listener. Absent: plaintext.");
+        let tls = section.has("tls").then(|| Tls::read(section.section(tls), folder));
         Self {
-            listen: section.text("listen", address).unwrap_or(DEFAULT_LISTEN),
+            listen: section
+                .text(
+                    Key::new("listen", "The address of the gRPC API.").default(quoted(DEFAULT_LISTEN)),
+                    "IP:PORT",
+                    address,
+                )
+                .unwrap_or(DEFAULT_LISTEN),
             admin_listen: section
-                .text("admin_listen", address_or_off)
+                .text(
+                    Key::new(
+                        "admin_listen",
+                        "The address of `/metrics`, `/livez` and `/readyz`; `off` disables them.",
+                    )
+                    .default(quoted(DEFAULT_ADMIN_LISTEN)),
+                    "IP:PORT or off",
+                    address_or_off,
+                )
                 .unwrap_or(Some(DEFAULT_ADMIN_LISTEN)),
-            plaintext: section.text("plaintext", plaintext).unwrap_or(false),
+            plaintext: section
+                .one_of(
+                    Key::new(
+                        "plaintext",
+                        "Where the gateway serves plaintext: on loopback only, or (`allow`) anywhere. \
+                         No effect with `[server.tls]`.",
+                    )
+                    .default(quoted("loopback")),
+                    &["loopback", "allow"],
+                    &[false, true],
+                )
+                .unwrap_or(false),
             tls: tls.flatten(),
             limits: limits(&mut section),
             max_concurrent_requests: section.integer(
-                "max_concurrent_requests",
+                Key::new(
+                    "max_concurrent_requests",
+                    "Concurrent calls of all connections. The gateway rejects more with `OVERLOADED`.",
+                ),
                 1024,
                 1..=1_000_000,
             ),
-            max_message_bytes: section.integer("max_message_bytes", 65_536, 1024..=4_194_304),
-            default_deadline: section.milliseconds("default_deadline_ms", 30_000, 100..=600_000),
-            max_deadline: section.milliseconds("max_deadline_ms", 120_000, 100..=600_000),
-            reflection: section.boolean("reflection", true),
+            max_message_bytes: section.integer(
+                Key::new(
+                    "max_message_bytes",
+                    "Size of a request message. The largest valid request has about 20 KiB.",
+                ),
+                65_536,
+                1024..=4_194_304,
+            ),
+            default_deadline: section.milliseconds(
+                Key::new("default_deadline_ms", "Deadline of a call whose caller sets none."),
+                30_000,
+                100..=600_000,
+            ),
+            max_deadline: section.milliseconds(
+                Key::new("max_deadline_ms", "Longest deadline. A longer one is cut to it."),
+                120_000,
+                100..=600_000,
+            ),
+            reflection: section.boolean(
+                Key::new("reflection", "Whether gRPC reflection is served, for grpcurl."),
+                true,
+            ),
         }
     }
 }
@@ -84,42 +136,125 @@ impl Server {
 impl Tls {
     fn read(mut section: Section<'_>, folder: &Path) -> Option<Self> {
         let file = |path: &str| readable(folder.join(path));
-        let cert = section.required("cert", "give the path of a PEM certificate chain", file);
-        let key = section.required("key", "give the path of a PEM private key", file);
-        let client_ca = section.text("client_ca", file);
-        Some(Self { cert: cert?, key: key?, client_ca })
+        let cert = section.required(
+            Key::new("cert", "Certificate chain of the server, in a PEM file.")
+                .example(&quoted("server.pem")),
+            FILE,
+            "give the path of a PEM certificate chain",
+            file,
+        );
+        let key = section.required(
+            Key::new("key", "Private key of the certificate, in a PEM file.")
+                .example(&quoted("server.key")),
+            FILE,
+            "give the path of a PEM private key",
+            file,
+        );
+        let client_ca = section.text(
+            Key::new(
+                "client_ca",
+                "Authorities of client certificates, in a PEM file. Present: a client must \
+                 show a certificate of one of them.",
+            )
+            .example(&quoted("clients.pem")),
+            FILE,
+            file,
+        );
+        let tls = Self { cert: cert?, key: key?, client_ca };
+        if let Err(error) = ServerTls::load(&tls.files()) {
+            section.problem(tls.key_of(&error), problem_with(&error));
+        }
+        Some(tls)
     }
+
+    /// The files, as the listener reads them.
+    #[must_use]
+    pub fn files(&self) -> TlsFiles {
+        let Self { cert, key, client_ca } = self.clone();
+        TlsFiles { cert, key, client_ca }
+    }
+
+    /// The configuration key of the file that the error names.
+    fn key_of(&self, error: &TlsError) -> &'static str {
+        match error.path() {
+            Some(path) if path == self.key => "key",
+            Some(path) if Some(path) == self.client_ca.as_deref() => "client_ca",
+            _ => "cert",
+        }
+    }
+}
+
+fn problem_with(error: &TlsError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("cannot be used: {error}{}; correct the file", cause.unwrap_or_default())
 }
 
 /// Reads the limits of the transport. Their defaults are those of [`Limits::default`].
 fn limits(section: &mut Section<'_>) -> Limits {
     let default = Limits::default();
-    let workers = section.integer("workers", default.workers.get(), 1..=1024);
+    let workers = section.integer(
+        Key::new("workers", "Threads that serve calls.").default("number of CPUs").example("2"),
+        default.workers.get(),
+        1..=1024,
+    );
     // 0 disables the limit.
     let age = default.max_connection_age.unwrap_or_default();
-    let age = section.duration("max_connection_age_ms", age, 0..=86_400_000);
+    let age = section.duration(
+        Key::new(
+            "max_connection_age_ms",
+            "Age at which a connection is closed gracefully, give or take 10 %. 0: never.",
+        ),
+        age,
+        0..=86_400_000,
+    );
     Limits {
         workers: NonZeroUsize::new(workers).unwrap_or(default.workers),
-        max_connections: section.integer("max_connections", default.max_connections, 1..=1_000_000),
+        max_connections: section.integer(
+            Key::new(
+                "max_connections",
+                "Open connections. Keep it below the limit of file descriptors (`ulimit -n`).",
+            ),
+            default.max_connections,
+            1..=1_000_000,
+        ),
         max_concurrent_streams: section.integer(
-            "max_concurrent_streams",
+            Key::new("max_concurrent_streams", "Concurrent calls of one connection."),
             default.max_concurrent_streams,
             1..=65_536,
         ),
         max_metadata_bytes: section.integer(
-            "max_metadata_bytes",
+            Key::new(
+                "max_metadata_bytes",
+                "Size of the metadata of a request, as HTTP/2 counts it: names, values and 32 \
+                 bytes a field.",
+            ),
             default.max_metadata_bytes,
             1024..=1_048_576,
         ),
         handshake_timeout: section.duration(
-            "handshake_timeout_ms",
+            Key::new(
+                "handshake_timeout_ms",
+                "Time from the accept of a connection to the end of its handshakes.",
+            ),
             default.handshake_timeout,
             100..=60_000,
         ),
         max_connection_age: (!age.is_zero()).then_some(age),
-        drain_timeout: section.duration("drain_timeout_ms", default.drain_timeout, 0..=600_000),
+        drain_timeout: section.duration(
+            Key::new(
+                "drain_timeout_ms",
+                "Time that running calls get to finish after the signal to stop.",
+            ),
+            default.drain_timeout,
+            0..=600_000,
+        ),
         ..default
     }
+}
+
+/// Text as TOML writes it.
+fn quoted(text: impl Display) -> String {
+    format!("\"{text}\"")
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -133,14 +268,6 @@ fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
     text.parse()
         .map(Some)
         .map_err(|_| "is not an address; give IP:PORT, as in 127.0.0.1:9090, or off".to_owned())
-}
-
-fn plaintext(text: &str) -> Result<bool, String> {
-    match text {
-        "allow" => Ok(true),
-        "loopback" => Ok(false),
-        _ => Err("is not known; give allow or loopback".to_owned()),
-    }
 }
 
 fn readable(path: PathBuf) -> Result<PathBuf, String> {

@@ -8,7 +8,7 @@ use std::{
 
 use aws_tag_rules::{KEY_CHARACTERS, VALUE_CHARACTERS};
 
-use super::section::Section;
+use super::{reference::Key, section::Section};
 use crate::{
     request::{IngestProtocol, StageArn, is_reserved_tag},
     tenancy::{Rate, TenancySettings, TenantId, TenantSettings},
@@ -20,7 +20,7 @@ const MAX_EXTRA_TAGS: usize = 16;
 pub(super) fn read(mut section: Section<'_>) -> TenancySettings {
     let built_in = TenantSettings::default();
     let default = section.has("default").then(|| {
-        let mut keys = section.section("default");
+        let mut keys = section.named_section("default");
         keys.refuse("stage_arns", "a stage has one owner; list it under that tenant");
         Arc::new(tenant(keys, &built_in))
     });
@@ -29,7 +29,7 @@ pub(super) fn read(mut section: Section<'_>) -> TenancySettings {
     for name in section.names() {
         match TenantId::parse(&name) {
             Ok(id) => {
-                let mut keys = section.section(&name);
+                let mut keys = section.named_section(&name);
                 stages(&mut keys, &id, &mut stage_owners);
                 named.insert(id, Arc::new(tenant(keys, inherited)));
             }
@@ -46,26 +46,52 @@ fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSetting
     let sets_bounds = ["max_queued", "max_concurrent_calls"].iter().any(|key| section.has(key));
     let settings = TenantSettings {
         max_ingest_configurations: section.integer(
-            "max_ingest_configurations",
+            Key::new("max_ingest_configurations", "Ingest configurations that may exist at AWS."),
             inherited.max_ingest_configurations,
             0..=1_000_000,
         ),
-        request_rate: rate(section.section("request_rate"), inherited.request_rate),
+        request_rate: rate(
+            section.section(Key::new("request_rate", "Rate of calls of all methods.")),
+            inherited.request_rate,
+        ),
         create_rate: create_rate(&mut section, inherited.create_rate),
         max_concurrent_calls: section.integer(
-            "max_concurrent_calls",
+            Key::new("max_concurrent_calls", "Concurrent calls of all methods."),
             inherited.max_concurrent_calls,
             1..=10_000,
         ),
-        max_queued: section.integer("max_queued", inherited.max_queued, 0..=100_000),
-        max_in_flight: section.integer("max_in_flight", inherited.max_in_flight, 1..=10_000),
-        weight: section.integer("weight", inherited.weight, 1..=1000),
-        shadow: section.boolean("shadow", inherited.shadow),
+        max_queued: section.integer(
+            Key::new("max_queued", "Calls that wait for AWS, per AWS operation."),
+            inherited.max_queued,
+            0..=100_000,
+        ),
+        max_in_flight: section.integer(
+            Key::new("max_in_flight", "Concurrent calls at AWS, per AWS operation."),
+            inherited.max_in_flight,
+            1..=10_000,
+        ),
+        weight: section.integer(
+            Key::new("weight", "Share of the calls to AWS, relative to other tenants that wait."),
+            inherited.weight,
+            1..=1000,
+        ),
+        shadow: section.boolean(
+            Key::new("shadow", "Whether the limits of the tenant are counted and not enforced."),
+            inherited.shadow,
+        ),
         allowed_protocols: protocols(&mut section)
             .unwrap_or_else(|| inherited.allowed_protocols.clone()),
         extra_tags: extra_tags(&mut section).unwrap_or_else(|| inherited.extra_tags.clone()),
         stage_owner_tag: section
-            .text("stage_owner_tag", |text| tag_key(text).map(|()| text.to_owned()))
+            .text(
+                Key::new(
+                    "stage_owner_tag",
+                    "Tag of a stage that holds the id of the tenant that owns the stage.",
+                )
+                .default(format!("\"{}\"", inherited.stage_owner_tag)),
+                "key of a tag",
+                |text| tag_key(text).map(|()| text.to_owned()),
+            )
             .unwrap_or_else(|| inherited.stage_owner_tag.clone()),
     };
     if sets_bounds && settings.max_queued > settings.max_concurrent_calls {
@@ -80,8 +106,16 @@ fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSetting
 }
 
 fn rate(mut section: Section<'_>, inherited: Rate) -> Rate {
-    let per_second = section.positive("per_second", inherited.per_second, 1e6);
-    let burst = section.integer("burst", inherited.burst.get(), 1..=1_000_000);
+    let per_second = section.positive(
+        Key::new("per_second", "Sustained calls a second."),
+        inherited.per_second,
+        1e6,
+    );
+    let burst = section.integer(
+        Key::new("burst", "Calls that may come together after a pause."),
+        inherited.burst.get(),
+        1..=1_000_000,
+    );
     Rate { per_second, burst: NonZeroU32::new(burst).unwrap_or(inherited.burst) }
 }
 
@@ -90,7 +124,10 @@ fn create_rate(section: &mut Section<'_>, inherited: Option<Rate>) -> Option<Rat
     if !section.has("create_rate") {
         return inherited;
     }
-    let keys = section.section("create_rate");
+    let keys = section.section(Key::new(
+        "create_rate",
+        "Rate of creates. Absent: the fair queue and `max_ingest_configurations` limit them.",
+    ));
     if inherited.is_none() {
         for key in ["per_second", "burst"] {
             if !keys.has(key) {
@@ -104,11 +141,20 @@ fn create_rate(section: &mut Section<'_>, inherited: Option<Rate>) -> Option<Rat
 
 /// Reads `stage_arns`. A stage that two tenants list would be whose the order says.
 fn stages(section: &mut Section<'_>, tenant: &TenantId, owners: &mut HashMap<StageArn, TenantId>) {
-    let listed = section.texts("stage_arns", |text| {
-        StageArn::parse(text).map_err(|_| {
-            "is not the ARN of a stage; give one as arn:aws:ivs:REGION:ACCOUNT:stage/ID".to_owned()
-        })
-    });
+    let listed = section.texts(
+        Key::new(
+            "stage_arns",
+            "Stages of this tenant, whatever their tags say. Not for `tenants.default`.",
+        )
+        .default("[]"),
+        "ARN of a stage",
+        |text| {
+            StageArn::parse(text).map_err(|_| {
+                "is not the ARN of a stage; give one as arn:aws:ivs:REGION:ACCOUNT:stage/ID"
+                    .to_owned()
+            })
+        },
+    );
     for arn in listed.unwrap_or_default() {
         if let Some(other) = owners.insert(arn, tenant.clone()) {
             let words = format!("names a stage that {other} lists too; list it once");
@@ -118,11 +164,16 @@ fn stages(section: &mut Section<'_>, tenant: &TenantId, owners: &mut HashMap<Sta
 }
 
 fn protocols(section: &mut Section<'_>) -> Option<Vec<IngestProtocol>> {
-    let protocols = section.texts("allowed_protocols", |text| match text {
-        "RTMPS" => Ok(IngestProtocol::Rtmps),
-        "RTMP" => Ok(IngestProtocol::Rtmp),
-        _ => Err("is not a protocol; give RTMPS or RTMP".to_owned()),
-    })?;
+    let protocols = section.texts(
+        Key::new("allowed_protocols", "Protocols that encoders of the tenant may use.")
+            .default(r#"["RTMPS", "RTMP"]"#),
+        "RTMPS or RTMP",
+        |text| match text {
+            "RTMPS" => Ok(IngestProtocol::Rtmps),
+            "RTMP" => Ok(IngestProtocol::Rtmp),
+            _ => Err("is not a protocol; give RTMPS or RTMP".to_owned()),
+        },
+    )?;
     if protocols.is_empty() {
         section.problem("allowed_protocols", "names no protocol; give RTMPS, RTMP or both");
     }
@@ -133,18 +184,23 @@ fn protocols(section: &mut Section<'_>) -> Option<Vec<IngestProtocol>> {
 }
 
 fn extra_tags(section: &mut Section<'_>) -> Option<BTreeMap<String, String>> {
-    if !section.has("extra_tags") {
+    let is_set = section.has("extra_tags");
+    let mut keys = section.tags(
+        Key::new("extra_tags", "Tags that each create of the tenant gets, at most 16.")
+            .default("{}"),
+    );
+    if !is_set {
         return None;
     }
-    let mut keys = section.section("extra_tags");
     let names = keys.names();
     let too_many = names.len() > MAX_EXTRA_TAGS;
     let mut extra = BTreeMap::new();
     for name in names {
-        let value = keys.text(&name, |value| {
+        let value = keys.take(&name, |node| {
+            let value = node.text()?;
             extra_tag_key(&name)?;
-            tag_value(value)?;
-            Ok(value.to_owned())
+            tag_value(&value)?;
+            Ok(value)
         });
         extra.extend(value.map(|value| (name, value)));
     }

@@ -1,13 +1,13 @@
-use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc};
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use super::*;
 use crate::{
-    config::document::Value,
     request::IngestProtocol,
     tenancy::{Rate, TenantId, TenantSettings},
 };
 
-const SMALLEST: &str = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n";
+const SMALLEST: &str =
+    "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\ntenants.globex = {}\n";
 
 fn parse(text: &str) -> Result<Config, Problems> {
     Config::parse(text, "gateway.toml", [])
@@ -195,7 +195,7 @@ fn extra_tags_have_no_reserved_prefix() {
         let text = format!("{SMALLEST}[tenants.acme.extra_tags]\n\"{key}\" = 'x'\n");
         let found = parse(&text).err().map(|problems| problems.to_string());
         let expected =
-            reserved.then(|| format!("gateway.toml:4: tenants.acme.extra_tags.\"{key}\": {told}"));
+            reserved.then(|| format!("gateway.toml:5: tenants.acme.extra_tags.\"{key}\": {told}"));
         assert_eq!(found, expected, "{key}");
     }
 }
@@ -205,61 +205,37 @@ fn extra_tags_are_few() {
     let tags: Vec<String> = (0..17).map(|tag| format!("t{tag} = 'x'")).collect();
     assert_eq!(
         problems(&format!("{SMALLEST}[tenants.acme.extra_tags]\n{}", tags.join("\n"))),
-        "gateway.toml:3: tenants.acme.extra_tags: has more than 16 tags; remove some"
+        "gateway.toml:4: tenants.acme.extra_tags: has more than 16 tags; remove some"
     );
 }
 
-/// The example with its commented keys in force: they have no space after the `#`.
-fn uncommented() -> String {
-    let uncomment = |line: &str| match line.strip_prefix('#') {
-        Some(key) if !key.is_empty() && !key.starts_with(' ') => format!("{key}\n"),
-        _ => format!("{line}\n"),
-    };
-    EXAMPLE.lines().map(uncomment).collect()
+/// Every key is declared where it is read, so the reference has it.
+#[test]
+fn the_reference_has_every_key() {
+    let text = "[server.tls]\n[tenants.ID]\ncreate_rate = {}\n";
+    let (_, report) = Config::examine(text, "f", []);
+    let known: BTreeSet<String> = report.known().map(str::to_owned).collect();
+    let listed: BTreeSet<String> = reference().into_iter().map(|entry| entry.path).collect();
+    assert_eq!(known.difference(&listed).collect::<Vec<_>>(), ["tenants.ID"]);
+    assert_eq!(listed.difference(&known).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
-fn the_example_shows_every_key_with_its_default() {
-    let folder = tempfile::tempdir().unwrap();
-    for file in ["server.pem", "server.key", "clients.pem"] {
-        fs::write(folder.path().join(file), "").unwrap();
-    }
-    let file_name = folder.path().join("gateway.toml").display().to_string();
-    let (config, report) = Config::examine(&uncommented(), &file_name, []);
-    // The keys of a listed tenant are those of the default one.
-    let listed = |key: &String| key.starts_with("tenants.acme.");
-    let mut shown = paths("", &document::parse(&uncommented()).0);
-    let mut known: BTreeSet<String> = report.known().map(str::to_owned).collect();
-    shown.retain(|key| !listed(key));
-    known.retain(|key| !listed(key));
-    assert_eq!(shown, known);
-
-    let mut config = report.finish("example", config).unwrap();
-    let tls = config.server.tls.take().unwrap();
-    assert_eq!(tls.client_ca, Some(folder.path().join("clients.pem")));
-    assert!(config.upstream.region.take().is_some());
-    assert!(config.upstream.endpoint_url.take().is_some());
-    assert!(config.upstream.account_id.take().is_some());
-    assert_eq!(config.tenants.stage_owners.drain().count(), 1);
-    let mut default = TenantSettings::clone(&config.tenants.default.take().unwrap());
-    // It has no default, and acme inherits it.
-    assert!(default.create_rate.take().is_some());
-    let acme = config.tenants.named.get_mut(&TenantId::parse("acme").unwrap()).unwrap();
-    assert!(Arc::make_mut(acme).create_rate.take().is_some());
-    assert_eq!(default, TenantSettings::default());
-    let mut defaults = parse(EXAMPLE).unwrap();
-    defaults.server.limits.workers = config.server.limits.workers;
-    assert_eq!(config, defaults);
-}
-
-fn paths(parent: &str, table: &Table) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (name, node) in table {
-        let path = report::dotted(parent, name);
-        if let Value::Table(entries) = &node.value {
-            found.extend(paths(&path, entries));
-        }
-        found.insert(path);
-    }
-    found
+fn a_reload_names_the_keys_that_need_a_restart() {
+    let running = parse(SMALLEST).unwrap();
+    let keys = |lines: &str| {
+        let new = parse(&format!("{lines}\n{SMALLEST}")).unwrap();
+        new.restart_keys(&running).join(" ")
+    };
+    assert_eq!(
+        keys("server.listen = '127.0.0.1:1'\nsettle.first_probe_ms = 20"),
+        "server.listen settle.first_probe_ms"
+    );
+    assert_eq!(keys("tenants.acme.weight = 3"), "");
+    // The default, now written down, changes nothing.
+    assert_eq!(keys("sweep.interval_ms = 60000"), "");
+    assert_eq!(
+        keys("ledger.request_id_retention_ms = 60000\ntenants.acme.weight = 3"),
+        "ledger.request_id_retention_ms"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::section::Section;
+use super::{reference::Key, section::Section};
 
 /// How AWS is reached, and how much of its budget is used.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,13 +31,67 @@ pub struct Upstream {
 impl Upstream {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         Self {
-            region: section.text("region", region),
-            endpoint_url: section.text("endpoint_url", endpoint_url),
-            calls_per_second: section.positive("calls_per_second", 5.0, 1e6),
-            attempt_timeout: section.milliseconds("attempt_timeout_ms", 4000, 100..=60_000),
-            connect_timeout: section.milliseconds("connect_timeout_ms", 1000, 50..=60_000),
-            stage_cache: section.milliseconds("stage_cache_ms", 60_000, 0..=86_400_000),
-            account_id: section.text("account_id", account_id),
+            region: section.text(
+                Key::new("region", "AWS region. Absent: as the environment and the profile say.")
+                    .example("\"us-east-1\""),
+                "name of a region",
+                region,
+            ),
+            endpoint_url: section.text(
+                Key::new(
+                    "endpoint_url",
+                    "Endpoint in place of AWS's own, without credentials. Absent: as the \
+                     environment and the profile say.",
+                )
+                .example("\"http://127.0.0.1:4566\""),
+                "http or https URL",
+                endpoint_url,
+            ),
+            calls_per_second: section.positive(
+                Key::new(
+                    "calls_per_second",
+                    "Calls a second of each AWS operation, for all tenants together. AWS allows 5 \
+                     for the account and region; more is valid with `endpoint_url` only. Lower it to \
+                     leave some to other software. Operations on tags get twice as many.",
+                ),
+                5.0,
+                1e6,
+            ),
+            attempt_timeout: section.milliseconds(
+                Key::new(
+                    "attempt_timeout_ms",
+                    "Time limit of a call to AWS, to the end of its response.",
+                ),
+                4000,
+                100..=60_000,
+            ),
+            connect_timeout: section.milliseconds(
+                Key::new(
+                    "connect_timeout_ms",
+                    "Time limit of a connection to AWS, within the limit of the call.",
+                ),
+                1000,
+                50..=60_000,
+            ),
+            stage_cache: section.milliseconds(
+                Key::new(
+                    "stage_cache_ms",
+                    "Time for which the gateway caches the owner of a stage. 0 disables the cache. A \
+                     rejection is cached for at most 10 s.",
+                ),
+                60_000,
+                0..=86_400_000,
+            ),
+            account_id: section.text(
+                Key::new(
+                    "account_id",
+                    "AWS account. Present: the gateway rejects stages of other accounts without a \
+                     call to AWS.",
+                )
+                .example("\"123456789012\""),
+                "12 digits",
+                account_id,
+            ),
         }
     }
 }

@@ -82,6 +82,20 @@ pub enum TlsError {
     Provider(#[source] rustls::Error),
 }
 
+impl TlsError {
+    /// The file that the error is about, if it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. }
+            | Self::Pem { path, .. }
+            | Self::Authority { path, .. }
+            | Self::Verifier { path, .. } => Some(path),
+            Self::Pair { .. } | Self::Provider(_) => None,
+        }
+    }
+}
+
 /// What new connections are served with. Connections already open keep what they
 /// began with.
 pub struct ServerTls {

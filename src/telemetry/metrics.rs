@@ -44,13 +44,15 @@ fn plain_text(open_metrics: &str) -> String {
     let is_counter = |name: &str| open_metrics.contains(&format!("\n# TYPE {name} counter\n"));
     let mut text = String::with_capacity(open_metrics.len());
     for line in open_metrics.lines() {
-        match line.strip_prefix("# ").map(|line| line.splitn(3, ' ').collect::<Vec<_>>()) {
-            Some(comment) if matches!(comment[..], ["UNIT", ..] | ["EOF"]) => {}
-            Some(comment) if comment.len() == 3 && is_counter(comment[1]) => {
-                text += &format!("# {} {}_total {}\n", comment[0], comment[1], comment[2]);
+        let comment = line.strip_prefix("# ").unwrap_or_default();
+        match comment.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            ["UNIT", ..] | ["EOF"] => continue,
+            [kind, name, rest] if is_counter(name) => {
+                text.extend(["# ", kind, " ", name, "_total ", rest]);
             }
-            _ => text += &format!("{line}\n"),
+            _ => text += line,
         }
+        text.push('\n');
     }
     text
 }

@@ -185,7 +185,7 @@ async fn unknown_tenants_are_refused_unless_the_default_is_open() {
     gateway.caller("umbrella").create(nowhere()).await.unwrap();
 }
 
-const RELOADED: &str = "tenants, limits and certificates are as the file says now";
+const RELOADED: &str = "applied the tenants, their limits and the certificates of the file";
 
 #[tokio::test]
 async fn a_reload_raises_a_limit_and_a_bad_file_changes_nothing() {

@@ -36,7 +36,9 @@ async fn a_listed_stage_is_its_tenants_whatever_its_tag_says() {
     // A reload takes it back at once, without another look at AWS.
     let calls = world.emulator.calls(Operation::GetStage);
     let text = fs::read_to_string(world.configure(&[])).unwrap();
-    gateway.reload(&text, "tenants, limits and certificates are as the file says now").await;
+    gateway
+        .reload(&text, "applied the tenants, their limits and the certificates of the file")
+        .await;
     is_refused(&globex, &stage_of("acme")).await;
     acme.create_one().await.unwrap();
     assert_eq!(world.emulator.calls(Operation::GetStage), calls);
