@@ -4,6 +4,7 @@
 //! `BLESS=1 cargo test --test configuration` writes them.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::format_push_string, reason = "texts of some kilobytes")]
 
 mod example;
 mod guide;

@@ -30,9 +30,10 @@ fn documents() -> Vec<String> {
     let mut documents = Vec::new();
     for folder in folders {
         for entry in fs::read_dir(Path::new(ROOT).join(folder)).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".md") {
-                documents.push(format!("{folder}/{name}").trim_start_matches('/').to_owned());
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let document = path.strip_prefix(ROOT).unwrap();
+                documents.push(document.to_str().unwrap().to_owned());
             }
         }
     }

@@ -37,9 +37,14 @@ pub(crate) fn blocks(document: &str) -> Vec<Block> {
             directive: directive.map(str::to_owned),
             language: language.to_owned(),
             lines: begin..end,
-            text: lines[begin..end].iter().map(|line| format!("{line}\n")).collect(),
+            text: text(&lines[begin..end]),
         });
         index = end + 1;
     }
     blocks
+}
+
+/// The lines as a text that ends with a line break.
+pub(crate) fn text<T: AsRef<str>>(lines: &[T]) -> String {
+    lines.iter().flat_map(|line| [line.as_ref(), "\n"]).collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    markdown::{Block, blocks},
+    markdown::{Block, blocks, text},
     shell::{Program, Shell},
     tokens::Names,
 };
@@ -39,7 +39,7 @@ pub(crate) fn replay(document: &str) -> (String, Vec<Difference>) {
     for (range, text) in replaced.into_iter().rev() {
         lines.splice(range, text);
     }
-    (lines.iter().map(|line| format!("{line}\n")).collect(), differences)
+    (text(&lines), differences)
 }
 
 struct Session {

@@ -85,7 +85,7 @@ impl Scene {
 }
 
 impl World {
-    /// Reads the rows in in_doubt: new ones, and those that were sent again, start anew.
+    /// Reads the rows in doubt: new ones, and those that were sent again, start anew.
     fn read_in_doubt(&mut self, gateway: usize) {
         let resolver = &mut self.gateways[gateway].resolver;
         for (index, create) in self.creates.iter().enumerate() {
@@ -135,7 +135,7 @@ impl World {
 }
 
 impl Resolver {
-    /// The in_doubt is over, and who waited knows.
+    /// The create is resolved, and its waiting callers are notified.
     pub(crate) fn told(&mut self, create: usize) {
         self.schedules[create] = None;
         self.absent[create] = None;
