@@ -11,6 +11,7 @@ mod connection;
 mod limits;
 mod listener;
 mod preface;
+mod repeats;
 pub mod tls;
 mod worker;
 

@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceExt, util::Oneshot};
 
-use super::{limits::Limits, preface, tls::ServerTls};
+use super::{limits::Limits, preface, repeats::Repeats, tls::ServerTls};
 
 /// Bytes of one request that may be in flight before its handler reads them; the
 /// protocol's own default. Messages here are a few kilobytes.
@@ -81,6 +81,7 @@ pub(super) struct Terms {
     pub(super) limits: Limits,
     tls: Option<Arc<ServerTls>>,
     handshakes: Semaphore,
+    pub(super) failed_handshakes: Repeats,
     http2: http2::Builder<TokioExecutor>,
 }
 
@@ -100,13 +101,21 @@ impl Terms {
             // gRPC has no use for it.
             .auto_date_header(false);
         let handshakes = limits.max_handshakes.get().min(Semaphore::MAX_PERMITS);
-        Self { handshakes: Semaphore::new(handshakes), limits, tls, http2 }
+        Self {
+            handshakes: Semaphore::new(handshakes),
+            failed_handshakes: Repeats::default(),
+            limits,
+            tls,
+            http2,
+        }
     }
 }
 
 /// Why a connection ended otherwise than by the peer's or our goodbye.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
+    #[error("the TLS handshake failed: {0}")]
+    Tls(io::Error),
     #[error("the handshake failed: {0}")]
     Handshake(#[from] io::Error),
     #[error("the handshake took too long")]
@@ -128,14 +137,16 @@ pub(super) async fn serve<S: HttpService>(
 ) -> Result<(), ConnectionError> {
     let deadline = Instant::now() + terms.limits.handshake_timeout;
     let Some(tls) = &terms.tls else {
-        let Some(io) = shake_hands(preface::read(stream), deadline, terms, draining).await? else {
+        let preface = async { Ok(preface::read(stream).await?) };
+        let Some(io) = shake_hands(preface, deadline, terms, draining).await? else {
             return Ok(());
         };
         let service = PeerService { service, peer: Peer { addr, certificates: None } };
         return serve_http2(io, terms, service, draining).await;
     };
     let handshake = async {
-        let stream = TlsAcceptor::from(tls.current()).accept(stream).await?;
+        let accept = TlsAcceptor::from(tls.current()).accept(stream);
+        let stream = accept.await.map_err(ConnectionError::Tls)?;
         let certificates = stream.get_ref().1.peer_certificates().map(Arc::from);
         Ok((preface::read(stream).await?, certificates))
     };
@@ -149,7 +160,7 @@ pub(super) async fn serve<S: HttpService>(
 /// Runs a handshake in one of the bounded places for them. The deadline covers the
 /// wait for the place too. `None` when the server drains: nothing was promised yet.
 async fn shake_hands<T>(
-    handshake: impl Future<Output = io::Result<T>>,
+    handshake: impl Future<Output = Result<T, ConnectionError>>,
     deadline: Instant,
     terms: &Terms,
     draining: &CancellationToken,
@@ -162,7 +173,7 @@ async fn shake_hands<T>(
         biased;
         () = draining.cancelled() => Ok(None),
         shaken = timeout_at(deadline, placed) => match shaken {
-            Ok(outcome) => Ok(Some(outcome?)),
+            Ok(outcome) => outcome.map(Some),
             Err(_) => Err(ConnectionError::HandshakeTimeout),
         },
     }

@@ -1,20 +1,18 @@
 //! The accept loop, and the workers it feeds.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use tokio::{net::TcpStream, time::Instant};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     accept::Acceptor,
     connection::{HttpService, Terms},
     limits::Limits,
+    repeats::Repeats,
     tls::ServerTls,
     worker::{Drained, Worker, WorkerContext},
 };
-
-/// The least time between two warnings about refused connections.
-const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A bound socket that can be served.
 #[derive(Debug)]
@@ -99,11 +97,18 @@ async fn accept_all(
     workers: &[Worker],
     max_connections: usize,
 ) -> io::Result<std::convert::Infallible> {
-    let mut refusals = Refusals::default();
+    let refusals = Repeats::default();
     loop {
         let (stream, addr) = acceptor.accept().await;
         if workers.iter().map(Worker::open).sum::<usize>() >= max_connections {
-            refusals.record(addr, max_connections);
+            if let Some(rejected) = refusals.record() {
+                tracing::warn!(
+                    peer = %addr,
+                    rejected,
+                    max_connections,
+                    "rejected connections: too many are open"
+                );
+            }
             continue;
         }
         let Some(worker) = workers.iter().min_by_key(|worker| worker.open()) else {
@@ -121,29 +126,6 @@ fn leave_runtime(stream: TcpStream) -> io::Result<std::net::TcpStream> {
     // Answers are small and whole: waiting to fill a segment only adds delay.
     stream.set_nodelay(true)?;
     stream.into_std()
-}
-
-/// Connections refused since the last warning, which comes at most every
-/// [`REFUSAL_LOG_INTERVAL`].
-#[derive(Default)]
-struct Refusals {
-    logged: Option<Instant>,
-    since: u64,
-}
-
-impl Refusals {
-    fn record(&mut self, peer: SocketAddr, max_connections: usize) {
-        self.since += 1;
-        if self.logged.is_none_or(|logged| logged.elapsed() >= REFUSAL_LOG_INTERVAL) {
-            tracing::warn!(
-                %peer,
-                refused = self.since,
-                max_connections,
-                "connection refused: too many are open"
-            );
-            *self = Self { logged: Some(Instant::now()), since: 0 };
-        }
-    }
 }
 
 #[cfg(test)]

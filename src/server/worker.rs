@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::connection::{self, HttpService, Terms};
+use super::connection::{self, ConnectionError, HttpService, Terms};
 
 /// What the service of a worker is built with.
 #[derive(Debug, Clone)]
@@ -142,6 +142,20 @@ impl Worker {
     }
 }
 
+/// Logs the end of a connection. Any peer can cause it at will, so that most are at `debug`.
+/// A failed TLS handshake is at `info`, because a wrong certificate is found by it. A peer
+/// that only opens and closes a connection is a health check.
+fn log_failure(error: &ConnectionError, peer: SocketAddr, terms: &Terms) {
+    match error {
+        ConnectionError::Tls(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
+            if let Some(failed) = terms.failed_handshakes.record() {
+                tracing::info!(%peer, %error, failed, "TLS handshakes failed");
+            }
+        }
+        _ => tracing::debug!(%peer, %error, "connection failed"),
+    }
+}
+
 /// Serves what is handed over, until the other end of the channel is gone; then drains.
 async fn run<S: HttpService>(
     mut handovers: mpsc::UnboundedReceiver<Handover>,
@@ -160,9 +174,8 @@ async fn run<S: HttpService>(
                 Ok(stream) => connection::serve(stream, addr, &terms, service, &draining).await,
                 Err(error) => Err(error.into()),
             };
-            // Any peer can cause these at will, so they are no warnings.
             if let Err(error) = served {
-                tracing::debug!(peer = %addr, %error, "connection failed");
+                log_failure(&error, addr, &terms);
             }
         });
     }

@@ -186,6 +186,7 @@ async fn tls_protects_the_way_to_the_gateway() {
 
     let distrusting = endpoint.tls_config(ClientTlsConfig::new()).unwrap();
     assert!(distrusting.connect().await.is_err());
+    assert_eq!(gateway.log("TLS handshakes failed").await["level"], "INFO");
     assert!(refuses_plain_text(&plain).await);
 }
 

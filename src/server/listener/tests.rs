@@ -14,6 +14,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use std::time::Duration;
+
 use super::*;
 use crate::server::Peer;
 
