@@ -69,8 +69,8 @@ impl CallerTags {
                 found.add_all(path(), "key: ", faults);
             }
             if is_reserved_tag(key) {
-                let description = "key: the prefixes aws: and ivs-ingest-gateway: are reserved in any \
-                                   letter case; use another key";
+                let description = "key: the prefixes aws: and ivs-ingest-gateway: are reserved in \
+                                   any letter case; use another key";
                 found.add(path(), reason::RESERVED_PREFIX, description);
             }
             if extra_tags.contains_key(key) {

@@ -65,7 +65,7 @@ pub enum Enforcement {
 
 /// A permit under a limit.
 #[derive(Debug)]
-#[must_use = "the permit is returned when it is dropped"]
+#[must_use = "the permit is released when it is dropped"]
 pub struct Admitted<T> {
     /// The permit.
     pub permit: T,

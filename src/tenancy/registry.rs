@@ -10,7 +10,7 @@ use crate::{clock::Clock, request::StageArn};
 
 /// Maximum number of tenants in memory, for configurations that admit unlisted tenants. Each
 /// tenant uses about 300 bytes.
-const MAX_REMEMBERED: usize = 200_000;
+const MAX_TENANTS: usize = 200_000;
 
 /// All tenants, by id.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Tenants {
                 return Err(TenantError::Unknown);
             }
         }
-        self.remember(id)
+        self.insert(id)
     }
 
     /// Returns the tenant that the configuration lists as the owner of the stage.
@@ -82,14 +82,14 @@ impl Tenants {
         known.settings.stage_owners.get(arn).cloned()
     }
 
-    fn remember(&self, id: &TenantId) -> Result<Arc<Tenant>, TenantError> {
+    fn insert(&self, id: &TenantId) -> Result<Arc<Tenant>, TenantError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let settings = Arc::clone(known.settings.of(id).ok_or(TenantError::Unknown)?);
-        if known.tenants.len() >= MAX_REMEMBERED {
+        if known.tenants.len() >= MAX_TENANTS {
             let now_ns = self.meter.now_ns();
             known.tenants.retain(|_, tenant| !tenant.is_idle(now_ns));
         }
-        if known.tenants.len() >= MAX_REMEMBERED {
+        if known.tenants.len() >= MAX_TENANTS {
             return Err(TenantError::RegistryFull);
         }
         let new = || Arc::new(Tenant::new(id.clone(), settings, Arc::clone(&self.meter)));

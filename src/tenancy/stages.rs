@@ -62,7 +62,7 @@ pub enum OwnershipError<E> {
     Lookup(E),
 }
 
-/// A cache of the owners of stages. An entry is at most as old as configured.
+/// A cache of the owners of stages, in which the age of an entry is bounded.
 #[derive(Debug, Clone)]
 pub struct StageOwnership {
     /// The cache bounds the number of entries and shares lookups. [`Lookup::expires_at`] ends an

@@ -224,8 +224,8 @@ impl Create {
                 Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => Err(unknown),
                 outcome => outcome,
             },
-            // Not resolved in time, or proved absent, which usually takes longer than this wait.
-            // A retry returns the outcome.
+            // Proved absent, which usually takes longer than this wait, or not resolved in time.
+            // In both cases a retry is safe.
             Some(Resolution::Gone) | None => Err(unknown),
         }
     }
@@ -241,8 +241,8 @@ impl Create {
             }
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) => {
-                let failure = error.failure();
-                tracing::warn!(operation_id = %self.operation_id, %failure, "could not read a created configuration");
+                let (operation_id, failure) = (self.operation_id, error.failure());
+                tracing::warn!(%operation_id, %failure, "could not read a created configuration");
                 Err(aws_failed(&arn, failure))
             }
         }
