@@ -134,9 +134,9 @@ impl StageOwnership {
                 if expired.is_some() {
                     self.lookups.invalidate(&key).await;
                 }
-                let look_up = async { Ok(self.insert(tenant, arn, lookup().await?).await) };
+                let inserted = async { Ok(self.insert(tenant, arn, lookup().await?).await) };
                 // Boxed: the future has kilobytes, which would enlarge every enclosing future.
-                let found = Box::pin(self.lookups.try_get_with(key, look_up)).await;
+                let found = Box::pin(self.lookups.try_get_with(key, inserted)).await;
                 found.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?
             }
         };
