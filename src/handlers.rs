@@ -1,7 +1,7 @@
-//! What the gateway does, one file an RPC. Each takes the proof of who calls and
-//! a parsed request, and answers in the gateway's own terms.
+//! The handlers, one file for each RPC. A handler takes the context of an authenticated call
+//! and a parsed request, and returns types of the gateway.
 //!
-//! Called by `rpc`. gRPC, SQL and the AWS SDK must never be named here.
+//! `rpc` calls the handlers. This module uses neither gRPC nor SQL nor the AWS SDK.
 
 mod context;
 mod create;
@@ -38,34 +38,33 @@ use crate::{
 };
 use single_flight::SingleFlight;
 
-/// What all workers share.
+/// The state that all workers share.
 pub struct Shared {
-    /// Idempotency and quota.
+    /// The ledger: idempotency and quota.
     pub ledger: Arc<dyn Ledger>,
     /// The owners of stages.
     pub stages: StageOwnership,
-    /// The creates under way, so that a second call with the same `request_id`
-    /// joins the first.
-    running: SingleFlight<(TenantId, RequestId), Fingerprint, Created>,
-    /// The reads of AWS under way, so that one serves all who ask for the same.
+    /// Running creates with a `request_id`. A call with the same `request_id` joins the first.
+    creates: SingleFlight<(TenantId, RequestId), Fingerprint, Created>,
+    /// Running reads from AWS. Concurrent calls for the same ARN share one read.
     reads: SingleFlight<String, (), get::Read>,
-    /// Who may call AWS, and when.
+    /// The pacers of the calls to AWS, one for each AWS operation.
     pub pacers: Pacers,
-    /// Where creates of unknown outcome are settled.
+    /// Handle for submitting in-doubt creates and awaiting their resolution.
     pub resolutions: Resolutions,
-    /// How long a call waits for that before it answers that the outcome is unknown.
+    /// How long a call waits for a resolution before it returns `OUTCOME_UNKNOWN`.
     pub resolution_wait: Duration,
-    /// Whether the ledger knows all that AWS has; until then nothing is created.
+    /// Whether the ledger contains all configurations at AWS. Until then creates are rejected.
     pub ledger_complete: watch::Receiver<bool>,
-    /// Source of the keys of the ledger's rows.
+    /// The source of the ids of creates, which are the keys of the ledger's rows.
     pub ids: Ids,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
 impl Shared {
-    /// Nothing under way yet.
-    #[expect(clippy::too_many_arguments, reason = "each is a part that the gateway starts")]
+    /// Returns the state of a gateway without running calls.
+    #[expect(clippy::too_many_arguments, reason = "each is a component that the gateway starts")]
     #[must_use]
     pub fn new(
         ledger: Arc<dyn Ledger>,
@@ -80,7 +79,7 @@ impl Shared {
         Self {
             ledger,
             stages,
-            running: SingleFlight::default(),
+            creates: SingleFlight::default(),
             reads: SingleFlight::default(),
             pacers,
             resolutions,
@@ -92,7 +91,7 @@ impl Shared {
     }
 }
 
-/// The operations, on one worker's connections to AWS.
+/// The handlers of one worker, which use the worker's connections to AWS.
 #[derive(Clone)]
 pub struct Handlers {
     shared: Arc<Shared>,
@@ -101,15 +100,15 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// Handlers that call AWS through `ivs`. `mutations` tracks those under way:
-    /// they outlive their callers, and a drain waits for them.
+    /// Returns handlers that call AWS through `ivs`. `mutations` tracks the running mutations:
+    /// they continue after their callers disconnect, and a drain waits for them.
     #[must_use]
     pub const fn new(shared: Arc<Shared>, ivs: Ivs, mutations: TaskTracker) -> Self {
         Self { shared, ivs, mutations }
     }
 }
 
-/// What the caller is told of a failed call that was about this configuration.
+/// Returns the error for the caller after an AWS call for the configuration `arn` failed.
 fn aws_failed(arn: &str, failure: &AwsFailure) -> Error {
     match failure.kind {
         FailureKind::NotFound => Error::NotFound { arn: arn.to_owned() },
@@ -117,9 +116,10 @@ fn aws_failed(arn: &str, failure: &AwsFailure) -> Error {
     }
 }
 
-/// Logs a ledger's failure, once, and answers what the caller is told.
-fn ledger_failed(error: &LedgerError, doing: &'static str) -> Error {
-    tracing::error!(%error, doing, "the ledger failed");
+/// Logs a failure of the ledger and returns the error for the caller. `action` is the failed
+/// method or event.
+fn ledger_failed(error: &LedgerError, action: &'static str) -> Error {
+    tracing::error!(%error, action, "the ledger failed");
     match error {
         LedgerError::Unavailable(_) => Error::LedgerUnavailable,
         LedgerError::NoSuchRow(_) | LedgerError::Illegal(_) | LedgerError::Conflict => {

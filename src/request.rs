@@ -1,10 +1,10 @@
-//! Requests, parsed. Each RPC has a file with a type of its own: its `parse` takes
-//! the message apart and answers with typed values, or with every violation at once.
+//! Parsing of requests. Each RPC has a file with a type of its own. The type's `parse`
+//! converts the message to typed values, or returns all violations together.
 //!
-//! Called by the RPCs' front before anything is counted, queued or written. What is
-//! never here: I/O, clocks, `tonic`, and rules that need a look at the ledger or at
-//! AWS. The limits are those of AWS's API and stand in the `.proto` as `buf.validate`
-//! rules too; `tests/validation_rules/` keeps the two from drifting apart.
+//! `rpc` parses a request before the request is counted, queued or written. This module
+//! has no I/O, no clock and no `tonic`, and no rule that depends on the ledger or on AWS.
+//! The limits are those of AWS's API. The `.proto` repeats them as `buf.validate` rules;
+//! `tests/validation_rules/` verifies that both agree.
 
 mod arn;
 mod attributes;

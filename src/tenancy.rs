@@ -1,7 +1,7 @@
 //! Tenants: their ids, settings, limits, tags at AWS and stages.
 //!
-//! Called by `edge` and `handlers`. Neither AWS nor the configuration file is known here:
-//! a lookup of a stage is passed in, and so are the settings.
+//! Used by `edge` and `handlers`. This module knows neither AWS nor the configuration file:
+//! its callers pass the lookup of a stage and the settings.
 
 mod gcra;
 mod id;

@@ -103,7 +103,7 @@ fn parse_line(line: &str, config: &Config) -> Result<(ConfigurationArn, TenantId
     let (Some(arn), Some(tenant), None) = (words.next(), words.next(), words.next()) else {
         return Err("give an ARN, a space, and a tenant's id".to_owned());
     };
-    let arn = ConfigurationArn::parse(arn).map_err(|faults| format!("the ARN {faults}"))?;
+    let arn = ConfigurationArn::parse(arn).map_err(|faults| format!("ARN: {faults}"))?;
     let tenant = TenantId::parse(tenant).map_err(|rule| rule.to_string())?;
     if config.tenants.of(&tenant).is_none() {
         return Err(format!("there is no tenant {tenant} in the configuration"));
@@ -148,14 +148,14 @@ async fn adopt(
 fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String> {
     let stage_arn = match found.stage_arn {
         None => None,
-        Some(arn) => Some(StageArn::parse(arn).map_err(|faults| format!("stage_arn {faults}"))?),
+        Some(arn) => Some(StageArn::parse(arn).map_err(|faults| format!("stage_arn: {faults}"))?),
     };
     Ok(CreateIngestConfiguration {
-        name: ConfigurationName::parse(found.name).map_err(|faults| format!("name {faults}"))?,
+        name: ConfigurationName::parse(found.name).map_err(|faults| format!("name: {faults}"))?,
         stage_arn,
-        user_id: UserId::parse(found.user_id).map_err(|faults| format!("user_id {faults}"))?,
+        user_id: UserId::parse(found.user_id).map_err(|faults| format!("user_id: {faults}"))?,
         attributes: Attributes::parse(found.attributes)
-            .map_err(|faults| format!("attributes {faults}"))?,
+            .map_err(|faults| format!("attributes: {faults}"))?,
         ingest_protocol: found.ingest_protocol,
         insecure_ingest: found.ingest_protocol == crate::request::IngestProtocol::Rtmp,
         redundant_ingest: found.redundant_ingest,
@@ -180,7 +180,7 @@ mod tests {
         let problems = parse(&bad, &config).unwrap_err();
         assert_eq!(problems.len(), 4, "{problems:?}");
         assert!(problems[0].starts_with("2: give an ARN"));
-        assert!(problems[1].starts_with("3: the ARN must be of the form"));
+        assert!(problems[1].starts_with("3: ARN: the value of 6 characters is not of the form"));
         assert_eq!(problems[2], "4: there is no tenant globex in the configuration");
         assert_eq!(problems[3], "5: the ARN stands in the list twice");
     }

@@ -1,4 +1,4 @@
-//! The context of a call: the tenant, the deadline and the record that every handler takes.
+//! The context of a call, which every handler takes: the tenant, the deadline and the record.
 
 use std::{sync::Arc, time::Instant};
 
@@ -8,9 +8,9 @@ use crate::{
     tenancy::{Admitted, ConcurrencyPermit, Enforcement, Limit, LimitExceeded, Tenant},
 };
 
-/// The context of one call. The edge alone constructs it, from an authenticated tenant and
-/// a proof of its concurrency permit, so that no handler runs without them. The edge keeps
-/// the permit until the call ends: work that outlives its caller does not occupy a place.
+/// The context of one call. Only the edge constructs it, from an authenticated tenant and a
+/// concurrency permit, so that no handler runs without them. The edge holds the permit until
+/// the call ends. Work that continues after its call does not count as a concurrent call.
 #[derive(Debug, Clone)]
 pub struct CallContext {
     tenant: Arc<Tenant>,
@@ -19,7 +19,7 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    /// The context of a call of `tenant`, whose response must leave before `deadline`.
+    /// Returns the context of a call of `tenant`. The response must be sent by `deadline`.
     #[must_use]
     pub fn new(
         tenant: Arc<Tenant>,
@@ -36,19 +36,19 @@ impl CallContext {
         &self.tenant
     }
 
-    /// When the response must have left.
+    /// The time by which the response must be sent.
     #[must_use]
     pub const fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// The record of the call, for its line in the access log.
+    /// The record of the call, which becomes its line in the access log.
     #[must_use]
     pub const fn record(&self) -> &CallRecord {
         &self.record
     }
 
-    /// The same context for a part of the call that must end by `deadline`.
+    /// Returns the context for a part of the call that must end by `deadline`.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { deadline: self.deadline.min(deadline), ..self.clone() }
@@ -57,7 +57,7 @@ impl CallContext {
     /// Counts that the call exceeds the limit.
     ///
     /// # Errors
-    /// `error`, unless the tenant is in shadow: then the record takes its reason.
+    /// `error`, unless the tenant is in shadow. Then only its reason is recorded.
     pub fn enforce(&self, limit: Limit, error: Error) -> Result<(), Error> {
         match self.tenant.exceeded(limit) {
             Enforcement::Enforced => Err(error),
@@ -69,8 +69,8 @@ impl CallContext {
     }
 }
 
-/// Takes the permit of an admitted call. The record takes the reason for which the call
-/// would have been rejected if its tenant were not in shadow.
+/// Returns the permit of an admitted call. If the tenant is in shadow and the call exceeds a
+/// limit, the reason is recorded.
 ///
 /// # Errors
 /// `TENANT_REQUEST_RATE`, `TENANT_CREATE_RATE` and `TENANT_CONCURRENCY`.

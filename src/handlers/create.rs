@@ -1,4 +1,4 @@
-//! `CreateIngestConfiguration`: at most one configuration per tenant and
+//! `CreateIngestConfiguration`: creates at most one configuration for each tenant and
 //! `request_id`.
 
 mod preview;
@@ -23,35 +23,36 @@ use task::Create;
 type Outcome = single_flight::Outcome<Created>;
 type Leader = single_flight::Leader<(TenantId, RequestId), Fingerprint, Created>;
 
-/// What a create came to.
+/// The outcome of a successful create.
 #[derive(Debug, Clone)]
 pub struct Created {
     /// The configuration, with its stream keys.
     pub configuration: CallersConfiguration,
     /// Whether an earlier call with the same `request_id` created it.
     pub replayed: bool,
-    /// The row in the ledger; none if the request was only validated.
+    /// The key of the row in the ledger; `None` if the request was only validated.
     pub operation_id: Option<OperationId>,
-    /// AWS's id of the call.
+    /// AWS's id of the call that returned the configuration, if AWS sent one.
     pub aws_request_id: Option<String>,
 }
 
-/// What a create holds before it touches the disk: each is given back unless it is sent.
+/// The resources that a create acquires before the ledger is accessed. Both are released if
+/// the create is not sent.
 struct Admitted {
-    /// Within the tenant's create rate.
+    /// The use of the tenant's create rate.
     permit: CreatePermit,
-    /// Among the creates that wait for AWS.
+    /// The position in the queue of the create pacer.
     ticket: Ticket<ivs::Create>,
 }
 
 impl Handlers {
     /// Creates an ingest configuration.
     ///
-    /// The work is done in a task of its own: a caller who goes away ends the
-    /// waiting, never what was sent.
+    /// A separate task does the work. If all callers of the create disconnect, the task cancels
+    /// a create that was not sent, and completes a create that was sent.
     ///
     /// # Errors
-    /// Every row of the error table that a create can meet.
+    /// Every error of the error table that applies to a create.
     pub async fn create_ingest_configuration(
         &self,
         context: &CallContext,
@@ -78,16 +79,16 @@ impl Handlers {
             None => Leader::alone(),
             Some(request_id) => {
                 let key = (tenant.id.clone(), request_id.clone());
-                match self.shared.running.enter(key, fingerprint) {
+                match self.shared.creates.enter(key, fingerprint) {
                     Entered::Leader(leader, waiter) => (leader, waiter),
                     Entered::Follower(other, waiter) if other == fingerprint => {
-                        return joined(waiter, record).await;
+                        return join(waiter, record).await;
                     }
                     Entered::Follower(..) => return Err(Error::RequestIdReused),
                 }
             }
         };
-        // Before the disk is touched: a refusal costs a look into memory.
+        // Before the ledger is accessed, so that a rejection costs no disk access.
         let permit = permitted(tenant.acquire_create(), record);
         let admitted = permit.and_then(|permit| {
             let ticket = paced::admit(context, &self.shared.pacers.create)?;
@@ -109,17 +110,18 @@ impl Handlers {
             stage,
         };
         self.mutations.spawn(create.run(admitted, leader));
-        finished(waiter, record).await
+        wait(waiter, record).await
     }
 }
 
 /// Waits for the create of another call with the same `request_id`.
-async fn joined(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
-    let outcome = finished(waiter, record).await;
+async fn join(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
+    let outcome = wait(waiter, record).await;
     outcome.map(|created| Created { replayed: true, ..created })
 }
 
-async fn finished(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
+/// Waits for the outcome and records its ids.
+async fn wait(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
     let outcome = waiter.outcome().await;
     if let Ok(created) = &outcome {
         if let Some(operation_id) = created.operation_id {

@@ -1,4 +1,4 @@
-//! `DeleteIngestConfiguration`: the quota is free once AWS confirms, and not before.
+//! `DeleteIngestConfiguration`: the quota is released when AWS confirms the delete.
 
 use super::{
     CallContext, Handlers, ledger_failed,
@@ -13,13 +13,13 @@ use crate::{
 };
 
 impl Handlers {
-    /// Deletes a configuration of the tenant. It may be repeated: what is gone already
-    /// is a success.
+    /// Deletes a configuration of the tenant. The call is idempotent: a configuration that is
+    /// already deleted is a success.
     ///
     /// # Errors
-    /// `NOT_FOUND` if the tenant never had it, `AWS_CONFLICT` if it is active and
-    /// `force` is not set, `OUTCOME_UNKNOWN` to be asked again, and the other failures
-    /// of AWS.
+    /// `NOT_FOUND` if the tenant never had the configuration, `AWS_CONFLICT` if it is active
+    /// and `force` is not set, `OUTCOME_UNKNOWN` if the caller should retry, and the other
+    /// failures of AWS.
     pub async fn delete_ingest_configuration(
         &self,
         context: &CallContext,
@@ -33,7 +33,7 @@ impl Handlers {
         if row.row_state == State::Deleted {
             return Ok(());
         }
-        // Whoever goes away while it waits leaves the queue.
+        // A caller that disconnects during this wait leaves the queue.
         let ticket = paced::admit(context, &self.shared.pacers.delete)?;
         let permit = paced::permit(context, ticket).await?;
         let delete = Delete {
@@ -43,7 +43,7 @@ impl Handlers {
             arn: row.arn,
             force: request.force,
         };
-        // In a task of its own: a caller who goes away ends the waiting, not the work.
+        // In a separate task, which continues if the caller disconnects.
         let work = self.mutations.spawn(async move { delete.run(permit).await });
         work.await.map_err(|_| Error::Internal)?
     }
@@ -59,13 +59,13 @@ struct Delete {
 }
 
 impl Delete {
-    /// Sends the delete. One that AWS throttles waits for another permit, as long as its
+    /// Sends the delete. A delete that AWS throttles waits for another permit, as long as its
     /// deadline allows.
     async fn run(&self, mut permit: Permit<ivs::Delete>) -> Result<(), Error> {
         let pacer = &self.handlers.shared.pacers.delete;
         loop {
             match self.send(permit).await? {
-                Sent::Gone => return Ok(()),
+                Sent::Deleted => return Ok(()),
                 Sent::Throttled(failure) => match paced::readmit(&self.context, pacer) {
                     Some(ticket) => permit = paced::permit(&self.context, ticket).await?,
                     None => return Err(Error::Aws(failure)),
@@ -76,16 +76,16 @@ impl Delete {
 
     async fn send(&self, permit: Permit<ivs::Delete>) -> Result<Sent, Error> {
         let (id, ivs) = (self.id, &self.handlers.ivs);
-        // Durable before any byte goes to AWS: from now on it may be gone. A second
-        // delete of the same configuration may be sent beside the first.
+        // Durable before any byte goes to AWS, because the configuration may be deleted from
+        // then on. Concurrent deletes of the same configuration are allowed.
         self.apply(Event::Delete).await?;
         match ivs.delete_ingest_configuration(permit, &self.arn, self.force).await {
-            Ok(()) => self.gone().await,
+            Ok(()) => self.confirm().await,
             Err(CallError::NotExecuted(failure)) if failure.kind == FailureKind::NotFound => {
-                self.gone().await
+                self.confirm().await
             }
             Err(CallError::NotExecuted(failure)) => {
-                tracing::warn!(operation_id = %id, %failure, "AWS did not delete it");
+                tracing::warn!(operation_id = %id, %failure, "a delete was not executed");
                 self.apply(Event::DeleteRefused).await?;
                 match failure.kind {
                     FailureKind::Throttled { .. } => Ok(Sent::Throttled(failure)),
@@ -98,9 +98,10 @@ impl Delete {
                 let pacer = &self.handlers.shared.pacers.get;
                 match paced::read(&self.context, pacer, get).await {
                     Err(ReadError::Aws(error)) if error.failure().kind == FailureKind::NotFound => {
-                        self.gone().await
+                        self.confirm().await
                     }
-                    // AWS may still be at it. It settles once it cannot be any more.
+                    // AWS may still execute the delete. The resolver reads the configuration
+                    // when that is no longer possible.
                     _ => Err(Error::OutcomeUnknown {
                         operation_id: id,
                         repeatable: true,
@@ -111,22 +112,23 @@ impl Delete {
         }
     }
 
-    async fn gone(&self) -> Result<Sent, Error> {
+    /// Records that AWS no longer has the configuration.
+    async fn confirm(&self) -> Result<Sent, Error> {
         self.apply(Event::DeleteConfirmed).await?;
-        Ok(Sent::Gone)
+        Ok(Sent::Deleted)
     }
 
     async fn apply(&self, event: Event) -> Result<(), Error> {
-        let doing = event.name();
+        let action = event.name();
         let applied = self.handlers.shared.ledger.apply(self.id, event).await;
-        applied.map(drop).map_err(|error| ledger_failed(&error, doing))
+        applied.map(drop).map_err(|error| ledger_failed(&error, action))
     }
 }
 
-/// What became of one sending.
+/// The result of one call to AWS.
 enum Sent {
-    /// AWS has it no more.
-    Gone,
-    /// AWS throttled it: it was not carried out.
+    /// AWS no longer has the configuration.
+    Deleted,
+    /// AWS throttled the delete, so it was not executed.
     Throttled(AwsFailure),
 }

@@ -1,4 +1,4 @@
-//! `GetIngestConfiguration`: from the ledger, or from AWS.
+//! `GetIngestConfiguration`: reads a configuration from the ledger or from AWS.
 
 use super::{
     CallContext, CallersConfiguration, Handlers, aws_failed, ledger_failed,
@@ -16,7 +16,8 @@ impl Handlers {
     /// Reads one configuration of the tenant.
     ///
     /// # Errors
-    /// `NOT_FOUND` if there is none or it is another tenant's, and the failures of AWS.
+    /// `NOT_FOUND` if the configuration does not exist or belongs to another tenant, and the
+    /// failures of AWS.
     pub async fn get_ingest_configuration(
         &self,
         context: &CallContext,
@@ -29,7 +30,8 @@ impl Handlers {
         }
     }
 
-    /// The tenant's own row of that ARN. Nothing else may be known of it.
+    /// Returns the tenant's row with this ARN. The row of another tenant is `NOT_FOUND`, as if
+    /// it did not exist.
     pub(super) async fn owned_row(
         &self,
         context: &CallContext,
@@ -44,7 +46,7 @@ impl Handlers {
         Ok(row)
     }
 
-    /// What the ledger knows.
+    /// Returns the configuration from the ledger, without an AWS call.
     pub(super) async fn basic(&self, row: Row) -> CallersConfiguration {
         let Fields { stage_arn, ingest_protocol, .. } = &row.fields;
         let ingest_endpoint = match stage_arn {
@@ -59,7 +61,7 @@ impl Handlers {
         CallersConfiguration::of_row(row, ingest_endpoint)
     }
 
-    /// What AWS says. Reads of one ARN that come while one is under way share it.
+    /// Returns the configuration from AWS. Concurrent calls for one ARN share one read.
     async fn full(&self, context: &CallContext, row: &Row) -> Result<CallersConfiguration, Error> {
         let waiter = match self.shared.reads.enter(row.arn.clone(), ()) {
             Entered::Follower((), waiter) => waiter,
@@ -76,7 +78,7 @@ impl Handlers {
         Ok(self.fresh(context, row, configuration).await)
     }
 
-    /// Reads as long as anybody waits for it.
+    /// Reads the configuration from AWS, as long as a caller waits for it.
     async fn read(&self, context: CallContext, arn: String, mut leader: Leader<String, (), Read>) {
         let get = |permit| self.ivs.get_ingest_configuration(permit, &arn);
         let read = paced::read(&context, &self.shared.pacers.get, get);
@@ -92,8 +94,8 @@ impl Handlers {
         });
     }
 
-    /// A configuration as AWS just answered it, as the caller may see it. What it says
-    /// of the state is remembered.
+    /// Converts a configuration that AWS has just returned to the caller's view of it. Records
+    /// its state in the ledger if the state has changed.
     pub(super) async fn fresh(
         &self,
         context: &CallContext,
@@ -101,17 +103,17 @@ impl Handlers {
         configuration: Configuration,
     ) -> CallersConfiguration {
         let at = self.shared.clock.wall();
-        let seen = Observation {
+        let observation = Observation {
             arn: configuration.arn.clone(),
             state: configuration.state,
             stage_arn: configuration.stage_arn.clone(),
             redundant_ingest: configuration.redundant_ingest,
             at,
         };
-        if row.differs_from(&seen)
-            && let Err(error) = self.shared.ledger.observe(vec![seen]).await
+        if row.differs_from(&observation)
+            && let Err(error) = self.shared.ledger.observe(vec![observation]).await
         {
-            tracing::warn!(%error, "what AWS showed could not be remembered");
+            tracing::warn!(%error, "could not record the state of a configuration");
         }
         let ingest_endpoint = self.endpoint(context, &configuration).await;
         let extra_tags = &context.tenant().settings.extra_tags;
@@ -125,5 +127,5 @@ impl Handlers {
     }
 }
 
-/// A read from AWS that all who want it share.
+/// The result of a shared read: the configuration, and AWS's id of the call.
 pub(super) type Read = (Configuration, Option<String>);

@@ -1,29 +1,29 @@
-//! `GetQuota`: the tenant's limits, and what is used of them.
+//! `GetQuota`: returns the tenant's limits and their use.
 
 use super::{CallContext, Handlers, ledger_failed, paced};
 use crate::{error::Error, ledger::Usage, pacer::Outlook, tenancy::RateUsage};
 
-/// The tenant's limits and what is used of them.
+/// The tenant's limits and their use.
 #[derive(Debug)]
 pub struct Quota {
-    /// The most configurations there may be.
+    /// The maximum number of configurations.
     pub max_ingest_configurations: u32,
-    /// How many count against that, by state.
+    /// The number of configurations that count against the maximum, by state of their rows.
     pub usage: Usage,
     /// The use of the rates and of the concurrency.
     pub rates: RateUsage,
-    /// The tenant's share against the others'.
+    /// The weight of the tenant when waiting tenants share AWS's call rate.
     pub weight: u32,
-    /// What a create would meet on its way to AWS.
+    /// The tenant's queue of creates, and the predicted wait of the next create.
     pub creates: Outlook,
-    /// How many creates may wait.
+    /// The maximum number of creates that wait.
     pub max_queued: u32,
-    /// How many creates may be at AWS.
+    /// The maximum number of concurrent creates at AWS.
     pub max_in_flight: u32,
 }
 
 impl Handlers {
-    /// Tells the tenant's quota.
+    /// Returns the tenant's quota.
     ///
     /// # Errors
     /// `LEDGER_UNAVAILABLE`.

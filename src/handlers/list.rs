@@ -1,4 +1,5 @@
-//! `ListIngestConfigurations`: the tenant's own, from the ledger. It costs no AWS call.
+//! `ListIngestConfigurations`: lists the tenant's configurations from the ledger, without an
+//! AWS call.
 
 use sha2::{Digest, Sha256};
 
@@ -10,15 +11,15 @@ use crate::{
     tenancy::TenantId,
 };
 
-/// The most bytes of a page's configurations: gRPC clients accept 4 MiB by default.
+/// Maximum size in bytes of the configurations of a page. gRPC clients accept 4 MiB by default.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// One page.
 #[derive(Debug)]
 pub struct Listed {
-    /// The newest first.
+    /// The configurations, newest first.
     pub configurations: Vec<CallersConfiguration>,
-    /// `None` on the last page.
+    /// The token of the next page; `None` on the last page.
     pub next_page_token: Option<String>,
 }
 
@@ -26,7 +27,7 @@ impl Handlers {
     /// Lists the tenant's configurations.
     ///
     /// # Errors
-    /// `INVALID_FIELDS` if the token is not of this list; `LEDGER_UNAVAILABLE`.
+    /// `INVALID_FIELDS` if the token belongs to another list, and `LEDGER_UNAVAILABLE`.
     pub async fn list_ingest_configurations(
         &self,
         context: &CallContext,
@@ -41,7 +42,7 @@ impl Handlers {
             Some(token) => Some(parse_token(&tenant.id, &filter, token)?),
             None => None,
         };
-        // One row more than the page shows whether there is a next page.
+        // One extra row, which exists only if there is a next page.
         let limit = request.page_size + 1;
         let rows = self.shared.ledger.list(tenant.id.clone(), filter.clone(), before, limit).await;
         let mut rows = rows.map_err(|error| ledger_failed(&error, "list"))?;
@@ -60,7 +61,7 @@ impl Handlers {
     }
 }
 
-/// The number of rows that fit into a page; at least one.
+/// Returns the number of rows that fit into a page, at least one.
 fn fitting(rows: &[Row]) -> usize {
     let mut bytes = 0;
     let fits = rows.iter().take_while(|row| {
@@ -70,7 +71,7 @@ fn fitting(rows: &[Row]) -> usize {
     fits.count().max(1)
 }
 
-/// An upper bound of the size of the row's message.
+/// Returns an upper bound of the size of the row's message in bytes.
 fn message_bytes(row: &Row) -> usize {
     /// The tags and lengths of all fields; ARNs, times, participant and endpoint.
     const FIXED: usize = 1024;
@@ -82,8 +83,8 @@ fn message_bytes(row: &Row) -> usize {
     FIXED + name.len() + user_id.len() + entries
 }
 
-/// Where the last page ended, and a digest of whose list it was and of its filter. It
-/// authorises nothing: the rows are the tenant's whatever it says.
+/// Returns a token: the id of the last row of a page, and a digest of the tenant and the
+/// filter. It authorises nothing, because a list returns only rows of the caller's tenant.
 fn token(tenant: &TenantId, filter: &Filter, last: OperationId) -> String {
     format!("{last}{}", digest(tenant, filter))
 }
@@ -96,8 +97,8 @@ fn parse_token(tenant: &TenantId, filter: &Filter, token: &str) -> Result<Operat
             Violation {
                 field: "page_token".to_owned(),
                 reason: reason::INVALID_FORMAT,
-                description: "is not of this list; send the next_page_token of the page before, \
-                              with the same filters, or none to begin anew"
+                description: "the token belongs to another list; send the next_page_token of the \
+                              previous page with the same filters, or omit it to start again"
                     .to_owned(),
             }
             .into(),
@@ -105,7 +106,7 @@ fn parse_token(tenant: &TenantId, filter: &Filter, token: &str) -> Result<Operat
     }
 }
 
-/// Each part ends with a character that no part holds.
+/// Returns the digest. Each part ends with a line feed, which no part contains.
 fn digest(tenant: &TenantId, filter: &Filter) -> String {
     let Filter { stage_arn, state } = filter;
     let stage_arn = stage_arn.as_deref().unwrap_or_default();

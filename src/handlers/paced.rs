@@ -1,4 +1,4 @@
-//! The gateway's view of the pacers: tenants as flows, and rejections as errors.
+//! Access of the handlers to the pacers. Maps tenants to flows, and rejections to errors.
 
 use super::CallContext;
 use crate::{
@@ -8,15 +8,15 @@ use crate::{
     tenancy::{Limit, Tenant},
 };
 
-/// A paced read without a value.
+/// The error of a paced call.
 pub(super) enum ReadError {
-    /// The pacer rejected it, or its repetition after a throttle: AWS did not execute it.
+    /// The pacer rejected the call, or its retry after AWS throttled it. AWS did not execute it.
     NotSent(Error),
-    /// AWS was asked, and the call failed.
+    /// The call to AWS failed.
     Aws(CallError),
 }
 
-/// The tenant's flow. The in-flight bound of a tenant in shadow is not enforced.
+/// Returns the tenant's flow. `max_in_flight` of a tenant in shadow is not enforced.
 pub(super) fn flow(tenant: &Tenant) -> Flow {
     let settings = &tenant.settings;
     let max_in_flight = if settings.shadow { u32::MAX } else { settings.max_in_flight };
@@ -27,7 +27,8 @@ pub(super) fn flow(tenant: &Tenant) -> Flow {
 /// Admits a call of the context's tenant.
 ///
 /// # Errors
-/// `TENANT_QUEUE_FULL` and `DEADLINE_TOO_SHORT`. The queue bound of a tenant in shadow is only counted.
+/// `TENANT_QUEUE_FULL` and `DEADLINE_TOO_SHORT`. If the tenant is in shadow, a full queue is
+/// counted but admits the call.
 pub(super) fn admit<O: AwsOperation>(
     context: &CallContext,
     pacer: &Pacer<O>,
@@ -62,8 +63,8 @@ pub(super) async fn permit<O: AwsOperation>(
     ticket.permit().await.map_err(|rejection| rejected::<O>(context, rejection))
 }
 
-/// A ticket for a call that AWS throttled, before the tenant's other calls; `None` if the
-/// response would arrive after the deadline.
+/// Returns a ticket for a call that AWS throttled. It is placed before the tenant's other
+/// calls. Returns `None` if the response would arrive after the deadline.
 pub(super) fn readmit<O: AwsOperation>(
     context: &CallContext,
     pacer: &Pacer<O>,
@@ -71,8 +72,7 @@ pub(super) fn readmit<O: AwsOperation>(
     pacer.readmit(&flow(context.tenant()), context.deadline()).ok()
 }
 
-/// Makes a call that may be repeated, and repeats it if AWS throttles it, as long as the
-/// deadline allows.
+/// Makes an idempotent call. Retries it if AWS throttles it, as long as the deadline allows.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -98,7 +98,7 @@ where
     }
 }
 
-/// Makes a call that changes nothing, as [`repeatable`] does.
+/// Admits a read, then makes it as [`repeatable`] does.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -114,7 +114,8 @@ where
     repeatable(context, pacer, ticket, call).await
 }
 
-/// Counts the rejection, which holds for a tenant in shadow too: AWS's rate is not its own.
+/// Counts a rejection and returns its error. It also applies to a tenant in shadow, because
+/// AWS's call rate is not a limit of the tenant.
 fn rejected<O: AwsOperation>(context: &CallContext, rejection: Rejection) -> Error {
     let limit = match rejection.cause {
         RejectionCause::QueueFull => Limit::Queue,

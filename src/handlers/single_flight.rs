@@ -1,5 +1,5 @@
-//! Work under way in this process that others may join: creates by their
-//! `request_id`, reads by their ARN.
+//! Running work of this process that concurrent calls share: creates by their `request_id`,
+//! reads by their ARN.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -11,44 +11,45 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 
-/// The outcome of a piece of work. Shared by all who wait for it.
+/// The outcome of a piece of work. All waiters receive it.
 pub(super) type Outcome<T> = Result<T, Error>;
 
-/// Work under way, by key. What `M` says of a piece of work is for those who join it.
+/// Running work by key. `M` is metadata of the work, which [`Entered::Follower`] returns.
 #[derive(Debug)]
 pub(super) struct SingleFlight<K, M, T>(Arc<Mutex<Table<K, M, T>>>);
 
-type Table<K, M, T> = HashMap<K, (M, Teller<T>)>;
+type Table<K, M, T> = HashMap<K, (M, Sender<T>)>;
 
-type Teller<T> = watch::Sender<Option<Arc<Outcome<T>>>>;
+type Sender<T> = watch::Sender<Option<Arc<Outcome<T>>>>;
 
-/// Waits for an outcome.
+/// A handle that waits for an outcome.
 #[derive(Debug)]
 pub(super) struct Waiter<T>(watch::Receiver<Option<Arc<Outcome<T>>>>);
 
-/// Tells the outcome to all who wait. While it lives, others join.
+/// A handle that publishes the outcome to all waiters. Other calls can join until it is
+/// finished or dropped.
 #[derive(Debug)]
 pub(super) struct Leader<K: Eq + Hash, M, T> {
-    outcome: Teller<T>,
+    outcome: Sender<T>,
     entry: Option<(SingleFlight<K, M, T>, K)>,
 }
 
-/// What one who comes is to do.
+/// The role of a call that enters.
 pub(super) enum Entered<K: Eq + Hash, M, T> {
-    /// Do the work.
+    /// The call must do the work.
     Leader(Leader<K, M, T>, Waiter<T>),
-    /// Wait for the one that does it, if it is the same work.
+    /// Another call does the work. The call may wait for its outcome if the metadata matches.
     Follower(M, Waiter<T>),
 }
 
 impl<K: Clone + Eq + Hash, M: Clone, T> SingleFlight<K, M, T> {
-    /// Joins the work of that key, or becomes the one to do it.
+    /// Joins the running work with this key, or starts work with `meta`.
     pub(super) fn enter(&self, key: K, meta: M) -> Entered<K, M, T> {
         let mut single_flight = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match single_flight.entry(key) {
             Entry::Occupied(flight) => {
-                let (meta, teller) = flight.get();
-                Entered::Follower(meta.clone(), Waiter(teller.subscribe()))
+                let (meta, outcome) = flight.get();
+                Entered::Follower(meta.clone(), Waiter(outcome.subscribe()))
             }
             Entry::Vacant(vacant) => {
                 let (outcome, receiver) = watch::channel(None);
@@ -61,33 +62,34 @@ impl<K: Clone + Eq + Hash, M: Clone, T> SingleFlight<K, M, T> {
 }
 
 impl<K: Eq + Hash, M, T> Leader<K, M, T> {
-    /// Work that nobody can join.
+    /// Returns handles for work that no other call can join.
     pub(super) fn alone() -> (Self, Waiter<T>) {
         let (outcome, receiver) = watch::channel(None);
         (Self { outcome, entry: None }, Waiter(receiver))
     }
 
-    /// Whether somebody still waits for the outcome.
+    /// Whether a call still waits for the outcome.
     pub(super) fn is_awaited(&self) -> bool {
         self.outcome.receiver_count() > 0
     }
 
-    /// Works as long as somebody waits for the outcome. None if nobody does any more:
-    /// then the work is dropped, and nobody can join it.
+    /// Runs `work` as long as a call waits for the outcome. When the last waiter is gone, drops
+    /// the work and returns `None`. Other calls cannot join it then.
     pub(super) async fn while_awaited<W: Future>(&mut self, work: W) -> Option<W::Output> {
         tokio::select! {
             biased;
-            worked = work => Some(worked),
+            output = work => Some(output),
             () = self.abandoned() => None,
         }
     }
 
+    /// Waits until the last waiter is gone, and removes the entry.
     async fn abandoned(&mut self) {
         loop {
             self.outcome.closed().await;
             let Some((single_flight, key)) = &self.entry else { return };
             let mut single_flight = single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // Under the lock nobody can join.
+            // A call may have joined before the lock was acquired. None can join during it.
             if self.outcome.receiver_count() == 0 {
                 single_flight.remove(key);
                 drop(single_flight);
@@ -97,7 +99,7 @@ impl<K: Eq + Hash, M, T> Leader<K, M, T> {
         }
     }
 
-    /// Tells the outcome, and nobody joins any more.
+    /// Publishes the outcome. Other calls cannot join any more.
     pub(super) fn finish(self, outcome: Outcome<T>) {
         self.outcome.send_replace(Some(Arc::new(outcome)));
     }
@@ -112,10 +114,11 @@ impl<K: Eq + Hash, M, T> Drop for Leader<K, M, T> {
 }
 
 impl<T: Clone> Waiter<T> {
-    /// The outcome. Work that ends without telling one has a defect.
+    /// Waits for the outcome. Returns [`Error::Internal`] if the leader is dropped without one,
+    /// which is a defect.
     pub(super) async fn outcome(mut self) -> Outcome<T> {
-        let told = self.0.wait_for(Option::is_some).await;
-        told.ok().and_then(|outcome| outcome.as_deref().cloned()).unwrap_or(Err(Error::Internal))
+        let outcome = self.0.wait_for(Option::is_some).await;
+        outcome.ok().and_then(|outcome| outcome.as_deref().cloned()).unwrap_or(Err(Error::Internal))
     }
 }
 
@@ -140,24 +143,31 @@ mod tests {
     fn lead(reads: &Reads) -> (Leader<&'static str, (), u32>, Waiter<u32>) {
         match reads.enter("a", ()) {
             Entered::Leader(leader, waiter) => (leader, waiter),
-            Entered::Follower(..) => panic!("nobody leads yet"),
+            Entered::Follower(..) => panic!("the work already has a leader"),
+        }
+    }
+
+    fn follow(reads: &Reads) -> Waiter<u32> {
+        match reads.enter("a", ()) {
+            Entered::Follower((), waiter) => waiter,
+            Entered::Leader(..) => panic!("the work has no leader"),
         }
     }
 
     #[tokio::test]
-    async fn all_who_come_in_time_get_one_outcome() {
+    async fn concurrent_calls_share_one_outcome() {
         let reads = Reads::default();
         let (leader, waiter) = lead(&reads);
-        let Entered::Follower((), joined) = reads.enter("a", ()) else { panic!("somebody leads") };
+        let joined = follow(&reads);
         leader.finish(Ok(7));
         assert_eq!(waiter.outcome().await.unwrap(), 7);
         assert_eq!(joined.outcome().await.unwrap(), 7);
-        // Who comes later works anew.
+        // A later call starts new work.
         lead(&reads);
     }
 
     #[tokio::test]
-    async fn a_leader_that_vanishes_leaves_nobody_waiting() {
+    async fn a_dropped_leader_fails_its_waiters() {
         let reads = Reads::default();
         let (leader, waiter) = lead(&reads);
         drop(leader);
@@ -166,11 +176,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn works_only_as_long_as_somebody_waits() {
+    async fn work_is_dropped_when_the_last_waiter_is_gone() {
         let reads = Reads::default();
         let (mut leader, waiter) = lead(&reads);
         assert_eq!(leader.while_awaited(async { 7 }).await, Some(7));
-        let Entered::Follower((), joined) = reads.enter("a", ()) else { panic!("somebody leads") };
+        let joined = follow(&reads);
         drop(waiter);
         let never = std::future::pending::<()>();
         let work = tokio::spawn(async move { leader.while_awaited(never).await });
@@ -178,12 +188,12 @@ mod tests {
         assert!(!work.is_finished());
         drop(joined);
         assert_eq!(work.await.unwrap(), None);
-        // Who comes now finds nothing to join.
+        // A later call starts new work.
         lead(&reads);
     }
 
     #[test]
-    fn knows_whether_anybody_waits() {
+    fn is_awaited_as_long_as_a_waiter_exists() {
         let reads = Reads::default();
         let (leader, waiter) = lead(&reads);
         assert!(leader.is_awaited());

@@ -1,4 +1,4 @@
-//! The stages of a tenant: a paced `GetStage` behind the ownership check.
+//! The stages of a tenant: the ownership check, and the paced `GetStage` that it uses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +15,11 @@ use crate::{
     tenancy::{OwnershipError, Stage},
 };
 
-/// How long a response waits for the endpoint of a stage that was not looked up lately.
+/// How long a response waits for the endpoint of a stage whose endpoint is not cached.
 const ENDPOINT_WAIT: Duration = Duration::from_secs(1);
 
 impl Handlers {
-    /// The stage, if it is the tenant's.
+    /// Returns the stage if it belongs to the tenant.
     pub(super) async fn stage(
         &self,
         context: &CallContext,
@@ -33,14 +33,15 @@ impl Handlers {
         })
     }
 
-    /// Whether a stage that was the tenant's is not any more, as a call suggests that AWS
-    /// rejected: the ownership was remembered, and the stage was deleted since.
+    /// Checks the ownership of a stage again, without the cache. Used after AWS rejected a call
+    /// that names the stage, which may have been deleted since its ownership was cached. Returns
+    /// whether the tenant no longer owns the stage.
     pub(super) async fn has_lost_stage(&self, context: &CallContext, arn: &StageArn) -> bool {
         self.shared.stages.forget(&context.tenant().id, arn).await;
         matches!(self.stage(context, arn).await, Err(Error::StageForbidden))
     }
 
-    /// What AWS says of the stage; none if it is absent.
+    /// Reads the stage from AWS. Returns `None` if it does not exist.
     async fn look_up(&self, context: &CallContext, arn: &StageArn) -> Result<Option<Stage>, Error> {
         let pacer = &self.shared.pacers.get_stage;
         match paced::read(context, pacer, |permit| self.ivs.get_stage(permit, arn)).await {
@@ -55,8 +56,9 @@ impl Handlers {
         }
     }
 
-    /// The ingest endpoint of the configuration's stage; none if there is no stage, or if
-    /// AWS does not return it soon: the rest of the response does not wait for it.
+    /// Returns the ingest endpoint of the configuration's stage. Returns `None` if there is no
+    /// stage, or if AWS does not return the stage within [`ENDPOINT_WAIT`]: the response is
+    /// then sent without the endpoint.
     pub(super) async fn endpoint(
         &self,
         context: &CallContext,
@@ -69,10 +71,10 @@ impl Handlers {
             return stage.ingest_endpoint(*ingest_protocol).map(str::to_owned);
         }
         let arn = StageArn::parse(stage_arn).ok()?;
-        let soon = self.shared.clock.monotonic() + ENDPOINT_WAIT;
-        let context = context.until(soon);
+        let deadline = self.shared.clock.monotonic() + ENDPOINT_WAIT;
+        let context = context.until(deadline);
         let lookup = self.stage(&context, &arn);
-        let stage = timeout_at(Instant::from_std(soon), lookup).await.ok()?.ok()?;
+        let stage = timeout_at(Instant::from_std(deadline), lookup).await.ok()?.ok()?;
         stage.ingest_endpoint(*ingest_protocol).map(str::to_owned)
     }
 }

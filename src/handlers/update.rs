@@ -1,4 +1,4 @@
-//! `UpdateIngestConfiguration`: another stage, or another redundancy.
+//! `UpdateIngestConfiguration`: changes the stage or the redundancy of a configuration.
 
 use super::{
     CallContext, CallersConfiguration, Handlers, aws_failed,
@@ -12,12 +12,11 @@ use crate::{
 };
 
 impl Handlers {
-    /// Changes an inactive configuration of the tenant. It may be repeated: the second
-    /// time it changes nothing.
+    /// Changes an inactive configuration of the tenant. The call is idempotent.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `STAGE_FORBIDDEN` for the new stage, `AWS_CONFLICT` while it is
-    /// active, and the other failures of AWS.
+    /// `NOT_FOUND`, `STAGE_FORBIDDEN` for the new stage, `AWS_CONFLICT` while the configuration
+    /// is active, and the other failures of AWS.
     pub async fn update_ingest_configuration(
         &self,
         context: &CallContext,
@@ -31,16 +30,16 @@ impl Handlers {
         let stage_arn = request.stage_arn.map(|stage| stage.map(String::from));
         let change =
             Change { arn: row.arn.clone(), stage_arn, redundant_ingest: request.redundant_ingest };
-        // A caller that leaves while it waits leaves the queue.
+        // A caller that disconnects during this wait leaves the queue.
         let ticket = paced::admit(context, &self.shared.pacers.update)?;
         let permit = paced::permit(context, ticket).await?;
         let (handlers, task_context) = (self.clone(), context.clone());
-        // In a task of its own: a caller who goes away ends the waiting, not the work.
+        // In a separate task, which continues if the caller disconnects.
         let change = async move { handlers.change(change, permit, &task_context).await };
         let work = self.mutations.spawn(change);
         let changed = work.await.map_err(|_| Error::Internal)?;
         if let (Err(error), Some(stage)) = (&changed, &stage) {
-            // AWS does not say which of the two it did not find.
+            // AWS does not report whether it did not find the configuration or the stage.
             let may_be_the_stage = match error {
                 Error::NotFound { .. } => true,
                 Error::Aws(failure) => failure.kind == FailureKind::Validation,
@@ -57,7 +56,7 @@ impl Handlers {
         Ok(self.fresh(context, &row, configuration).await)
     }
 
-    /// Sends the change, and again if AWS throttles it, as long as the deadline allows.
+    /// Sends the change. Resends it if AWS throttles it, as long as the deadline allows.
     async fn change(
         &self,
         change: Change,
@@ -87,7 +86,7 @@ impl Handlers {
         Err(aws_failed(&change.arn, &failure))
     }
 
-    /// The configuration, if a read shows that the change was made.
+    /// Reads the configuration after an ambiguous failure. Returns it if AWS made the change.
     async fn changed(
         &self,
         change: &Change,

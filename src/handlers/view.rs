@@ -1,4 +1,4 @@
-//! A configuration as its caller sees it. A value that is absent is `None`.
+//! The caller's view of a configuration. An absent value is `None`.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -11,32 +11,33 @@ use crate::{
     tenancy::tags,
 };
 
-/// A configuration as the caller sees it.
+/// The caller's view of a configuration.
 #[derive(Debug, Clone)]
 pub struct CallersConfiguration {
-    /// `None` if the request was only validated.
+    /// The ARN; `None` if the request was only validated.
     pub arn: Option<String>,
-    /// Its name; may be empty.
+    /// The name; may be empty.
     pub name: String,
-    /// The protocol of the encoder.
+    /// The protocol that the encoder uses.
     pub ingest_protocol: IngestProtocol,
-    /// `None` if the response is from the ledger, or the request was only validated.
+    /// The stream keys; `None` if the response is from the ledger, or the request was only
+    /// validated.
     pub keys: Option<StreamKeys>,
-    /// `None` if it has no stage.
+    /// The ARN of the stage; `None` if the configuration has no stage.
     pub stage_arn: Option<String>,
-    /// The participant that represents the encoder; `None` if AWS did not name one.
+    /// The id of the participant that represents the encoder; `None` if AWS did not return one.
     pub participant_id: Option<String>,
     /// Whether an encoder is publishing.
     pub state: IngestConfigurationState,
     /// The caller's name for the participant; may be empty.
     pub user_id: String,
-    /// Whether a second encoder may publish.
+    /// Whether a second encoder may publish as a hot spare.
     pub redundant_ingest: bool,
     /// The attributes of the participant.
     pub attributes: BTreeMap<String, String>,
     /// The caller's own tags.
     pub tags: BTreeMap<String, String>,
-    /// The URL to enter in the encoder; `None` if there is no stage, or it is not known.
+    /// The URL to enter in the encoder; `None` if there is no stage, or the URL is not known.
     pub ingest_endpoint: Option<String>,
     /// The time of the creation, as the gateway recorded it.
     pub create_time: SystemTime,
@@ -44,18 +45,18 @@ pub struct CallersConfiguration {
     pub state_observe_time: SystemTime,
 }
 
-/// The keys of a configuration.
+/// The stream keys of a configuration.
 #[derive(Debug, Clone)]
 pub struct StreamKeys {
-    /// Lets its holder publish.
+    /// The stream key. Its holder can publish.
     pub stream_key: SecretString,
-    /// One for each encoder, if the configuration is redundant.
+    /// One key for each encoder, if the configuration is redundant.
     pub redundant: Vec<RedundantIngestCredential>,
 }
 
 impl CallersConfiguration {
-    /// A configuration as AWS returned it at `observed_at`, without the gateway's and the
-    /// operator's tags.
+    /// Converts a configuration that AWS returned at `observed_at`, without the tags of the
+    /// gateway and of the operator.
     pub(super) fn of_aws(
         configuration: Configuration,
         extra_tags: &BTreeMap<String, String>,
@@ -84,14 +85,14 @@ impl CallersConfiguration {
         }
     }
 
-    /// A configuration as the ledger knows it.
+    /// Converts a row of the ledger.
     pub(super) fn of_row(row: Row, ingest_endpoint: Option<String>) -> Self {
         let Row { operation_id, arn, participant_id, fields, state, observed_at, .. } = row;
         let of_fields = Self::of_fields(fields, ingest_endpoint, operation_id.minted_at());
         Self { arn: Some(arn), participant_id, state, state_observe_time: observed_at, ..of_fields }
     }
 
-    /// A configuration as a create of these fields would make it.
+    /// Returns the configuration that a create with these fields makes.
     pub(super) fn of_fields(
         fields: Fields,
         ingest_endpoint: Option<String>,

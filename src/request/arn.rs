@@ -1,5 +1,5 @@
-//! Amazon Resource Names of stages and of ingest configurations: at most 128
-//! characters of `arn:aws:ivs:REGION:ACCOUNT:KIND/ID` (AWS's patterns).
+//! Amazon Resource Names (ARNs) of stages and of ingest configurations. An ARN has the form
+//! `arn:aws:ivs:REGION:ACCOUNT:KIND/ID` and at most 128 characters (AWS's patterns).
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ fn part(arn: &str, index: usize) -> &str {
 
 fn faults(text: &str, kind: &str) -> Vec<Fault> {
     if text.is_empty() {
-        let description = format!("must be the ARN of a {kind}: {PREFIX}REGION:ACCOUNT:{kind}/ID");
+        let description = format!("the ARN is missing; use {PREFIX}REGION:ACCOUNT:{kind}/ID");
         return vec![Fault { reason: reason::REQUIRED, description }];
     }
     let mut faults = Vec::from_iter(too_long(text, MAX_CHARACTERS));
@@ -66,8 +66,8 @@ fn faults(text: &str, kind: &str) -> Vec<Fault> {
         faults.push(Fault {
             reason: reason::INVALID_FORMAT,
             description: format!(
-                "must be of the form {PREFIX}REGION:ACCOUNT:{kind}/ID, received {} characters of \
-                 another form: copy it as AWS answered it",
+                "the value of {} characters is not of the form {PREFIX}REGION:ACCOUNT:{kind}/ID; \
+                 copy the complete ARN unchanged",
                 text.chars().count()
             ),
         });
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_tells_region_and_account() {
+    fn an_arn_contains_region_and_account() {
         let stage = StageArn::parse("arn:aws:ivs:eu-west-1:123456789012:stage/AbC-1").unwrap();
         assert_eq!((stage.region(), stage.account_id()), ("eu-west-1", "123456789012"));
         assert_eq!(stage.to_string(), stage.as_str());
@@ -104,15 +104,18 @@ mod tests {
     }
 
     #[test]
-    fn one_kind_is_not_the_other() {
+    fn an_arn_of_the_other_kind_is_rejected() {
         assert!(ConfigurationArn::parse("arn:aws:ivs:us-east-1:1:stage/x").is_err());
         assert!(StageArn::parse("arn:aws:ivs:us-east-1:1:ingest-configuration/x").is_err());
     }
 
     #[test]
-    fn a_refusal_does_not_echo_the_value() {
-        let told = StageArn::parse(format!("secret{}", "x".repeat(500))).unwrap_err().to_string();
-        assert!(!told.contains("secret"), "{told}");
-        assert!(told.contains("received 506: shorten it; must be of the form"), "{told}");
+    fn a_rejection_does_not_echo_the_value() {
+        let error = StageArn::parse(format!("secret{}", "x".repeat(500))).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+        assert!(
+            error.contains("506 characters are too many; use at most 128; also: the"),
+            "{error}"
+        );
     }
 }

@@ -1,10 +1,10 @@
-//! What the caller attaches to the participant.
+//! The attributes that the caller attaches to the participant.
 
 use std::collections::BTreeMap;
 
 use super::violations::{Faults, reason};
 
-/// The most bytes of UTF-8, keys and values together (AWS: 1 KB).
+/// Maximum size in bytes of UTF-8, keys and values together (AWS: 1 KB).
 const MAX_TOTAL_BYTES: usize = 1024;
 
 /// The participant's attributes: at most 1,024 bytes of UTF-8, keys and values
@@ -16,7 +16,7 @@ impl Attributes {
     /// Parses the attributes.
     ///
     /// # Errors
-    /// They are too large.
+    /// The attributes exceed the maximum size.
     pub fn parse(attributes: BTreeMap<String, String>) -> Result<Self, Faults> {
         let bytes: usize = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
         if bytes <= MAX_TOTAL_BYTES {
@@ -25,8 +25,8 @@ impl Attributes {
         Err(Faults::one(
             reason::TOO_LARGE,
             format!(
-                "must be at most {MAX_TOTAL_BYTES} bytes of UTF-8, keys and values together, \
-                 received {bytes}: shorten or drop some"
+                "{bytes} bytes of UTF-8, keys and values together, are too many; shorten or remove \
+                 attributes until at most {MAX_TOTAL_BYTES} bytes remain"
             ),
         ))
     }

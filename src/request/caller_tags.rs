@@ -1,4 +1,4 @@
-//! The tags that the caller wants on the AWS resource.
+//! The tags that the caller sets on the AWS resource.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::{
     violations::{EntryPath, Faults, Found, Violations, reason},
 };
 
-const ALLOWED: &str = "letters, digits, spaces and _ . : / = + - @";
+const ALLOWED: &str = "letters, digits, spaces or _ . : / = + - @";
 
 const KEY: TextRule = TextRule {
     min_characters: *KEY_CHARACTERS.start(),
@@ -26,17 +26,17 @@ const VALUE: TextRule = TextRule {
     allowed: ALLOWED,
 };
 
-/// The caller's tags: none that AWS or the gateway would refuse or overwrite, and few
-/// enough that the gateway's own fit beside them.
+/// The caller's tags. AWS accepts all of them and the gateway overwrites none of them. The
+/// number is low enough to leave space for the tags of the gateway and of the operator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallerTags(BTreeMap<String, String>);
 
 impl CallerTags {
-    /// Parses the tags of a caller of the tenant for which the operator sets
-    /// `extra_tags`.
+    /// Parses the tags of a caller. `extra_tags` are those that the operator sets for the
+    /// caller's tenant.
     ///
     /// # Errors
-    /// All that is wrong with them, as of the field `tags`.
+    /// All violations, as violations of the field `tags`.
     pub fn parse(
         tags: BTreeMap<String, String>,
         extra_tags: &BTreeMap<String, String>,
@@ -46,7 +46,8 @@ impl CallerTags {
         if found.is_empty() { Ok(tags) } else { Err(found.into_violations()) }
     }
 
-    /// The tags, which are to be used only if nothing was found.
+    /// Parses the tags and adds their violations to `found`. The returned tags are valid only
+    /// if `found` stays empty.
     pub(super) fn parse_into(
         tags: BTreeMap<String, String>,
         extra_tags: &BTreeMap<String, String>,
@@ -55,8 +56,8 @@ impl CallerTags {
         let most = MAX_TAGS.saturating_sub(MANAGED_TAGS + extra_tags.len());
         if tags.len() > most {
             let description = format!(
-                "must be at most {most} pairs, received {}: of AWS's {MAX_TAGS} the gateway needs \
-                 {MANAGED_TAGS} and the operator sets {}; drop some",
+                "{} tags are too many; use at most {most} (AWS allows {MAX_TAGS}, the gateway \
+                 needs {MANAGED_TAGS} and the operator sets {})",
                 tags.len(),
                 extra_tags.len()
             );
@@ -65,19 +66,20 @@ impl CallerTags {
         for (key, value) in &tags {
             let path = || EntryPath { field: "tags", key };
             if let Err(faults) = Faults::or(KEY.faults(key), ()) {
-                found.add_all(path(), "key ", faults);
+                found.add_all(path(), "key: ", faults);
             }
             if is_reserved_tag(key) {
-                let description = "key must not begin with aws: or ivs-ingest-gateway:, in any letter \
-                                   case: choose another";
+                let description = "key: the prefixes aws: and ivs-ingest-gateway: are reserved in \
+                                   any letter case; use another key";
                 found.add(path(), reason::RESERVED_PREFIX, description);
             }
             if extra_tags.contains_key(key) {
-                let description = "is set by the gateway's operator for this tenant: leave it out";
+                let description =
+                    "the operator of the gateway sets this tag for the tenant; remove it";
                 found.add(path(), reason::MANAGED_BY_GATEWAY, description);
             }
             if let Err(faults) = Faults::or(VALUE.faults(value), ()) {
-                found.add_all(path(), "value ", faults);
+                found.add_all(path(), "value: ", faults);
             }
         }
         Self(tags)
@@ -113,16 +115,16 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_tags_are_not_the_callers() {
+    fn a_caller_cannot_set_a_tag_of_the_operator() {
         let extra = map(&[("cost-center", "42")]);
         let entry = (r#"tags["cost-center"]"#.to_owned(), reason::MANAGED_BY_GATEWAY);
         assert_eq!(found(map(&[("cost-center", "42"), ("show", "x")]), &extra), [entry]);
-        // AWS tells keys apart by case, so this one is the caller's.
+        // AWS's tag keys are case-sensitive, so this is another key.
         assert!(CallerTags::parse(map(&[("Cost-Center", "1")]), &extra).is_ok());
     }
 
     #[test]
-    fn the_operators_tags_take_their_room() {
+    fn the_operators_tags_count_against_the_limit() {
         let extra: BTreeMap<_, _> = (0..3).map(|n| (format!("extra{n}"), String::new())).collect();
         let tags = |count| (0..count).map(|n| (format!("k{n}"), String::new())).collect();
         assert!(CallerTags::parse(tags(43), &extra).is_ok());
@@ -130,10 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn key_and_value_are_told_apart() {
+    fn a_violation_names_the_key_or_the_value() {
         let violations = CallerTags::parse(map(&[("a#", "b#")]), &map(&[])).unwrap_err();
-        let told: Vec<_> = violations.as_slice().iter().map(|v| v.description.as_str()).collect();
-        assert!(told[0].starts_with("key must consist of"), "{told:?}");
-        assert!(told[1].starts_with("value must consist of"), "{told:?}");
+        let descriptions: Vec<_> =
+            violations.as_slice().iter().map(|v| v.description.as_str()).collect();
+        assert!(descriptions[0].starts_with("key: U+0023 at position 2"), "{descriptions:?}");
+        assert!(descriptions[1].starts_with("value: U+0023 at position 2"), "{descriptions:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! `CreateIngestConfiguration`, parsed.
+//! The parsed request of `CreateIngestConfiguration`.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use super::{
 };
 use crate::proto::v1::CreateIngestConfigurationRequest;
 
-/// A create, with nothing wrong in it.
+/// A valid create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateIngestConfiguration {
-    /// To tell configurations apart; may be empty and need not be unique.
+    /// The name of the configuration; may be empty and need not be unique.
     pub name: ConfigurationName,
     /// The stage to publish to, if any.
     pub stage_arn: Option<StageArn>,
     /// The caller's name for the participant; may be empty.
     pub user_id: UserId,
-    /// What to attach to the participant.
+    /// The attributes of the participant.
     pub attributes: Attributes,
     /// The protocol that the encoder speaks.
     pub ingest_protocol: IngestProtocol,
@@ -32,18 +32,18 @@ pub struct CreateIngestConfiguration {
     pub redundant_ingest: bool,
     /// The caller's own tags.
     pub tags: CallerTags,
-    /// What makes the call safe to repeat, if the caller wants it to be.
+    /// The caller's idempotency key; `None` if the caller sends none.
     pub request_id: Option<RequestId>,
-    /// Whether to check everything and create nothing.
+    /// Whether to check the request without creating anything.
     pub validate_only: bool,
 }
 
 impl CreateIngestConfiguration {
-    /// Parses the message of a tenant for which the operator sets `extra_tags`. Strings
-    /// are moved out of it, not copied.
+    /// Parses the message. `extra_tags` are those that the operator sets for the caller's
+    /// tenant. Strings are moved out of the message, not copied.
     ///
     /// # Errors
-    /// All that is wrong with the message.
+    /// All violations of the message.
     pub fn parse(
         message: CreateIngestConfigurationRequest,
         extra_tags: &BTreeMap<String, String>,
@@ -56,8 +56,8 @@ impl CreateIngestConfiguration {
         let ingest_protocol =
             found.value("ingest_protocol", IngestProtocol::parse(message.ingest_protocol));
         if ingest_protocol == Some(IngestProtocol::Rtmp) && !message.insecure_ingest {
-            let description = "must be true when ingest_protocol is INGEST_PROTOCOL_RTMP: set it, \
-                               or choose INGEST_PROTOCOL_RTMPS";
+            let description = "false is not allowed with INGEST_PROTOCOL_RTMP; use true, or set \
+                               ingest_protocol to INGEST_PROTOCOL_RTMPS";
             found.add("insecure_ingest", reason::CONFLICT, description);
         }
         let tags = CallerTags::parse_into(message.tags, extra_tags, &mut found);
@@ -88,11 +88,11 @@ impl CreateIngestConfiguration {
         }
     }
 
-    /// What is asked for: everything but `request_id` and `validate_only`. Numbers are
-    /// those of the message's fields.
+    /// Returns the fingerprint of all fields except `request_id` and `validate_only`. Each
+    /// field is encoded with its number in the message.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        // Taken apart, so that a new field is not forgotten here.
+        // Destructured, so that the compiler reports a new field that is missing here.
         let Self {
             name,
             stage_arn,
@@ -126,9 +126,9 @@ mod tests {
     use super::*;
     use crate::proto::v1;
 
-    /// One of few values, so that two requests often agree in a field; never one that
-    /// is refused.
-    fn good_message() -> impl Strategy<Value = CreateIngestConfigurationRequest> {
+    /// A valid message. Each field has one of a few values, so that two messages often agree
+    /// in a field.
+    fn valid_message() -> impl Strategy<Value = CreateIngestConfigurationRequest> {
         let few = |values: &'static [&'static str]| {
             prop::sample::select(values).prop_map(ToOwned::to_owned)
         };
@@ -192,24 +192,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_message_makes_it_panic_or_tell_too_much(
+        fn no_message_causes_a_panic_or_an_oversized_error(
             message in any_message(),
             extra in prop::collection::btree_map("[a-c]", "[a-c]", 0..50),
         ) {
             if let Err(violations) = CreateIngestConfiguration::parse(message, &extra) {
-                let told = violations.as_slice();
+                let listed = violations.as_slice();
                 let bytes = |v: &super::super::Violation| v.field.len() + v.description.len();
-                prop_assert!((1..=21).contains(&told.len()));
-                prop_assert!(told.iter().map(bytes).sum::<usize>() < 3 * 1024);
+                prop_assert!((1..=21).contains(&listed.len()));
+                prop_assert!(listed.iter().map(bytes).sum::<usize>() < 3 * 1024);
             }
         }
 
         #[test]
-        fn fingerprints_are_equal_just_if_what_is_asked_for_is(
-            left in good_message(),
-            right in good_message(),
+        fn fingerprints_are_equal_exactly_if_the_requested_fields_are_equal(
+            left in valid_message(),
+            right in valid_message(),
         ) {
-            let asked = |message: &CreateIngestConfigurationRequest| {
+            let requested = |message: &CreateIngestConfigurationRequest| {
                 let message = message.clone();
                 CreateIngestConfigurationRequest {
                     request_id: String::new(),
@@ -217,12 +217,12 @@ mod tests {
                     ..message
                 }
             };
-            let same = asked(&left) == asked(&right);
+            let same = requested(&left) == requested(&right);
             prop_assert_eq!(parse(left).fingerprint() == parse(right).fingerprint(), same);
         }
 
         #[test]
-        fn a_change_of_any_one_field_shows(message in good_message()) {
+        fn a_change_of_any_field_changes_the_fingerprint(message in valid_message()) {
             let changes: [fn(&mut CreateIngestConfigurationRequest); 8] = [
                 |m| m.name.push('x'),
                 |m| m.stage_arn = "arn:aws:ivs:us-east-1:1:stage/x".into(),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_stays_as_it_is() {
+    fn the_fingerprint_encoding_does_not_change() {
         let create = parse(CreateIngestConfigurationRequest {
             name: "studio".into(),
             stage_arn: "arn:aws:ivs:us-east-1:123456789012:stage/AbCdEfGh".into(),
@@ -262,12 +262,12 @@ mod tests {
             request_id: "r".into(),
             validate_only: false,
         });
-        // Rows and tags hold fingerprints of this encoding: a change needs a new version.
+        // Ledger rows and tags contain fingerprints of this encoding: a change needs a new version.
         assert_eq!(create.fingerprint().to_string(), "42896b959d5b0a785263ef6a479ba519");
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_in_the_order_of_the_fields() {
+    fn all_violations_are_reported_in_the_order_of_the_fields() {
         let message = CreateIngestConfigurationRequest {
             name: "a b".into(),
             stage_arn: "x".into(),
@@ -279,10 +279,10 @@ mod tests {
             ..Default::default()
         };
         let violations = CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap_err();
-        let told: Vec<_> =
+        let reported: Vec<_> =
             violations.as_slice().iter().map(|v| (v.field.as_str(), v.reason)).collect();
         assert_eq!(
-            told,
+            reported,
             [
                 ("name", reason::INVALID_CHARACTERS),
                 ("stage_arn", reason::INVALID_FORMAT),

@@ -1,4 +1,4 @@
-//! `DeleteIngestConfiguration`, parsed.
+//! The parsed request of `DeleteIngestConfiguration`.
 
 use super::{
     arn::ConfigurationArn,
@@ -6,12 +6,12 @@ use super::{
 };
 use crate::proto::v1::DeleteIngestConfigurationRequest;
 
-/// A delete, with nothing wrong in it.
+/// A valid delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteIngestConfiguration {
     /// The configuration to delete.
     pub arn: ConfigurationArn,
-    /// Whether to delete it even while an encoder is publishing.
+    /// Whether to delete the configuration even while an encoder is publishing.
     pub force: bool,
 }
 
@@ -19,7 +19,7 @@ impl DeleteIngestConfiguration {
     /// Parses the message.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All violations of the message.
     pub fn parse(message: DeleteIngestConfigurationRequest) -> Result<Self, Violations> {
         let mut found = Found::default();
         match found.value("arn", ConfigurationArn::parse(message.arn)) {

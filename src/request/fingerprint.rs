@@ -1,21 +1,21 @@
-//! What a create asks for, in 16 bytes: the same `request_id` with another
-//! fingerprint is a caller's mistake, not a retry.
+//! A digest of the content of a create, in 16 bytes. A call that repeats a `request_id` with
+//! another fingerprint is a mistake of the caller, not a retry.
 
 use std::{collections::BTreeMap, fmt};
 
 use sha2::{Digest, Sha256};
 
-/// Opens the encoding and names its version. A change of the encoding needs another:
-/// fingerprints outlive the process in rows and in tags.
+/// First bytes of the encoding, with its version. A change of the encoding needs a new
+/// version, because ledger rows and tags store fingerprints.
 const VERSION: &[u8] = b"ivs-ingest-gateway/create/1\n";
 
-/// The first 16 bytes of the SHA-256 of what a create asks for.
+/// The first 16 bytes of the SHA-256 of the encoded fields of a create.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 16]);
 
 /// The text is not a fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a fingerprint is 32 digits of lower-case hexadecimal")]
+#[error("a fingerprint is 32 lower-case hexadecimal digits")]
 pub struct InvalidFingerprint;
 
 impl Fingerprint {
@@ -57,9 +57,10 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Writes the encoding, field by field in the order of their numbers: the number, then
-/// the content, each text with its length before it. A field at its default is not
-/// written, so that a field that the API gains later leaves old fingerprints as they are.
+/// Writer of the encoding. The fields follow in the order of their numbers, each as its
+/// number and its content. A text is preceded by its length. A field with its default value
+/// is not written, so that a field that a later version of the API adds does not change old
+/// fingerprints.
 pub(super) struct Encoding(Sha256);
 
 impl Encoding {
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_leads_back() {
+    fn the_text_of_a_fingerprint_parses_to_the_same_fingerprint() {
         let fingerprint =
             Fingerprint::from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255]);
         let text = "000102030405060708090a0b0c0d0eff";
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn content_cannot_slide_from_one_place_to_another() {
+    fn equal_text_in_another_field_or_entry_has_another_fingerprint() {
         let map = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
         };

@@ -1,4 +1,4 @@
-//! `GetIngestConfiguration`, parsed.
+//! The parsed request of `GetIngestConfiguration`.
 
 use super::{
     arn::ConfigurationArn,
@@ -6,21 +6,21 @@ use super::{
 };
 use crate::proto::v1::{GetIngestConfigurationRequest, IngestConfigurationView};
 
-/// How much of a configuration to answer with.
+/// Which fields of a configuration the response contains, and their source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConfigurationView {
-    /// From the ledger: no AWS call and no keys.
+    /// From the ledger, without an AWS call and without the stream keys.
     Basic,
-    /// From AWS: fresh, and with the keys.
+    /// From AWS, current and with the stream keys.
     Full,
 }
 
-/// A get, with nothing wrong in it.
+/// A valid get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetIngestConfiguration {
     /// The configuration to read.
     pub arn: ConfigurationArn,
-    /// How much to answer with; full where the message says nothing.
+    /// The view of the response. Default full.
     pub view: ConfigurationView,
 }
 
@@ -28,7 +28,7 @@ impl GetIngestConfiguration {
     /// Parses the message.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All violations of the message.
     pub fn parse(message: GetIngestConfigurationRequest) -> Result<Self, Violations> {
         let mut found = Found::default();
         let arn = found.value("arn", ConfigurationArn::parse(message.arn));
@@ -48,8 +48,8 @@ fn parse_view(number: i32) -> Result<ConfigurationView, Faults> {
         Err(_) => Err(Faults::one(
             reason::UNKNOWN_VALUE,
             format!(
-                "must be INGEST_CONFIGURATION_VIEW_BASIC, INGEST_CONFIGURATION_VIEW_FULL or left \
-                 out, received the number {number}"
+                "{number} is not a view; use INGEST_CONFIGURATION_VIEW_BASIC or \
+                 INGEST_CONFIGURATION_VIEW_FULL, or omit the field"
             ),
         )),
     }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_view_is_full_unless_basic_is_asked_for() {
+    fn the_view_is_full_unless_basic_is_requested() {
         let arn = "arn:aws:ivs:us-east-1:1:ingest-configuration/x";
         let views = [ConfigurationView::Full, ConfigurationView::Basic, ConfigurationView::Full];
         for (number, view) in (0..).zip(views) {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told() {
+    fn all_violations_are_reported() {
         let message = GetIngestConfigurationRequest { arn: String::new(), view: -1 };
         let violations = GetIngestConfiguration::parse(message).unwrap_err();
         let reasons: Vec<_> = violations.as_slice().iter().map(|v| v.reason).collect();

@@ -1,4 +1,4 @@
-//! `ListIngestConfigurations`, parsed.
+//! The parsed request of `ListIngestConfigurations`.
 
 use super::{
     arn::StageArn,
@@ -8,26 +8,26 @@ use super::{
 };
 use crate::proto::v1::ListIngestConfigurationsRequest;
 
-/// How many configurations a page has where the message says nothing.
+/// The page size if the message does not set one.
 const DEFAULT_PAGE_SIZE: u32 = 50;
 
-/// The most configurations of a page (that of AWS's List, too).
+/// The maximum page size (also the maximum of AWS's List).
 const MAX_PAGE_SIZE: u32 = 100;
 
-/// The most characters of a token: several times what the gateway hands out.
+/// Maximum length of a token in characters, several times the length of a token that the
+/// gateway returns.
 const MAX_PAGE_TOKEN_CHARACTERS: usize = 512;
 
-/// A list, with nothing wrong in it but perhaps its token, which only the ledger
-/// can read.
+/// A valid list. Its token is checked for length only: the handler parses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListIngestConfigurations {
-    /// Only those of this stage.
+    /// Returns only the configurations of this stage.
     pub stage_arn: Option<StageArn>,
-    /// Only those in this state.
+    /// Returns only the configurations in this state.
     pub state: Option<IngestConfigurationState>,
-    /// How many to answer with: 1 to 100.
+    /// The maximum number of configurations in the response, 1 to 100. Default 50.
     pub page_size: u32,
-    /// The end of the page before; `None` for the first page.
+    /// The `next_page_token` of the previous page; `None` for the first page.
     pub page_token: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl ListIngestConfigurations {
     /// Parses the message.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All violations of the message.
     pub fn parse(message: ListIngestConfigurationsRequest) -> Result<Self, Violations> {
         let mut found = Found::default();
         let stage_arn = found.value("stage_arn", unless_empty(message.stage_arn, StageArn::parse));
@@ -58,8 +58,8 @@ fn parse_page_size(size: i32) -> Result<u32, Faults> {
         Err(_) => Err(Faults::one(
             reason::OUT_OF_RANGE,
             format!(
-                "must be 1 to {MAX_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}, received {size}: send \
-                 a number from 0"
+                "{size} is negative; use 1 to {MAX_PAGE_SIZE}, or 0 for the default of \
+                 {DEFAULT_PAGE_SIZE}"
             ),
         )),
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_is_the_first_page_of_all() {
+    fn the_default_is_the_first_page_without_filters() {
         let list = ListIngestConfigurations::parse(ListIngestConfigurationsRequest::default());
         let all = ListIngestConfigurations {
             stage_arn: None,
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told() {
+    fn all_violations_are_reported() {
         let message = ListIngestConfigurationsRequest {
             stage_arn: "x".into(),
             state: 3,

@@ -1,4 +1,4 @@
-//! The gateway's own id of a create.
+//! The id that the gateway generates for a create.
 
 use std::{
     fmt,
@@ -7,19 +7,19 @@ use std::{
 
 use ulid::Ulid;
 
-/// The id of a create: key of its ledger row and value of a tag. Ids are in time
-/// order, as text and as numbers, so that rows are appended and not scattered.
+/// The id of a create: the key of its ledger row and the value of a tag. Ids sort by time,
+/// as text and as numbers, so that new rows are appended at the end of the index.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OperationId(Ulid);
 
-/// The text is not an operation's id.
+/// The text is not an operation id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an operation id is a ULID: 26 digits and capital letters, as the gateway wrote them")]
+#[error("an operation id is a ULID in canonical form: 26 digits and capital letters")]
 pub struct InvalidOperationId;
 
 impl OperationId {
-    /// Parses the 26 characters that [`fmt::Display`] writes, and no other spelling of
-    /// the same number.
+    /// Parses the 26 characters that [`fmt::Display`] writes. Other spellings of the same
+    /// number are rejected.
     ///
     /// # Errors
     /// [`InvalidOperationId`] if the text is anything else.
@@ -33,7 +33,7 @@ impl OperationId {
         }
     }
 
-    /// When it was minted, to the millisecond.
+    /// The time at which the id was generated, in milliseconds.
     #[must_use]
     pub fn minted_at(self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.0.timestamp_ms())
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_canonical_text_is_read() {
+    fn only_the_canonical_text_is_accepted() {
         let id = OperationId::from(Ulid::from_parts(1_800_000_000_000, 7));
         let text = id.to_string();
         assert_eq!(text.len(), 26);

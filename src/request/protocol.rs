@@ -15,13 +15,13 @@ pub enum IngestProtocol {
 }
 
 impl IngestProtocol {
-    /// Parses the field of a request, where a protocol is required.
+    /// Parses the field of a request that requires a protocol.
     ///
     /// # Errors
-    /// None is named, or one that there is not.
+    /// The protocol is missing or unknown.
     pub fn parse(number: i32) -> Result<Self, Faults> {
         let protocol = v1::IngestProtocol::try_from(number).map_err(|_| {
-            let description = format!("must be {CHOICES}, received the number {number}");
+            let description = format!("{number} is not a protocol; use {CHOICES}");
             Faults::one(reason::UNKNOWN_VALUE, description)
         })?;
         Self::try_from(protocol)
@@ -36,7 +36,7 @@ impl IngestProtocol {
         }
     }
 
-    /// The protocol of AWS's name: `RTMP` or `RTMPS`.
+    /// Returns the protocol with this AWS name: `RTMP` or `RTMPS`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Rtmp, Self::Rtmps].into_iter().find(|protocol| protocol.as_str() == name)
@@ -48,9 +48,10 @@ impl TryFrom<v1::IngestProtocol> for IngestProtocol {
 
     fn try_from(protocol: v1::IngestProtocol) -> Result<Self, Faults> {
         match protocol {
-            v1::IngestProtocol::Unspecified => {
-                Err(Faults::one(reason::REQUIRED, format!("must be {CHOICES}")))
-            }
+            v1::IngestProtocol::Unspecified => Err(Faults::one(
+                reason::REQUIRED,
+                format!("the protocol is missing; use {CHOICES}"),
+            )),
             v1::IngestProtocol::Rtmp => Ok(Self::Rtmp),
             v1::IngestProtocol::Rtmps => Ok(Self::Rtmps),
         }
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_messages_lead_back() {
+    fn conversions_to_and_from_names_and_messages_agree() {
         for protocol in [IngestProtocol::Rtmp, IngestProtocol::Rtmps] {
             assert_eq!(IngestProtocol::from_name(protocol.as_str()), Some(protocol));
             assert_eq!(v1::IngestProtocol::from(protocol).try_into(), Ok(protocol));

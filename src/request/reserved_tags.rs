@@ -1,6 +1,6 @@
 //! The tag keys that callers and operators may not use.
 
-/// The most tags that the gateway writes on a configuration.
+/// The maximum number of tags that the gateway writes on a configuration.
 pub const MANAGED_TAGS: usize = 4;
 
 /// The prefix of the gateway's tag keys. Reserved in any letter case.

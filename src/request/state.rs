@@ -1,4 +1,4 @@
-//! Whether an encoder is publishing.
+//! The state of a configuration.
 
 use super::violations::{Faults, reason};
 use crate::proto::v1;
@@ -13,10 +13,10 @@ pub enum IngestConfigurationState {
 }
 
 impl IngestConfigurationState {
-    /// Parses a filter, which may be left out.
+    /// Parses an optional filter.
     ///
     /// # Errors
-    /// There is no such state.
+    /// The state is unknown.
     pub fn parse_filter(number: i32) -> Result<Option<Self>, Faults> {
         match v1::IngestConfigurationState::try_from(number) {
             Ok(v1::IngestConfigurationState::Unspecified) => Ok(None),
@@ -25,8 +25,8 @@ impl IngestConfigurationState {
             Err(_) => Err(Faults::one(
                 reason::UNKNOWN_VALUE,
                 format!(
-                    "must be INGEST_CONFIGURATION_STATE_ACTIVE, INGEST_CONFIGURATION_STATE_INACTIVE \
-                     or left out, received the number {number}"
+                    "{number} is not a state; use INGEST_CONFIGURATION_STATE_ACTIVE or \
+                     INGEST_CONFIGURATION_STATE_INACTIVE, or omit the field"
                 ),
             )),
         }
@@ -41,7 +41,7 @@ impl IngestConfigurationState {
         }
     }
 
-    /// The state of AWS's name: `ACTIVE` or `INACTIVE`.
+    /// Returns the state with this AWS name: `ACTIVE` or `INACTIVE`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Active, Self::Inactive].into_iter().find(|state| state.as_str() == name)
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_messages_lead_back() {
+    fn conversions_to_and_from_names_and_messages_agree() {
         for state in [IngestConfigurationState::Active, IngestConfigurationState::Inactive] {
             assert_eq!(IngestConfigurationState::from_name(state.as_str()), Some(state));
             let number = v1::IngestConfigurationState::from(state).into();

@@ -1,11 +1,11 @@
-//! Texts with a rule: how many characters, and which. Lengths count characters
-//! (Unicode scalar values), as AWS does.
+//! Texts with rules for their length and their characters. A length is a number of
+//! characters (Unicode scalar values), as at AWS.
 
 use std::fmt;
 
 use super::violations::{Fault, Faults, reason};
 
-/// Defines a text that exists only if nothing is wrong with it.
+/// Defines a newtype for a text that its rule accepts.
 macro_rules! text_type {
     ($(#[$attribute:meta])* $name:ident, $faults:expr) => {
         $(#[$attribute])*
@@ -16,7 +16,7 @@ macro_rules! text_type {
             /// Parses the text; a `String` is moved, not copied.
             ///
             /// # Errors
-            /// All that is wrong with it.
+            /// All faults of the text.
             pub fn parse(text: impl Into<String>) -> Result<Self, Faults> {
                 let text = text.into();
                 Faults::or($faults(&text), ()).map(|()| Self(text))
@@ -44,35 +44,38 @@ macro_rules! text_type {
 }
 pub(super) use text_type;
 
-/// How long a text may be, in characters, and of which characters.
+/// The length in characters and the allowed characters of a text.
 pub(super) struct TextRule {
     pub(super) min_characters: usize,
     pub(super) max_characters: usize,
     pub(super) allows: fn(char) -> bool,
-    /// The allowed characters in words.
+    /// The allowed characters, for descriptions: `a-z or _`.
     pub(super) allowed: &'static str,
 }
 
 impl TextRule {
-    /// All that is wrong with the text. Allocates only if something is.
+    /// Returns all faults of the text. A valid text causes no allocation.
     pub(super) fn faults(&self, text: &str) -> Vec<Fault> {
         let mut faults = Vec::new();
         faults.extend(too_long(text, self.max_characters));
         if text.is_empty() && self.min_characters > 0 {
             faults.push(Fault {
                 reason: reason::TOO_SHORT,
-                description: format!("must be at least {} character long", self.min_characters),
+                description: format!(
+                    "an empty text is not allowed; use at least {} character",
+                    self.min_characters
+                ),
             });
         }
-        let stranger = text.chars().enumerate().find(|(_, character)| !(self.allows)(*character));
-        if let Some((index, character)) = stranger {
+        let rejected = text.chars().enumerate().find(|(_, character)| !(self.allows)(*character));
+        if let Some((index, character)) = rejected {
             faults.push(Fault {
                 reason: reason::INVALID_CHARACTERS,
                 description: format!(
-                    "must consist of {}; character {} is U+{:04X}: remove or replace it",
-                    self.allowed,
+                    "U+{:04X} at position {} is not allowed; use {}",
+                    u32::from(character),
                     index + 1,
-                    u32::from(character)
+                    self.allowed
                 ),
             });
         }
@@ -80,20 +83,20 @@ impl TextRule {
     }
 }
 
-/// The fault of a text of more than `max` characters.
+/// Returns the fault of a text that has more than `max` characters.
 pub(super) fn too_long(text: &str, max: usize) -> Option<Fault> {
-    // A character is at least one byte: most texts need no count.
+    // A character has at least one byte, so most texts need not be counted.
     if text.len() <= max {
         return None;
     }
     let received = text.chars().count();
     (received > max).then(|| Fault {
         reason: reason::TOO_LONG,
-        description: format!("must be at most {max} characters, received {received}: shorten it"),
+        description: format!("{received} characters are too many; use at most {max}"),
     })
 }
 
-/// Parses an optional text: an empty one is none.
+/// Parses an optional text. An empty text is `None`.
 pub(super) fn unless_empty<T>(
     text: String,
     parse: impl FnOnce(String) -> Result<T, Faults>,
@@ -102,14 +105,14 @@ pub(super) fn unless_empty<T>(
 }
 
 text_type!(
-    /// The name of a configuration: 0 to 128 of `a-z A-Z 0-9 - _` (AWS's limit).
+    /// The name of a configuration: 0 to 128 characters of `a-z A-Z 0-9 - _` (AWS's limit).
     ConfigurationName,
     |text: &str| {
         let rule = TextRule {
             min_characters: 0,
             max_characters: 128,
             allows: |c| matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_'),
-            allowed: "a-z, A-Z, 0-9, '-' and '_'",
+            allowed: "a-z, A-Z, 0-9, '-' or '_'",
         };
         rule.faults(text)
     }
@@ -123,8 +126,8 @@ text_type!(
 );
 
 text_type!(
-    /// The caller's idempotency key: 1 to 128 of `a-z A-Z 0-9 _ . : / = + - @`, so
-    /// that it fits a tag's value (AWS: 256 characters, and hardly more than these).
+    /// The caller's idempotency key: 1 to 128 characters of `a-z A-Z 0-9 _ . : / = + - @`.
+    /// Every key is a valid tag value (AWS: 256 characters, of these and few others).
     RequestId,
     |text: &str| {
         let rule = TextRule {
@@ -134,7 +137,7 @@ text_type!(
                 matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9')
                     || matches!(c, '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@')
             },
-            allowed: "a-z, A-Z, 0-9 and _ . : / = + - @",
+            allowed: "a-z, A-Z, 0-9 or _ . : / = + - @",
         };
         rule.faults(text)
     }
@@ -151,22 +154,22 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told() {
-        let long_and_strange = " ".repeat(129);
+    fn all_faults_are_reported() {
+        let too_long_and_not_allowed = " ".repeat(129);
         assert_eq!(
-            reasons(ConfigurationName::parse(long_and_strange)),
+            reasons(ConfigurationName::parse(too_long_and_not_allowed)),
             [reason::TOO_LONG, reason::INVALID_CHARACTERS]
         );
         assert_eq!(reasons(RequestId::parse("")), [reason::TOO_SHORT]);
-        let told = ConfigurationName::parse("stüdio").unwrap_err().to_string();
-        assert!(told.contains("character 3 is U+00FC"), "{told}");
+        let error = ConfigurationName::parse("stüdio").unwrap_err().to_string();
+        assert_eq!(error, "U+00FC at position 3 is not allowed; use a-z, A-Z, 0-9, '-' or '_'");
     }
 
     #[test]
-    fn characters_are_counted_not_bytes() {
+    fn a_length_counts_characters_not_bytes() {
         assert!(UserId::parse("\u{1F980}".repeat(128)).is_ok());
-        let told = UserId::parse("\u{1F980}".repeat(129)).unwrap_err().to_string();
-        assert_eq!(told, "must be at most 128 characters, received 129: shorten it");
+        let error = UserId::parse("\u{1F980}".repeat(129)).unwrap_err().to_string();
+        assert_eq!(error, "129 characters are too many; use at most 128");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `UpdateIngestConfiguration`, parsed.
+//! The parsed request of `UpdateIngestConfiguration`.
 
 use prost_types::FieldMask;
 
@@ -9,14 +9,15 @@ use super::{
 };
 use crate::proto::v1::UpdateIngestConfigurationRequest;
 
-/// An update, with nothing wrong in it. It changes at least one thing.
+/// A valid update. It changes at least one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateIngestConfiguration {
     /// The configuration to change.
     pub arn: ConfigurationArn,
-    /// The stage from now on: left as it is (`None`), taken away (`Some(None)`), or another.
+    /// The change of the stage: `None` keeps it, `Some(None)` removes it, and `Some(Some(_))`
+    /// sets another.
     pub stage_arn: Option<Option<StageArn>>,
-    /// Whether a second encoder may publish as a hot spare, if that is to change.
+    /// Whether a second encoder may publish as a hot spare; `None` keeps the value.
     pub redundant_ingest: Option<bool>,
 }
 
@@ -24,7 +25,7 @@ impl UpdateIngestConfiguration {
     /// Parses the message.
     ///
     /// # Errors
-    /// All that is wrong with it, also with a field that the mask does not name.
+    /// All violations of the message, also those of fields that the mask does not name.
     pub fn parse(message: UpdateIngestConfigurationRequest) -> Result<Self, Violations> {
         let mut found = Found::default();
         let arn = found.value("arn", ConfigurationArn::parse(message.arn));
@@ -42,7 +43,7 @@ impl UpdateIngestConfiguration {
     }
 }
 
-/// Which fields the mask names.
+/// The fields that the mask names.
 #[derive(Default)]
 struct Changes {
     stage_arn: bool,
@@ -53,7 +54,7 @@ impl Changes {
     fn parse(mask: &FieldMask) -> Result<Self, Faults> {
         const CHOICES: &str = "stage_arn, redundant_ingest or both";
         if mask.paths.is_empty() {
-            let description = format!("must name what to change: {CHOICES}");
+            let description = format!("the mask names no field; use {CHOICES}");
             return Err(Faults::one(reason::REQUIRED, description));
         }
         let mut changes = Self::default();
@@ -71,9 +72,9 @@ impl Changes {
         let faults = unknown.next().map(|first| Fault {
             reason: reason::UNKNOWN_VALUE,
             description: format!(
-                "must name only {CHOICES}, received {} others, the first of them {}: leave them out",
-                1 + unknown.count(),
-                Echo(first)
+                "{} is not a field that can be updated (unknown paths: {}); use {CHOICES}",
+                Echo(first),
+                1 + unknown.count()
             ),
         });
         Faults::or(Vec::from_iter(faults), changes)
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_mask_names_is_changed() {
+    fn only_fields_that_the_mask_names_are_changed() {
         let stage = || Some(StageArn::parse(STAGE).unwrap());
         for (stage_arn, paths, changes) in [
             (STAGE, &["stage_arn"][..], (Some(stage()), None)),
@@ -112,17 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_names_something_and_nothing_else() {
-        let told = |paths: &[&str]| {
+    fn a_mask_names_at_least_one_field_and_no_unknown_field() {
+        let rejection = |paths: &[&str]| {
             let violations = parse(STAGE, paths).unwrap_err();
             let [only] = violations.as_slice() else { panic!("{violations:?}") };
             assert_eq!(only.field, "update_mask");
             (only.reason, only.description.clone())
         };
-        assert_eq!(told(&[]).0, reason::REQUIRED);
-        let (reason, description) = told(&["stage_arn", "name", "*"]);
+        assert_eq!(rejection(&[]).0, reason::REQUIRED);
+        let (reason, description) = rejection(&["stage_arn", "name", "*"]);
         assert_eq!(reason, reason::UNKNOWN_VALUE);
-        assert!(description.contains("received 2 others, the first of them \"name\""));
-        assert!(told(&["x".repeat(1 << 20).as_str()]).1.len() < 300);
+        assert!(description.starts_with("\"name\" is not a field"), "{description}");
+        assert!(description.contains("unknown paths: 2)"), "{description}");
+        assert!(rejection(&["x".repeat(1 << 20).as_str()]).1.len() < 300);
     }
 }

@@ -1,62 +1,63 @@
-//! What is wrong with a request. A [`Fault`] is about a value, wherever it came from;
-//! a [`Violation`] is a fault of a field. All of a request's violations are reported
-//! at once, within bounds: they travel in HTTP trailers.
+//! Violations of a request. A [`Fault`] concerns a value, independent of its source. A
+//! [`Violation`] is a fault of a field. One response reports all violations of a request.
+//! Their number and size are bounded, because they travel in HTTP trailers.
 
 use std::{error, fmt};
 
-/// The most violations that are told one by one.
-const MAX_TOLD: usize = 20;
+/// The maximum number of violations that are listed. The others are counted.
+const MAX_LISTED: usize = 20;
 
-/// The most bytes of text, all violations together. As base64 and with the rest of the
-/// status, the trailers stay under 3.3 KiB.
+/// Maximum size in bytes of the text of all violations together. With the text as base64 and
+/// with the rest of the status, the trailers stay below 3.3 KiB.
 const MAX_TEXT_BYTES: usize = 1920;
 
-/// What is kept of [`MAX_TEXT_BYTES`] for the count of those that are not told.
+/// The bytes of [`MAX_TEXT_BYTES`] that are reserved for the count of omitted violations.
 const COUNT_TEXT_BYTES: usize = 128;
 
-/// The most characters of a map's key that are echoed.
+/// Maximum number of characters of a caller's text that are echoed.
 const MAX_ECHOED_CHARACTERS: usize = 64;
 
-/// Why a value is refused. Stable: programs branch on it.
+/// Reasons for which a value is rejected. They are stable, because programs branch on them.
 pub mod reason {
-    /// Two fields do not go together.
+    /// The value contradicts the value of another field.
     pub const CONFLICT: &str = "CONFLICT";
-    /// A character that the field does not allow.
+    /// The value contains a character that the field does not allow.
     pub const INVALID_CHARACTERS: &str = "INVALID_CHARACTERS";
-    /// Not of the form that the field needs.
+    /// The value does not have the form that the field requires.
     pub const INVALID_FORMAT: &str = "INVALID_FORMAT";
-    /// A tag that the operator sets for the tenant.
+    /// The operator sets this tag for the tenant.
     pub const MANAGED_BY_GATEWAY: &str = "MANAGED_BY_GATEWAY";
-    /// Not a violation of its own: how many more there are.
+    /// The number of violations that are not listed. Not a violation itself.
     pub const MORE_VIOLATIONS: &str = "MORE_VIOLATIONS";
-    /// A number below or above the field's range.
+    /// The number is outside the field's range.
     pub const OUT_OF_RANGE: &str = "OUT_OF_RANGE";
-    /// Nothing where something must be.
+    /// The field is missing.
     pub const REQUIRED: &str = "REQUIRED";
-    /// A tag key that begins as those of AWS or the gateway do.
+    /// The tag key has a prefix that is reserved for AWS or for the gateway.
     pub const RESERVED_PREFIX: &str = "RESERVED_PREFIX";
-    /// Too many bytes in total.
+    /// The field has too many bytes in total.
     pub const TOO_LARGE: &str = "TOO_LARGE";
-    /// Too many characters.
+    /// The text has too many characters.
     pub const TOO_LONG: &str = "TOO_LONG";
-    /// Too many entries.
+    /// The field has too many entries.
     pub const TOO_MANY: &str = "TOO_MANY";
-    /// Too few characters.
+    /// The text has too few characters.
     pub const TOO_SHORT: &str = "TOO_SHORT";
-    /// Not one of the values that there are.
+    /// The value is not one of the known values.
     pub const UNKNOWN_VALUE: &str = "UNKNOWN_VALUE";
 }
 
-/// One thing that is wrong with a value.
+/// One fault of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// One of [`reason`].
     pub reason: &'static str,
-    /// The limit, what was received, and the way out; never the value itself.
+    /// The problem and the fix: "129 characters are too many; use at most 128". Does not
+    /// contain the value, except a truncated path of a field mask.
     pub description: String,
 }
 
-/// All that is wrong with a value: at least one thing.
+/// All faults of a value, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
@@ -65,7 +66,7 @@ impl Faults {
         Self(vec![Fault { reason, description }])
     }
 
-    /// `value`, if nothing is wrong with it.
+    /// Returns `value` if there are no faults.
     pub(super) fn or<T>(faults: Vec<Fault>, value: T) -> Result<T, Self> {
         if faults.is_empty() { Ok(value) } else { Err(Self(faults)) }
     }
@@ -74,7 +75,7 @@ impl Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
+            let separator = if index == 0 { "" } else { "; also: " };
             write!(f, "{separator}{}", fault.description)?;
         }
         Ok(())
@@ -83,19 +84,19 @@ impl fmt::Display for Faults {
 
 impl error::Error for Faults {}
 
-/// One thing that is wrong with a field.
+/// One fault of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The field's path as `buf.validate` writes it: `name`, `tags["key"]`.
+    /// The path of the field, in the notation of `buf.validate`: `name`, `tags["key"]`.
     pub field: String,
     /// One of [`reason`].
     pub reason: &'static str,
-    /// The limit, what was received, and the way out; never the value itself.
+    /// The problem and the fix, as in [`Fault::description`].
     pub description: String,
 }
 
-/// All that is wrong with a request: at least one thing, at most 20 one by one and
-/// the rest as a count, and under 1,920 bytes of text.
+/// All violations of a request, at least one. At most 20 are listed and the others are
+/// counted. The text is shorter than 1,920 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
@@ -122,31 +123,36 @@ impl IntoIterator for Violations {
     }
 }
 
-/// The first violation in full, and how many more: a line for a person.
+/// Writes the first violation and whether there are others, as one line for people.
 impl fmt::Display for Violations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((first, others)) = self.0.split_first() else { return Ok(()) };
-        write!(f, "{} {}", first.field, first.description)?;
-        if others.is_empty() { Ok(()) } else { f.write_str(" (and more: see the details)") }
+        write!(f, "{}: {}", first.field, first.description)?;
+        if others.is_empty() {
+            Ok(())
+        } else {
+            f.write_str(" (the details list further violations)")
+        }
     }
 }
 
 impl error::Error for Violations {}
 
-/// Collects the violations of one request while it is parsed.
+/// Collects the violations of one request during parsing.
 #[derive(Default)]
 pub(super) struct Found {
-    told: Vec<Violation>,
-    told_bytes: usize,
-    untold: usize,
+    listed: Vec<Violation>,
+    listed_bytes: usize,
+    /// The number of violations that are not listed.
+    omitted: usize,
 }
 
 impl Found {
     pub(super) fn is_empty(&self) -> bool {
-        self.told.is_empty() && self.untold == 0
+        self.listed.is_empty() && self.omitted == 0
     }
 
-    /// The value of the field, or none and its faults are noted.
+    /// Returns the value of the field. If parsing failed, adds the faults and returns `None`.
     pub(super) fn value<T>(
         &mut self,
         field: impl fmt::Display,
@@ -155,7 +161,8 @@ impl Found {
         parsed.map_err(|faults| self.add_all(field, "", faults)).ok()
     }
 
-    /// `part` tells what of the field is meant: `"key "`, `"value "`, or nothing.
+    /// Adds faults of a field. `part` names the faulty part of the field: `"key: "`,
+    /// `"value: "`, or empty for the whole field.
     pub(super) fn add_all(&mut self, field: impl fmt::Display, part: &str, faults: Faults) {
         for fault in faults.0 {
             self.add(&field, fault.reason, format_args!("{part}{}", fault.description));
@@ -168,36 +175,38 @@ impl Found {
         reason: &'static str,
         description: impl fmt::Display,
     ) {
-        // Once one is left out all later ones are, so that those told are the first ones.
-        if self.untold > 0 || self.told.len() == MAX_TOLD {
-            self.untold += 1;
+        // After the first omission all others are omitted too, so that the list is a prefix.
+        if self.omitted > 0 || self.listed.len() == MAX_LISTED {
+            self.omitted += 1;
             return;
         }
         let violation =
             Violation { field: field.to_string(), reason, description: description.to_string() };
         let bytes = violation.field.len() + reason.len() + violation.description.len();
-        if self.told_bytes + bytes > MAX_TEXT_BYTES - COUNT_TEXT_BYTES {
-            self.untold += 1;
+        if self.listed_bytes + bytes > MAX_TEXT_BYTES - COUNT_TEXT_BYTES {
+            self.omitted += 1;
         } else {
-            self.told_bytes += bytes;
-            self.told.push(violation);
+            self.listed_bytes += bytes;
+            self.listed.push(violation);
         }
     }
 
     pub(super) fn into_violations(self) -> Violations {
-        let Self { mut told, untold, .. } = self;
-        if untold > 0 {
-            told.push(Violation {
+        let Self { mut listed, omitted, .. } = self;
+        if omitted > 0 {
+            listed.push(Violation {
                 field: String::new(),
                 reason: reason::MORE_VIOLATIONS,
-                description: format!("{untold} more violations; mend these and send it again"),
+                description: format!(
+                    "violations not listed: {omitted}; fix the listed ones and resend the request"
+                ),
             });
         }
-        Violations(told)
+        Violations(listed)
     }
 }
 
-/// The path of an entry of a map: `tags["key"]`. A long key is cut.
+/// The path of an entry of a map: `tags["key"]`. A long key is truncated.
 pub(super) struct EntryPath<'a> {
     pub(super) field: &'static str,
     pub(super) key: &'a str,
@@ -209,7 +218,7 @@ impl fmt::Display for EntryPath<'_> {
     }
 }
 
-/// Something that the caller chose, quoted and cut to a length that is safe to echo.
+/// A text from the caller, quoted and truncated to a length that is safe to echo.
 pub(super) struct Echo<'a>(pub(super) &'a str);
 
 impl fmt::Display for Echo<'_> {
@@ -231,21 +240,21 @@ mod tests {
     }
 
     #[test]
-    fn the_first_twenty_are_told_and_the_rest_counted() {
+    fn the_first_twenty_violations_are_listed_and_the_others_counted() {
         let mut found = Found::default();
         for index in 0..57 {
-            found.add(format_args!("f{index}"), reason::TOO_LONG, "must be short");
+            found.add(format_args!("f{index}"), reason::TOO_LONG, "too long");
         }
         let violations = found.into_violations();
         assert_eq!(violations.as_slice().len(), 21);
         assert_eq!(violations.as_slice()[19].field, "f19");
         let last = &violations.as_slice()[20];
         assert_eq!((last.field.as_str(), last.reason), ("", reason::MORE_VIOLATIONS));
-        assert!(last.description.starts_with("37 more"));
+        assert!(last.description.starts_with("violations not listed: 37;"));
     }
 
     #[test]
-    fn the_text_is_bounded_whatever_the_keys() {
+    fn the_size_of_the_text_is_bounded_for_all_keys() {
         for key in ["\u{10FFFF}".repeat(200), "\u{1F980}".repeat(200), "k".repeat(1 << 16)] {
             let mut found = Found::default();
             for _ in 0..100_000 {
@@ -259,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_quoted_and_cut_at_64_characters() {
+    fn a_key_is_quoted_and_truncated_to_64_characters() {
         let path = |key: &str| EntryPath { field: "tags", key }.to_string();
         assert_eq!(path("a\"b"), r#"tags["a\"b"]"#);
         assert_eq!(path(&"é".repeat(64)), format!("tags[\"{}\"]", "é".repeat(64)));
@@ -267,12 +276,13 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_the_first_one() {
+    fn the_display_shows_the_first_violation() {
         let mut found = Found::default();
-        found.add("name", reason::TOO_LONG, "must be at most 1 character, received 2");
-        let one = Violations(found.told.clone());
-        assert_eq!(one.to_string(), "name must be at most 1 character, received 2");
-        found.add("user_id", reason::TOO_LONG, "must be short");
-        assert!(found.into_violations().to_string().ends_with("(and more: see the details)"));
+        found.add("name", reason::TOO_LONG, "2 characters are too many; use at most 1");
+        let one = Violations(found.listed.clone());
+        assert_eq!(one.to_string(), "name: 2 characters are too many; use at most 1");
+        found.add("user_id", reason::TOO_LONG, "too long");
+        let two = found.into_violations().to_string();
+        assert!(two.ends_with("(the details list further violations)"), "{two}");
     }
 }

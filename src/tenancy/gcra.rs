@@ -1,4 +1,4 @@
-//! The generic cell rate algorithm: a rate and a burst in one atomic number.
+//! The generic cell rate algorithm (GCRA): a rate limit with bursts in one atomic number.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,10 +7,10 @@ use std::{
 
 use super::Rate;
 
-/// A rate limit: `per_second` sustained, `burst` at once after a pause.
+/// A rate limit: `per_second` calls sustained, and `burst` calls together after a pause.
 ///
-/// The state is the time at which the bucket would be full again (the theoretical
-/// arrival time). All times are nanoseconds of whatever clock the caller passes in.
+/// The state is the time at which the bucket is full again (the theoretical arrival time).
+/// All times are nanoseconds of the caller's monotonic clock.
 #[derive(Debug)]
 pub struct Gcra {
     full_at: AtomicU64,
@@ -18,21 +18,21 @@ pub struct Gcra {
     tolerance: u64,
 }
 
-/// A call came too soon.
+/// The rate does not admit the call yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooSoon {
-    /// How long until the same call would be let through, if no other came.
+    /// The time until the rate admits the same call, if no other call arrives.
     pub retry_after: Duration,
 }
 
 impl Gcra {
-    /// A limit with its whole burst to spend.
+    /// Returns a limit with its complete burst available.
     #[must_use]
     pub fn new(rate: &Rate) -> Self {
         Self::resume(rate, 0)
     }
 
-    /// A limit under a new rate that remembers what was spent under the old one.
+    /// Returns a limit with a new rate that keeps the use under the old rate.
     #[must_use]
     pub fn with_rate(&self, rate: &Rate) -> Self {
         Self::resume(rate, self.full_at.load(Ordering::Relaxed))
@@ -40,16 +40,16 @@ impl Gcra {
 
     fn resume(rate: &Rate, full_at: u64) -> Self {
         let interval = Duration::try_from_secs_f64(1.0 / rate.per_second).unwrap_or(Duration::MAX);
-        // A century's worth is as good as never, and leaves room to add.
+        // At most 73 years: additions cannot overflow, and a longer interval is irrelevant.
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX / 8);
         let tolerance = interval.saturating_mul(u64::from(rate.burst.get() - 1)).min(u64::MAX / 8);
         Self { full_at: AtomicU64::new(full_at), interval, tolerance }
     }
 
-    /// Spends one call at `now_ns`.
+    /// Consumes one call at `now_ns`.
     ///
     /// # Errors
-    /// [`TooSoon`] if the burst is spent; then nothing is taken.
+    /// [`TooSoon`] if the burst is used up. The call then consumes nothing.
     pub fn acquire(&self, now_ns: u64) -> Result<(), TooSoon> {
         let mut full_at = self.full_at.load(Ordering::Relaxed);
         loop {
@@ -71,7 +71,7 @@ impl Gcra {
         }
     }
 
-    /// How many calls would be let through at `now`, one after the other.
+    /// Returns the number of successive calls that the rate admits at `now_ns`.
     #[must_use]
     pub fn available(&self, now_ns: u64) -> u32 {
         let ahead = self.full_at.load(Ordering::Relaxed).saturating_sub(now_ns);
@@ -79,12 +79,12 @@ impl Gcra {
         u32::try_from(free / self.interval.max(1)).unwrap_or(u32::MAX)
     }
 
-    /// Gives back one call that was acquired and came to nothing.
+    /// Returns one call to the rate, which was acquired but not used.
     pub fn refund(&self) {
         self.full_at.fetch_sub(self.interval, Ordering::Relaxed);
     }
 
-    /// Whether nothing is spent at `now_ns`: the limit could be forgotten.
+    /// Whether the complete burst is available at `now_ns`, so that the state can be dropped.
     #[must_use]
     pub fn is_full(&self, now_ns: u64) -> bool {
         self.full_at.load(Ordering::Relaxed) <= now_ns
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn lets_the_burst_through_and_then_the_rate() {
+    fn admits_the_burst_and_then_the_rate() {
         let limit = gcra(0.5, 3);
         for _ in 0..3 {
             limit.acquire(SECOND).unwrap();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_takes_nothing() {
+    fn a_rejected_call_consumes_nothing() {
         let limit = gcra(1.0, 1);
         limit.acquire(0).unwrap();
         for _ in 0..1000 {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn says_how_many_would_pass() {
+    fn available_is_the_number_of_calls_that_are_admitted() {
         let limit = gcra(1.0, 3);
         for left in (0..3).rev() {
             limit.acquire(SECOND).unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_gives_back_exactly_one() {
+    fn a_refund_returns_exactly_one_call() {
         let limit = gcra(1.0, 2);
         limit.acquire(0).unwrap();
         limit.acquire(0).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_rate_remembers_what_was_spent() {
+    fn a_new_rate_keeps_the_use_under_the_old_rate() {
         let limit = gcra(1.0, 1);
         limit.acquire(0).unwrap();
         let slower = limit.with_rate(&Rate { per_second: 0.1, burst: NonZeroU32::MIN });
@@ -158,32 +158,32 @@ mod tests {
     }
 
     proptest! {
-        /// In any window of `w` seconds at most `burst + rate * w` calls pass, and
-        /// the promised wait is exact.
+        /// In any window of `w` seconds at most `burst + rate * w` calls are admitted, and
+        /// `retry_after` is exact.
         #[test]
-        fn never_lets_more_through_than_it_says(
+        fn never_admits_more_than_the_rate_and_the_burst(
             rate in 0.1f64..1000.0,
             burst in 1u32..50,
             gaps in prop::collection::vec(0u64..2 * SECOND, 1..200),
         ) {
             let limit = gcra(rate, burst);
             let mut now = 0;
-            let mut passed = Vec::new();
+            let mut admitted = Vec::new();
             for gap in gaps {
                 now += gap;
                 match limit.acquire(now) {
-                    Ok(()) => passed.push(now),
+                    Ok(()) => admitted.push(now),
                     Err(too_soon) => {
                         let wait = u64::try_from(too_soon.retry_after.as_nanos()).unwrap();
                         prop_assert!(limit.acquire(now + wait - 1).is_err());
                         limit.acquire(now + wait).unwrap();
-                        passed.push(now + wait);
+                        admitted.push(now + wait);
                         now += wait;
                     }
                 }
             }
-            for (first, start) in passed.iter().enumerate() {
-                for (last, end) in passed.iter().enumerate().skip(first) {
+            for (first, start) in admitted.iter().enumerate() {
+                for (last, end) in admitted.iter().enumerate().skip(first) {
                     let window = Duration::from_nanos(end - start).as_secs_f64();
                     let most = f64::from(burst) + rate * window * (1.0 + 1e-6) + 1e-6;
                     prop_assert!(f64::from(u32::try_from(last - first + 1).unwrap()) <= most);

@@ -1,17 +1,17 @@
-//! Whose call it is: the tenant's name, as it stands in tags, rows and logs.
+//! The id of a tenant, which tags, ledger rows and logs contain.
 
 use std::{fmt, sync::Arc};
 
-/// The most characters of a tenant's id. It is also a tag's value (AWS: 256) and
-/// the first column of an index, so it is kept short.
+/// Maximum length of a tenant id in characters. The id is short because it is also the value
+/// of a tag (AWS: 256 characters) and the first column of an index.
 pub const MAX_TENANT_ID_CHARACTERS: usize = 64;
 
-/// The id of a tenant: 1 to 64 of `a-z A-Z 0-9 _ . -`, beginning with a letter
-/// or a digit. Cheap to clone.
+/// The id of a tenant: 1 to 64 characters of `a-z A-Z 0-9 _ . -`, of which the first is a
+/// letter or a digit. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(Arc<str>);
 
-/// The text is not a tenant's id.
+/// The text is not a tenant id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a tenant id is 1 to 64 characters of a-z, A-Z, 0-9, '_', '.' and '-', beginning with a letter or a digit"
@@ -19,14 +19,17 @@ pub struct TenantId(Arc<str>);
 pub struct InvalidTenantId;
 
 impl TenantId {
-    /// Parses a tenant's id.
+    /// Parses a tenant id.
     ///
     /// # Errors
-    /// [`InvalidTenantId`] if the text breaks the rule of the type.
+    /// [`InvalidTenantId`] if the text violates the rule of the type.
     pub fn parse(text: &str) -> Result<Self, InvalidTenantId> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
-        if begins_well && text.len() <= MAX_TENANT_ID_CHARACTERS && text.bytes().all(allowed) {
+        let starts_alphanumeric = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+        if starts_alphanumeric
+            && text.len() <= MAX_TENANT_ID_CHARACTERS
+            && text.bytes().all(allowed)
+        {
             Ok(Self(Arc::from(text)))
         } else {
             Err(InvalidTenantId)
@@ -57,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_only_what_fits_a_tag_a_row_and_a_log() {
+    fn ids_are_short_and_have_no_special_characters() {
         for good in ["acme", "A", "0", "a.b-c_d", &"x".repeat(64)] {
             assert_eq!(TenantId::parse(good).unwrap().as_str(), good);
         }

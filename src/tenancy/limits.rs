@@ -7,28 +7,28 @@ use super::TenantId;
 /// The limits that a call can exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// The tenant's calls of all methods.
+    /// The rate of the tenant's calls of all methods.
     RequestRate,
-    /// The tenant's creates.
+    /// The rate of the tenant's creates.
     CreateRate,
-    /// The tenant's concurrent calls of all methods.
+    /// The number of the tenant's concurrent calls of all methods.
     Concurrency,
-    /// The tenant's configurations.
+    /// The number of the tenant's configurations.
     Count,
-    /// The tenant's calls that wait for one AWS operation.
+    /// The number of the tenant's calls that wait for one AWS operation.
     Queue,
-    /// The account's budget within the caller's deadline.
+    /// The caller's deadline: the predicted wait for the rate of the AWS account exceeds it.
     Deadline,
 }
 
-/// The limits that are checked in memory, and under which a later call succeeds by waiting.
+/// The limits that are checked in memory. A call that exceeds one succeeds after a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimit {
-    /// `request_rate`: all methods.
+    /// `request_rate`: calls of all methods.
     Requests,
-    /// `create_rate`.
+    /// `create_rate`: creates.
     Creates,
-    /// `max_concurrent_calls`: all methods.
+    /// `max_concurrent_calls`: calls of all methods.
     Concurrency,
 }
 
@@ -45,11 +45,11 @@ impl From<RateLimit> for Limit {
 /// A call exceeds a limit of its tenant. The call has consumed nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitExceeded {
-    /// The tenant whose limit it is.
+    /// The tenant.
     pub tenant: TenantId,
-    /// The limit.
+    /// The exceeded limit.
     pub limit: RateLimit,
-    /// When the limit would admit the same call, if no other call came.
+    /// The time until the limit admits the same call, if no other call arrives.
     pub retry_after: Duration,
 }
 
@@ -65,7 +65,7 @@ pub enum Enforcement {
 
 /// A permit under a limit.
 #[derive(Debug)]
-#[must_use = "the permit is returned when it is dropped"]
+#[must_use = "the permit is released when it is dropped"]
 pub struct Admitted<T> {
     /// The permit.
     pub permit: T,

@@ -11,7 +11,7 @@ use super::limits::{Enforcement, Limit};
 const NAMES: [&str; 6] =
     ["request_rate", "create_rate", "concurrency", "count", "queue", "deadline"];
 
-/// How often calls exceeded each limit. Cheap to clone.
+/// Counters of the calls that exceeded each limit. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LimitCounts {
     enforced: [Counter; 6],

@@ -8,9 +8,9 @@ use std::{
 use super::{TenancySettings, Tenant, TenantId, metrics::LimitCounts, tenant::Meter};
 use crate::{clock::Clock, request::StageArn};
 
-/// The most tenants that are remembered when the configuration opens the default to all:
-/// each costs about 300 bytes.
-const MAX_REMEMBERED: usize = 200_000;
+/// Maximum number of tenants in memory, for configurations that admit unlisted tenants. Each
+/// tenant uses about 300 bytes.
+const MAX_TENANTS: usize = 200_000;
 
 /// All tenants, by id.
 #[derive(Debug)]
@@ -31,20 +31,20 @@ pub enum TenantError {
     /// The configuration has no settings for the tenant.
     #[error("the tenant is unknown")]
     Unknown,
-    /// The registry remembers as many active tenants as it may hold.
+    /// The registry contains the maximum number of active tenants.
     #[error("too many tenants are active")]
     RegistryFull,
 }
 
 impl Tenants {
-    /// The tenants of the configuration. Their exceeded limits are counted in `counts`.
+    /// Returns the tenants of the configuration. Exceeded limits are counted in `counts`.
     #[must_use]
     pub fn new(settings: TenancySettings, counts: LimitCounts, clock: Clock) -> Self {
         let known = Known { settings, tenants: HashMap::new() };
         Self { meter: Arc::new(Meter::new(clock, counts)), known: RwLock::new(known) }
     }
 
-    /// Takes new settings. Tenants keep their use of their rates.
+    /// Replaces the settings. Tenants keep the use of their rates.
     pub fn reload(&self, settings: TenancySettings) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.tenants = known
@@ -58,7 +58,7 @@ impl Tenants {
         known.settings = settings;
     }
 
-    /// The tenant of that id.
+    /// Returns the tenant with this id.
     ///
     /// # Errors
     /// [`TenantError`].
@@ -72,24 +72,24 @@ impl Tenants {
                 return Err(TenantError::Unknown);
             }
         }
-        self.remember(id)
+        self.insert(id)
     }
 
-    /// The tenant that the configuration lists as the owner of the stage.
+    /// Returns the tenant that the configuration lists as the owner of the stage.
     #[must_use]
     pub fn stage_owner(&self, arn: &StageArn) -> Option<TenantId> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.settings.stage_owners.get(arn).cloned()
     }
 
-    fn remember(&self, id: &TenantId) -> Result<Arc<Tenant>, TenantError> {
+    fn insert(&self, id: &TenantId) -> Result<Arc<Tenant>, TenantError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let settings = Arc::clone(known.settings.of(id).ok_or(TenantError::Unknown)?);
-        if known.tenants.len() >= MAX_REMEMBERED {
+        if known.tenants.len() >= MAX_TENANTS {
             let now_ns = self.meter.now_ns();
             known.tenants.retain(|_, tenant| !tenant.is_idle(now_ns));
         }
-        if known.tenants.len() >= MAX_REMEMBERED {
+        if known.tenants.len() >= MAX_TENANTS {
             return Err(TenantError::RegistryFull);
         }
         let new = || Arc::new(Tenant::new(id.clone(), settings, Arc::clone(&self.meter)));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn concurrency_is_free_again_when_a_permit_is_dropped() {
+    fn a_dropped_permit_releases_its_concurrency() {
         let settings = TenantSettings { max_concurrent_calls: 1, ..TenantSettings::default() };
         let (tenants, registry) = tenants(settings);
         let tenant = tenants.get(&acme()).unwrap();
@@ -135,7 +135,7 @@ mod tests {
         let exceeded = tenant.acquire_concurrency().unwrap_err();
         assert_eq!((exceeded.tenant, exceeded.limit), (acme(), RateLimit::Concurrency));
         assert_eq!(tenant.rate_usage().concurrent_calls, 1);
-        // A reload keeps the calls that run.
+        // A reload keeps the count of running calls.
         tenants.reload(TenancySettings {
             default: Some(Arc::new(TenantSettings {
                 max_concurrent_calls: 1,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn in_shadow_every_call_is_admitted_and_the_excess_is_named() {
+    async fn in_shadow_every_call_is_admitted_and_reports_the_exceeded_limit() {
         let rate = Rate { per_second: 0.01, burst: NonZeroU32::MIN };
         let settings = TenantSettings {
             create_rate: Some(rate),
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(exceeded.limit, RateLimit::Concurrency);
         assert_eq!(tenant.rate_usage().concurrent_calls, 2);
         drop((first, second));
-        // A permit beyond the rate took nothing, and returns nothing.
+        // A permit that exceeds the rate consumed nothing, so its drop must refund nothing.
         tenant.acquire_create().unwrap().permit.spend();
         drop(tenant.acquire_create().unwrap());
         assert_eq!(tenant.rate_usage().creates.unwrap().1, 0);

@@ -1,4 +1,4 @@
-//! The settings of each tenant, as the configuration gives them.
+//! The settings of tenants, from the configuration file.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,7 +12,7 @@ use crate::request::{IngestProtocol, StageArn};
 /// The settings of all tenants.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TenancySettings {
-    /// The settings of tenants that are not listed. None: those tenants are unknown.
+    /// The settings of tenants that are not listed; `None` if those tenants are unknown.
     pub default: Option<Arc<TenantSettings>>,
     /// The listed tenants.
     pub named: HashMap<TenantId, Arc<TenantSettings>>,
@@ -21,7 +21,7 @@ pub struct TenancySettings {
 }
 
 impl TenancySettings {
-    /// The settings of a tenant, listed or not. None: the tenant is unknown.
+    /// Returns the settings of a tenant, listed or not; `None` if the tenant is unknown.
     #[must_use]
     pub fn of(&self, tenant: &TenantId) -> Option<&Arc<TenantSettings>> {
         self.named.get(tenant).or(self.default.as_ref())
@@ -31,38 +31,39 @@ impl TenancySettings {
 /// The limits of one tenant, and the rules for its stages and tags.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TenantSettings {
-    /// Ingest configurations that may exist at AWS. Default 20.
+    /// Maximum number of ingest configurations at AWS. Default 20.
     pub max_ingest_configurations: u32,
-    /// Calls of all methods. Default 100 a second, bursts of 200.
+    /// Rate of calls of all methods. Default 100 a second, bursts of 200.
     pub request_rate: Rate,
-    /// Creates. Default: no limit of their own.
+    /// Rate of creates. Default: only `request_rate` applies.
     pub create_rate: Option<Rate>,
-    /// Calls of all methods that run concurrently, at least 1. Default 50.
+    /// Maximum number of concurrent calls of all methods, at least 1. Default 50.
     pub max_concurrent_calls: u32,
-    /// Calls of one AWS operation that wait for their turn. Default 10.
+    /// Maximum number of calls that wait for one AWS operation. Default 10.
     pub max_queued: u32,
-    /// Concurrent calls of one AWS operation at AWS, at least 1. Default 2.
+    /// Maximum number of concurrent calls of one AWS operation, at least 1. Default 2.
     pub max_in_flight: u32,
-    /// The share of AWS's budget beside other tenants that wait, 1 to 1000. Default 1.
+    /// Weight of the tenant when waiting tenants share AWS's call rate, 1 to 1000. Default 1.
     pub weight: u32,
-    /// Whether the limits of the tenant are only counted. The account's own budget is
-    /// enforced nevertheless. Default false.
+    /// Whether exceeded limits of the tenant are counted but not enforced. AWS's call rate is
+    /// enforced in any case. Default false.
     pub shadow: bool,
-    /// The protocols that encoders may speak; not empty. Default RTMPS and RTMP.
+    /// The protocols that the tenant may use, at least one. Default RTMPS and RTMP.
     pub allowed_protocols: Vec<IngestProtocol>,
-    /// Tags that every create of the tenant gets, at most 16. Default none.
+    /// Tags that the gateway adds to every configuration of the tenant, at most 16. Default
+    /// none.
     pub extra_tags: BTreeMap<String, String>,
-    /// A stage belongs to the tenant whose id this tag of the stage holds. Default
+    /// Key of the stage tag whose value is the id of the tenant that owns the stage. Default
     /// `tenant`.
     pub stage_owner_tag: String,
 }
 
-/// A rate with bursts (GCRA).
+/// A rate limit with bursts, enforced by [`Gcra`](super::Gcra).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    /// The sustained rate; above 0, at most a million.
+    /// The sustained rate in calls a second; greater than 0, at most 1,000,000.
     pub per_second: f64,
-    /// Calls that may come together after a pause.
+    /// The maximum number of calls that are admitted together after a pause.
     pub burst: NonZeroU32,
 }
 

@@ -1,10 +1,9 @@
-//! Ownership of stages: which stages a tenant may use. One lookup is remembered for a
-//! while, and concurrent callers of one tenant share it.
+//! Ownership of stages: which stages a tenant may use. The result of a lookup is cached for a
+//! limited time, and concurrent callers of one tenant share one lookup.
 //!
-//! The lookups of one tenant never hasten a response to another tenant: a stage that is
-//! absent, a stage without an owner and a stage of another tenant cost the same lookup the
-//! first time, and none while its result is remembered. So the duration of a rejection
-//! reveals nothing.
+//! The cache is separate for each tenant, so that the duration of a rejection reveals nothing
+//! about other tenants. A stage that is absent, has no owner or belongs to another tenant
+//! costs one lookup the first time. While the result is cached, it costs none.
 
 use std::{
     collections::HashMap,
@@ -20,20 +19,20 @@ use crate::{
     request::{IngestProtocol, StageArn},
 };
 
-/// The most stages that are remembered: each costs about 2 KiB.
-const MAX_REMEMBERED: u64 = 10_000;
+/// Maximum number of cached stages. Each uses about 2 KiB.
+const MAX_CACHED: u64 = 10_000;
 
-/// How long an endpoint may be remembered, by AWS's documentation.
+/// Maximum age of a cached endpoint, according to AWS's documentation.
 const ENDPOINT_AGE: Duration = Duration::from_hours(14 * 24);
 
-/// How long a rejection is remembered at most. It is shorter than the age of an owner,
-/// because an operator may tag the stage after the rejection.
+/// Maximum age of a cached rejection. It is shorter than the maximum age of an owner, because
+/// an operator may tag the stage after the rejection.
 const REJECTION_AGE: Duration = Duration::from_secs(10);
 
-/// A stage, as far as the gateway uses it.
+/// The properties of a stage that the gateway uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// The tags of the stage: one of them names the owner.
+    /// The tags of the stage. One of them may name the owner.
     pub tags: HashMap<String, String>,
     /// The URL for encoders that publish over RTMP.
     pub rtmp_endpoint: Option<String>,
@@ -42,7 +41,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The URL to enter in an encoder that speaks `protocol`.
+    /// Returns the URL to enter in an encoder that uses `protocol`.
     #[must_use]
     pub fn ingest_endpoint(&self, protocol: IngestProtocol) -> Option<&str> {
         match protocol {
@@ -52,23 +51,23 @@ impl Stage {
     }
 }
 
-/// The tenant may not use the stage, or its ownership is not known.
+/// The tenant may not use the stage, or the lookup failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OwnershipError<E> {
     /// The stage is absent, has no owner, or belongs to another tenant.
     #[error("the stage does not exist or is not the tenant's")]
     Forbidden,
-    /// The lookup failed. The failure is not remembered.
+    /// The lookup failed. The failure is not cached.
     #[error("the stage cannot be looked up: {0}")]
     Lookup(E),
 }
 
-/// The owners of stages. Each is no older than the configured age.
+/// A cache of the owners of stages, in which the age of an entry is bounded.
 #[derive(Debug, Clone)]
 pub struct StageOwnership {
-    /// The cache bounds the number of entries and shares lookups. The clock decides how long
-    /// an entry is remembered, because the cache reads a clock of its own.
-    seen: Cache<(TenantId, StageArn), Seen>,
+    /// The cache bounds the number of entries and shares lookups. [`Lookup::expires_at`] ends an
+    /// entry, because the cache's own expiry does not use `clock`.
+    lookups: Cache<(TenantId, StageArn), Lookup>,
     endpoints: Cache<String, Endpoints>,
     age: Duration,
     clock: Clock,
@@ -79,13 +78,13 @@ pub struct StageOwnership {
 
 /// The result of a tenant's lookup.
 #[derive(Debug, Clone)]
-struct Seen {
-    /// None if there is no such stage.
+struct Lookup {
+    /// `None` if the stage does not exist.
     stage: Option<Arc<Stage>>,
     expires_at: Instant,
 }
 
-/// A stage whose endpoints are remembered.
+/// A stage whose endpoints are cached.
 #[derive(Debug, Clone)]
 struct Endpoints {
     stage: Arc<Stage>,
@@ -93,9 +92,9 @@ struct Endpoints {
 }
 
 impl StageOwnership {
-    /// Remembers the tags of a stage for `age`: a change of the owner can go unnoticed for
-    /// that long. Stages of another region are rejected without a lookup, and so are those
-    /// of another account, if `account_id` names one.
+    /// Returns an empty cache. The tags of a stage are cached for `age`, so that a change of the
+    /// owner takes effect within `age`. Stages of another region are rejected without a lookup.
+    /// If `account_id` is set, so are stages of another account.
     #[must_use]
     pub fn new(
         tenants: Arc<Tenants>,
@@ -104,12 +103,12 @@ impl StageOwnership {
         age: Duration,
         clock: Clock,
     ) -> Self {
-        let (seen, endpoints) = (Cache::new(MAX_REMEMBERED), Cache::new(MAX_REMEMBERED));
-        Self { seen, endpoints, age, clock, tenants, region, account_id }
+        let (lookups, endpoints) = (Cache::new(MAX_CACHED), Cache::new(MAX_CACHED));
+        Self { lookups, endpoints, age, clock, tenants, region, account_id }
     }
 
-    /// The stage, if it belongs to the tenant. `lookup` returns the stage, or none if it is
-    /// absent; it is not called while an earlier result is remembered.
+    /// Returns the stage if it belongs to the tenant. `lookup` returns the stage, or `None` if
+    /// it is absent. It is not called while an earlier result is cached.
     ///
     /// # Errors
     /// [`OwnershipError`].
@@ -128,31 +127,33 @@ impl StageOwnership {
             return Err(OwnershipError::Forbidden);
         }
         let key = (tenant.id.clone(), arn.clone());
-        let remembered = self.seen.get(&key).await;
-        let seen = match remembered {
-            Some(seen) if self.clock.monotonic() < seen.expires_at => seen,
+        let cached = self.lookups.get(&key).await;
+        let found = match cached {
+            Some(found) if self.clock.monotonic() < found.expires_at => found,
             expired => {
                 if expired.is_some() {
-                    self.seen.invalidate(&key).await;
+                    self.lookups.invalidate(&key).await;
                 }
-                let look = async { Ok(self.remember(tenant, arn, lookup().await?).await) };
-                // The future has kilobytes, which every future around it would contain.
-                let seen = Box::pin(self.seen.try_get_with(key, look)).await;
-                seen.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?
+                let inserted = async { Ok(self.insert(tenant, arn, lookup().await?).await) };
+                // Boxed: the future has kilobytes, which would enlarge every enclosing future.
+                let found = Box::pin(self.lookups.try_get_with(key, inserted)).await;
+                found.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?
             }
         };
-        // Decided again on each call: the configuration may have changed since the lookup.
-        let owned = seen.stage.filter(|stage| self.is_owner(tenant, arn, stage));
+        // Checked on each call: a reload may have changed the owner since the lookup.
+        let owned = found.stage.filter(|stage| self.is_owner(tenant, arn, stage));
         owned.ok_or(OwnershipError::Forbidden)
     }
 
-    /// Forgets the stage for all callers of the tenant: AWS says that it does not exist.
+    /// Removes the stage from the cache of the tenant, because AWS reports that it does not
+    /// exist.
     pub async fn forget(&self, tenant: &TenantId, arn: &StageArn) {
         self.endpoints.invalidate(arn.as_str()).await;
-        self.seen.invalidate(&(tenant.clone(), arn.clone())).await;
+        self.lookups.invalidate(&(tenant.clone(), arn.clone())).await;
     }
 
-    async fn remember(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Seen {
+    /// Returns the entry for a lookup, and caches the endpoints of a stage that the tenant owns.
+    async fn insert(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Lookup {
         let stage = stage.map(Arc::new);
         let owned = stage.as_ref().filter(|stage| self.is_owner(tenant, arn, stage));
         let now = self.clock.monotonic();
@@ -165,11 +166,11 @@ impl StageOwnership {
             }
             None => self.age.min(REJECTION_AGE),
         };
-        Seen { stage, expires_at: now + age }
+        Lookup { stage, expires_at: now + age }
     }
 
-    /// Whether the configuration lists the stage as the tenant's. The tag decides for a
-    /// stage that the configuration does not list.
+    /// Whether the tenant owns the stage. A listed owner of the configuration overrides the
+    /// tag of the stage.
     fn is_owner(&self, tenant: &Tenant, arn: &StageArn, stage: &Stage) -> bool {
         if let Some(owner) = self.tenants.stage_owner(arn) {
             return owner == tenant.id;
@@ -178,7 +179,7 @@ impl StageOwnership {
         owner.is_some_and(|owner| owner == tenant.id.as_str())
     }
 
-    /// The endpoints of a stage, if a lookup returned it lately. Costs no lookup.
+    /// Returns the stage if its endpoints are cached. Never starts a lookup.
     pub async fn known(&self, arn: &str) -> Option<Arc<Stage>> {
         let endpoints = self.endpoints.get(arn).await?;
         (self.clock.monotonic() < endpoints.expires_at).then_some(endpoints.stage)

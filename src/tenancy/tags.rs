@@ -1,8 +1,9 @@
-//! The gateway's tags on an AWS resource: whose it is and which create made it. They
-//! let the ledger settle what is in doubt, and be rebuilt from AWS alone.
+//! The gateway's tags on an AWS resource. They name the tenant that owns the resource and the
+//! create that made it. The resolver uses them to resolve in-doubt creates, and a lost ledger
+//! is rebuilt from them.
 //!
-//! Callers cannot forge them: `ingest` refuses their prefix, and here they are written
-//! last. Pure: what is never here is I/O.
+//! Callers cannot forge these tags: `request` rejects their prefix, and [`TenancyTags::write`]
+//! writes them last. This module does no I/O.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,22 +17,22 @@ const OPERATION_ID: &str = "ivs-ingest-gateway:operation-id";
 const REQUEST_ID: &str = "ivs-ingest-gateway:request-id";
 const FINGERPRINT: &str = "ivs-ingest-gateway:fingerprint";
 
-/// What the gateway's tags say.
+/// The content of the gateway's tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenancyTags {
-    /// Whose the resource is.
+    /// The tenant that owns the resource.
     pub tenant: TenantId,
-    /// The create that made it.
+    /// The create that made the resource.
     pub operation_id: OperationId,
-    /// The caller's idempotency key, if it gave one.
+    /// The caller's idempotency key, if the caller sent one.
     pub request_id: Option<RequestId>,
-    /// What the create asked for.
+    /// The fingerprint of the create.
     pub fingerprint: Fingerprint,
 }
 
 impl TenancyTags {
-    /// All tags to create the resource with: the caller's, the operator's `extra` ones
-    /// over them, and the gateway's over all.
+    /// Returns all tags of a new resource. The operator's `extra` tags override those of the
+    /// caller, and the gateway's tags override both.
     #[must_use]
     pub fn write(
         &self,
@@ -50,8 +51,8 @@ impl TenancyTags {
         tags
     }
 
-    /// What the gateway's tags say; none unless all that must be there are, and every
-    /// one is as the gateway writes it. A resource with other tags is not ours to adopt.
+    /// Reads the gateway's tags. Returns `None` if a required tag is missing or a tag is
+    /// malformed: the gateway did not create such a resource and must not adopt it.
     #[must_use]
     pub fn read(tags: &HashMap<String, String>) -> Option<Self> {
         let request_id = match tags.get(REQUEST_ID) {
@@ -67,7 +68,8 @@ impl TenancyTags {
     }
 }
 
-/// The tags to show the caller: without the gateway's and the operator's `extra` ones.
+/// Returns the tags that the caller sees: without the gateway's tags and the operator's
+/// `extra` tags.
 #[must_use]
 pub fn visible(
     tags: impl IntoIterator<Item = (String, String)>,
@@ -102,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(tenancy in tenancy(), caller in pairs(), extra in pairs()) {
+        fn written_tags_can_be_read(tenancy in tenancy(), caller in pairs(), extra in pairs()) {
             let free = caller.into_iter().filter(|(key, _)| !extra.contains_key(key)).collect();
             let caller = CallerTags::parse(free, &extra).unwrap();
             let tags = tenancy.write(&caller, &extra);
@@ -112,7 +114,7 @@ mod tests {
         }
 
         #[test]
-        fn managed_tags_are_never_shown(
+        fn managed_tags_are_never_visible(
             tags in prop::collection::hash_map(
                 "(?i:ivs-ingest-gateway:|aws:|ivs-ingest-gateway)?[a-e]{0,2}", "[a-e]", 0..30),
             extra in pairs(),
@@ -137,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn the_gateway_writes_as_many_as_it_says_all_under_its_prefix() {
+    fn the_gateway_writes_its_maximum_number_of_tags_all_with_its_prefix() {
         let tags = written();
         assert_eq!(tags.len(), MANAGED_TAGS);
         assert!(tags.keys().all(|key| key.starts_with(MANAGED_TAG_PREFIX)));
     }
 
     #[test]
-    fn the_gateways_tags_win_over_the_operators() {
+    fn the_gateways_tags_override_the_operators() {
         let tenancy = TenancyTags::read(&written()).unwrap();
         let extra = BTreeMap::from([(TENANT.to_owned(), "globex".to_owned())]);
         let tags = tenancy.write(&CallerTags::default(), &extra);
@@ -152,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_the_gateway_did_not_write_say_nothing() {
+    fn incomplete_or_malformed_tags_are_not_read() {
         for key in [TENANT, OPERATION_ID, FINGERPRINT] {
             let mut tags = written();
             tags.remove(key);
-            assert_eq!(TenancyTags::read(&tags), None, "{key} is gone");
+            assert_eq!(TenancyTags::read(&tags), None, "{key} is missing");
         }
         for key in [TENANT, OPERATION_ID, FINGERPRINT, REQUEST_ID] {
             let mut tags = written();

@@ -1,4 +1,4 @@
-//! One tenant: its settings, and its use of its rates and of its concurrency.
+//! One tenant: its settings, and the use of its rates and of its concurrency.
 
 use std::{
     sync::{
@@ -16,8 +16,7 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// When a call that exceeded the concurrency may come again: about the time that one call
-/// takes.
+/// The retry delay of a call that exceeds the concurrency: the approximate duration of a call.
 const CONCURRENCY_RETRY: Duration = Duration::from_millis(250);
 
 /// The clock and the counters that all tenants share.
@@ -33,7 +32,7 @@ impl Meter {
         Self { started: clock.monotonic(), clock, counts }
     }
 
-    /// Nanoseconds since the start, from 1: the clock of all rates.
+    /// Nanoseconds since the start, at least 1. All rates use this clock.
     pub(super) fn now_ns(&self) -> u64 {
         let elapsed = self.clock.monotonic().saturating_duration_since(self.started);
         u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).max(1)
@@ -45,7 +44,7 @@ impl Meter {
 pub struct Tenant {
     /// The id of the tenant.
     pub id: TenantId,
-    /// The limits of the tenant.
+    /// The settings of the tenant.
     pub settings: Arc<TenantSettings>,
     request_rate: Gcra,
     create_rate: Option<Gcra>,
@@ -65,7 +64,7 @@ impl Tenant {
         }
     }
 
-    /// The same tenant under new settings. It keeps its use of the rates.
+    /// Returns the same tenant with new settings and the same use of the rates.
     pub(super) fn with_settings(&self, settings: Arc<TenantSettings>) -> Self {
         Self {
             id: self.id.clone(),
@@ -88,13 +87,13 @@ impl Tenant {
             && self.create_rate.as_ref().is_none_or(|rate| rate.is_full(now_ns))
     }
 
-    /// Adds one call of any method to the tenant's concurrent calls.
+    /// Acquires a permit for one concurrent call of any method.
     ///
     /// # Errors
-    /// `max_concurrent_calls` calls run already.
+    /// `max_concurrent_calls` calls are already running.
     pub fn acquire_concurrency(&self) -> Result<Admitted<ConcurrencyPermit>, LimitExceeded> {
         let running = self.running.fetch_add(1, Ordering::Relaxed);
-        // Returned when this returns an error.
+        // Dropping the permit undoes the increment if this function returns an error.
         let permit = ConcurrencyPermit(Arc::clone(&self.running));
         let is_free = running < self.settings.max_concurrent_calls;
         let too_soon = TooSoon { retry_after: CONCURRENCY_RETRY };
@@ -102,24 +101,23 @@ impl Tenant {
         self.admit(permit, RateLimit::Concurrency, acquired)
     }
 
-    /// Spends one call of the request rate.
+    /// Consumes one call of the request rate.
     ///
     /// # Errors
-    /// The burst is spent.
+    /// The burst is used up.
     pub fn acquire_request(&self) -> Result<Admitted<()>, LimitExceeded> {
         let acquired = self.request_rate.acquire(self.meter.now_ns());
         self.admit((), RateLimit::Requests, acquired)
     }
 
-    /// Takes one create of the create rate, for good only once [`CreatePermit::spend`] is
-    /// called.
+    /// Reserves one create of the create rate. [`CreatePermit::spend`] makes the use permanent.
     ///
     /// # Errors
-    /// The burst is spent.
+    /// The burst is used up.
     pub fn acquire_create(self: &Arc<Self>) -> Result<Admitted<CreatePermit>, LimitExceeded> {
         let rate = self.create_rate.as_ref();
         let acquired = rate.map_or(Ok(()), |rate| rate.acquire(self.meter.now_ns()));
-        // In shadow nothing may have been taken, and then nothing is to be returned.
+        // In shadow a rejected acquisition consumed nothing, so the permit must refund nothing.
         let permit = CreatePermit { tenant: Arc::clone(self), spent: acquired.is_err() };
         self.admit(permit, RateLimit::Creates, acquired)
     }
@@ -140,8 +138,8 @@ impl Tenant {
         }
     }
 
-    /// Counts a call that exceeds the limit, and decides whether it is rejected. The
-    /// deadline is no limit of the tenant's, and is enforced in shadow too.
+    /// Counts a call that exceeds the limit, and decides whether the call is rejected. The
+    /// deadline is not a limit of the tenant, so it is enforced in shadow too.
     pub fn exceeded(&self, limit: Limit) -> Enforcement {
         let enforcement = if self.settings.shadow && limit != Limit::Deadline {
             Enforcement::Shadow
@@ -152,7 +150,7 @@ impl Tenant {
         enforcement
     }
 
-    /// The tenant's use of its rates and of its concurrency.
+    /// Returns the tenant's use of its rates and of its concurrency.
     #[must_use]
     pub fn rate_usage(&self) -> RateUsage {
         let now_ns = self.meter.now_ns();
@@ -169,7 +167,7 @@ impl Tenant {
     }
 }
 
-/// One of a tenant's concurrent calls, until it is dropped.
+/// A permit for one of a tenant's concurrent calls. Dropping it releases the concurrency.
 #[derive(Debug)]
 pub struct ConcurrencyPermit(Arc<AtomicU32>);
 
@@ -179,8 +177,8 @@ impl Drop for ConcurrencyPermit {
     }
 }
 
-/// A create within the tenant's create rate. A permit that is dropped unspent returns to
-/// the rate: a later rejection consumes nothing.
+/// A permit for one create of the tenant's create rate. A permit that is dropped unspent is
+/// refunded, so that a create that is rejected later consumes nothing.
 #[derive(Debug)]
 pub struct CreatePermit {
     tenant: Arc<Tenant>,
@@ -188,7 +186,7 @@ pub struct CreatePermit {
 }
 
 impl CreatePermit {
-    /// Spends the permit: the create is about to be sent.
+    /// Makes the use of the rate permanent. Called immediately before the create is sent.
     pub fn spend(mut self) {
         self.spent = true;
     }
@@ -205,13 +203,13 @@ impl Drop for CreatePermit {
 /// A tenant's use of its rates and of its concurrency.
 #[derive(Debug, Clone, Copy)]
 pub struct RateUsage {
-    /// The rate of all calls, and how many the rate would admit now.
+    /// The rate of all calls, and the number of calls that it admits now.
     pub requests: (Rate, u32),
-    /// The rate of creates, and how many the rate would admit now; none if there is no such
-    /// limit.
+    /// The rate of creates, and the number of creates that it admits now; `None` if the tenant
+    /// has no create rate.
     pub creates: Option<(Rate, u32)>,
-    /// Calls that run, this one included.
+    /// Running calls, including this one.
     pub concurrent_calls: u32,
-    /// The most calls that may run concurrently.
+    /// The maximum number of concurrent calls.
     pub max_concurrent_calls: u32,
 }

@@ -1,4 +1,4 @@
-//! `validate_only`: a create that only checks.
+//! `validate_only`: checks a create without executing it.
 
 use super::{Created, endpoint, fields, over_quota};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Handlers {
-    /// Checks the quota and answers the configuration as it would be.
+    /// Checks the quota and returns the configuration that the create would return.
     pub(super) async fn preview(
         &self,
         tenant: &Tenant,

@@ -1,4 +1,5 @@
-//! What a create asks of the ledger, and the tags that it writes at AWS: both name it.
+//! The reservation of a create in the ledger, and the tags of its configuration at AWS. Both
+//! contain the id of the create.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use crate::{
 };
 
 impl Create {
-    /// Takes a place in the quota, or finds what an earlier call made.
+    /// Reserves quota, or returns the outcome of an earlier create with the same `request_id`.
     pub(super) async fn reserve(&self) -> Result<Reserved, Error> {
         let ledger = &self.handlers.shared.ledger;
         let mut reservation = self.reservation();
@@ -19,7 +20,7 @@ impl Create {
         let reserved = ledger.reserve(reservation.clone()).await.map_err(failed)?;
         let Reserved::OverQuota { used } = reserved else { return Ok(reserved) };
         self.context.enforce(Limit::Count, over_quota(self.context.tenant(), used))?;
-        // In shadow it is only counted.
+        // The tenant is in shadow: the excess is counted, and the quota is not enforced.
         reservation.limit = u32::MAX;
         ledger.reserve(reservation).await.map_err(failed)
     }
@@ -39,7 +40,7 @@ impl Create {
         }
     }
 
-    /// All tags of the configuration. They name the row that may be sent.
+    /// Returns all tags of the configuration. The operation id is that of `permission`.
     pub(super) fn tags(&self, permission: &SendPermission) -> HashMap<String, String> {
         let tenancy = TenancyTags {
             tenant: self.context.tenant().id.clone(),

@@ -1,4 +1,4 @@
-//! The task that carries a create out, from its reservation to its outcome.
+//! The task that executes a create, from its reservation to its outcome.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -27,50 +27,51 @@ pub(super) struct Create {
     pub(super) stage: Option<Arc<Stage>>,
 }
 
-/// How the permission to send is asked of the ledger once the turn has come.
-enum Permission {
-    /// For a row that is reserved.
-    First,
-    /// For a row in doubt, whose sending of that time was absent for long.
-    Again { sent_at: SystemTime },
+/// The method of the ledger that returns the permission to send.
+enum Attempt {
+    /// `Ledger::send`, for a row in `RESERVED`.
+    Send,
+    /// `Ledger::resend`, for a row in `IN_DOUBT` that was last sent at `sent_at`. The resolver
+    /// has found it absent for long enough.
+    Resend { sent_at: SystemTime },
 }
 
-/// The end of one sending.
-#[expect(clippy::large_enum_variant, reason = "it lives from one return to one match")]
+/// The result of one call to AWS.
+#[expect(clippy::large_enum_variant, reason = "the value exists only from its return to its match")]
 enum Sent {
-    /// The create has its outcome.
+    /// The create has an outcome.
     Finished(Outcome),
-    /// AWS throttled the create: it was not executed, and its row is still sent.
+    /// AWS throttled the create, so it was not executed. Its row is still `SENDING`.
     Throttled(AwsFailure),
 }
 
 impl Create {
     pub(super) async fn run(mut self, admitted: Admitted, mut leader: Leader) {
-        let outcome = self.carry_out(admitted, &mut leader).await;
+        let outcome = self.execute(admitted, &mut leader).await;
         leader.finish(outcome);
     }
 
-    async fn carry_out(&mut self, admitted: Admitted, leader: &mut Leader) -> Outcome {
+    async fn execute(&mut self, admitted: Admitted, leader: &mut Leader) -> Outcome {
         match self.reserve().await? {
             Reserved::New => {
                 self.context.record().operation(self.operation_id.ulid());
-                self.send_in_turn(admitted, Permission::First, leader).await
+                self.send_when_permitted(admitted, Attempt::Send, leader).await
             }
             Reserved::Replay { operation_id, arn } => {
-                self.is_about(operation_id);
-                // Nothing will be created: others may come before the read is over.
+                self.continue_earlier(operation_id);
+                // Nothing is created, so the ticket is released before the read starts.
                 drop(admitted);
                 self.read_back(arn, true).await
             }
             Reserved::InProgress { operation_id } => {
-                self.is_about(operation_id);
+                self.continue_earlier(operation_id);
                 Err(Error::InProgress { operation_id })
             }
             Reserved::InDoubt { operation_id, sent_at } => {
-                self.is_about(operation_id);
+                self.continue_earlier(operation_id);
                 if self.handlers.shared.resolutions.may_resend(operation_id, sent_at) {
-                    let again = Permission::Again { sent_at };
-                    return self.send_in_turn(admitted, again, leader).await;
+                    let resend = Attempt::Resend { sent_at };
+                    return self.send_when_permitted(admitted, resend, leader).await;
                 }
                 drop(admitted);
                 let resolved = self.resolve(None).await;
@@ -81,50 +82,50 @@ impl Create {
         }
     }
 
-    /// An earlier call made the row that this one is about.
-    fn is_about(&mut self, operation_id: OperationId) {
+    /// Replaces the id of this create with that of an earlier create with the same `request_id`.
+    fn continue_earlier(&mut self, operation_id: OperationId) {
         self.operation_id = operation_id;
         self.context.record().operation(operation_id.ulid());
     }
 
-    /// Sends the create when its permit arrives. A create that AWS throttles waits for
+    /// Sends the create when its permit is granted. A create that AWS throttles waits for
     /// another permit, as long as its deadline allows.
-    async fn send_in_turn(
+    async fn send_when_permitted(
         &self,
         admitted: Admitted,
-        mut permission: Permission,
+        mut attempt: Attempt,
         leader: &mut Leader,
     ) -> Outcome {
         let Admitted { permit: create_rate, mut ticket } = admitted;
         let mut create_rate = Some(create_rate);
         loop {
-            let permit = self.permit(ticket, &permission, leader).await?;
+            let permit = self.permit(ticket, &attempt, leader).await?;
             if let Some(create_rate) = create_rate.take() {
                 create_rate.spend();
             }
-            let permitted = match permission {
-                Permission::First => self.first_sending().await?,
-                Permission::Again { sent_at } => self.resend(sent_at).await?,
+            let permission = match attempt {
+                Attempt::Send => self.permission_to_send().await?,
+                Attempt::Resend { sent_at } => self.permission_to_resend(sent_at).await?,
             };
-            let Some(permitted) = permitted else {
+            let Some(permission) = permission else {
                 return Err(Error::InProgress { operation_id: self.operation_id });
             };
-            match self.send(permitted, permit).await {
+            match self.send(permission, permit).await {
                 Sent::Finished(outcome) => return outcome,
                 Sent::Throttled(failure) => {
-                    ticket = self.put_off(failure).await?;
-                    permission = Permission::First;
+                    ticket = self.requeue(failure).await?;
+                    attempt = Attempt::Send;
                 }
             }
         }
     }
 
     /// Waits for the permit, as long as a caller waits for the create. Without a permit
-    /// nothing was sent, so nothing is lost, and a reserved row is released.
+    /// nothing was sent, so a reserved row is cancelled.
     async fn permit(
         &self,
         ticket: Ticket<ivs::Create>,
-        permission: &Permission,
+        attempt: &Attempt,
         leader: &mut Leader,
     ) -> Result<Permit<ivs::Create>, Error> {
         let permit = leader.while_awaited(paced::permit(&self.context, ticket)).await;
@@ -132,22 +133,21 @@ impl Create {
             // The permit may arrive after the last caller has disconnected.
             Some(Ok(permit)) if leader.is_awaited() => return Ok(permit),
             Some(Err(error)) => error,
-            // No caller would receive the key.
+            // The last caller has disconnected: none would receive the stream key.
             Some(Ok(_)) | None => Error::DeadlineExceeded { unfinished: None },
         };
-        if matches!(permission, Permission::First) {
+        if matches!(attempt, Attempt::Send) {
             self.apply(Event::Cancel).await?;
         }
         Err(error)
     }
 
-    /// AWS throttled the create: it has a ticket before the others of its tenant, and its
-    /// row is as it was before the sending. That is durable first, so that after a crash it
-    /// is not in doubt.
-    async fn put_off(&self, failure: AwsFailure) -> Result<Ticket<ivs::Create>, Error> {
+    /// Returns a throttled create to the queue, before the other creates of its tenant. Its row
+    /// durably returns to `RESERVED` before it waits, so that a crash does not leave it in doubt.
+    async fn requeue(&self, failure: AwsFailure) -> Result<Ticket<ivs::Create>, Error> {
         let pacer = &self.handlers.shared.pacers.create;
         let Some(ticket) = paced::readmit(&self.context, pacer) else {
-            // If this fails the row stays as sent: its quota is held until it is resolved.
+            // If this fails, the row stays `SENDING` and holds its quota until it is resolved.
             let _ = self.apply(Event::NotExecuted).await;
             return Err(Error::Aws(failure));
         };
@@ -157,21 +157,21 @@ impl Create {
         }
     }
 
-    /// Sends the create, once, and records its outcome. The row is durably sent before any
-    /// byte goes to AWS, so that after a crash it counts as sent. `permitted`, which the
-    /// ledger returned then, is the only permission to send, and is consumed.
-    async fn send(&self, permitted: SendPermission, permit: Permit<ivs::Create>) -> Sent {
+    /// Sends the create once and records its outcome. The row is durably `SENDING` before any
+    /// byte goes to AWS, so that after a crash the create counts as sent. The ledger returns
+    /// only one `permission` for each attempt, and this call consumes it.
+    async fn send(&self, permission: SendPermission, permit: Permit<ivs::Create>) -> Sent {
         let operation_id = self.operation_id;
-        let new = NewConfiguration { request: &self.request, tags: self.tags(&permitted) };
+        let new = NewConfiguration { request: &self.request, tags: self.tags(&permission) };
         let ivs = &self.handlers.ivs;
-        match ivs.create_ingest_configuration(permit, permitted, new).await {
+        match ivs.create_ingest_configuration(permit, permission, new).await {
             Ok(Answer { value, aws_request_id }) => {
                 let resource = Resource {
                     arn: value.arn.clone(),
                     participant_id: value.participant_id.clone(),
                 };
-                // If this fails the row stays as sent, and settles by its tag. The
-                // configuration exists, so its key is answered all the same.
+                // If this fails, the row stays `SENDING`, and the resolver later finds the
+                // configuration by its tags. The response still succeeds, with the stream key.
                 let _ = self.apply(Event::Created(resource)).await;
                 Sent::Finished(Ok(self.created(value, false, aws_request_id).await))
             }
@@ -181,20 +181,21 @@ impl Create {
                 Sent::Throttled(failure)
             }
             Err(CallError::NotExecuted(failure)) => {
-                tracing::warn!(%operation_id, %failure, "AWS did not create it");
-                // If this fails the row stays as sent: its quota is held until it settles.
+                tracing::warn!(%operation_id, %failure, "a create was not executed");
+                // If this fails, the row stays `SENDING` and holds its quota until it is resolved.
                 let _ = self.apply(Event::NotExecuted).await;
                 Sent::Finished(Err(self.not_executed(failure).await))
             }
             Err(CallError::Ambiguous(failure)) => {
-                tracing::warn!(%operation_id, %failure, "outcome unknown");
+                tracing::warn!(%operation_id, %failure, "the outcome of a create is unknown");
                 let _ = self.apply(Event::Ambiguous).await;
                 Sent::Finished(self.resolve(failure.aws_request_id).await)
             }
         }
     }
 
-    /// A create names one resource, its stage: AWS may not have found it.
+    /// Returns the error of a create that AWS did not execute. The stage is the only resource
+    /// that a create names, so AWS may not have found the stage.
     async fn not_executed(&self, failure: AwsFailure) -> Error {
         let Some(stage) = &self.request.stage_arn else { return Error::Aws(failure) };
         let is_not_found = failure.kind == FailureKind::NotFound;
@@ -205,16 +206,16 @@ impl Create {
         if is_lost || is_not_found { Error::StageForbidden } else { Error::Aws(failure) }
     }
 
-    /// Waits a little for the outcome to be settled. It goes on being settled when
-    /// nobody waits any more.
+    /// Submits the in-doubt create to the resolver and waits for its resolution, at most
+    /// `resolution_wait`. The resolver continues after that.
     async fn resolve(&self, aws_request_id: Option<String>) -> Outcome {
         let operation_id = self.operation_id;
         let repeatable = self.request.request_id.is_some();
         let unknown = Error::OutcomeUnknown { operation_id, repeatable, aws_request_id };
         let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
         match resolutions.resolution(operation_id, *resolution_wait).await {
-            // It exists, so a read that fails must not be told as a create that failed: who
-            // gave no `request_id` would take it for leave to create another.
+            // The configuration exists, so a failed read must not be reported as a failed
+            // create: a caller without a `request_id` would create another configuration.
             Some(Resolution::Live(resource)) => match self.read_back(resource.arn, false).await {
                 Err(Error::Aws(failure)) => {
                     let aws_request_id = failure.aws_request_id;
@@ -223,13 +224,14 @@ impl Create {
                 Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => Err(unknown),
                 outcome => outcome,
             },
-            // Either proved absent, which takes longer than this, or not known.
+            // Proved absent, which usually takes longer than this wait, or not resolved in time.
+            // In both cases a retry is safe.
             Some(Resolution::Gone) | None => Err(unknown),
         }
     }
 
-    /// Answers what is known to exist. Its keys are read back from AWS: the gateway
-    /// does not keep them.
+    /// Returns a configuration that is known to exist. Its stream keys are read from AWS,
+    /// because the gateway does not store them.
     async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         let Handlers { shared, ivs, .. } = &self.handlers;
         let get = |permit| ivs.get_ingest_configuration(permit, &arn);
@@ -239,8 +241,8 @@ impl Create {
             }
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) => {
-                let failure = error.failure();
-                tracing::warn!(operation_id = %self.operation_id, %failure, "could not be read back");
+                let (operation_id, failure) = (self.operation_id, error.failure());
+                tracing::warn!(%operation_id, %failure, "could not read a created configuration");
                 Err(aws_failed(&arn, failure))
             }
         }
@@ -256,7 +258,7 @@ impl Create {
         let ingest_endpoint = if configuration.stage_arn.as_deref() == requested {
             endpoint(self.stage.as_deref(), configuration.ingest_protocol)
         } else {
-            // An update has moved it since.
+            // An update has changed the stage since the create.
             self.handlers.endpoint(&self.context, &configuration).await
         };
         Created {
@@ -273,21 +275,25 @@ impl Create {
         }
     }
 
-    /// Takes back the doubt about the sending of `sent_at`, which was absent for long, to
-    /// send once more. Whoever comes second gets no permission.
-    async fn resend(&self, sent_at: SystemTime) -> Result<Option<SendPermission>, Error> {
-        let permitted = self.handlers.shared.ledger.resend(self.operation_id, sent_at).await;
-        permitted.map_err(|error| ledger_failed(&error, "resend"))
+    /// Moves the row from `IN_DOUBT` to `SENDING`. Returns `None` if the row has changed since,
+    /// for example by a concurrent call.
+    async fn permission_to_resend(
+        &self,
+        sent_at: SystemTime,
+    ) -> Result<Option<SendPermission>, Error> {
+        let permission = self.handlers.shared.ledger.resend(self.operation_id, sent_at).await;
+        permission.map_err(|error| ledger_failed(&error, "resend"))
     }
 
-    async fn first_sending(&self) -> Result<Option<SendPermission>, Error> {
-        let permitted = self.handlers.shared.ledger.send(self.operation_id).await;
-        permitted.map_err(|error| ledger_failed(&error, "send"))
+    /// Moves the row from `RESERVED` to `SENDING`. Returns `None` if it was sent before.
+    async fn permission_to_send(&self) -> Result<Option<SendPermission>, Error> {
+        let permission = self.handlers.shared.ledger.send(self.operation_id).await;
+        permission.map_err(|error| ledger_failed(&error, "send"))
     }
 
     async fn apply(&self, event: Event) -> Result<Transition, Error> {
-        let doing = event.name();
+        let action = event.name();
         let applied = self.handlers.shared.ledger.apply(self.operation_id, event).await;
-        applied.map_err(|error| ledger_failed(&error, doing))
+        applied.map_err(|error| ledger_failed(&error, action))
     }
 }

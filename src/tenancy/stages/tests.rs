@@ -46,7 +46,7 @@ fn stage_of(owner: &str) -> Stage {
     }
 }
 
-/// Counts the lookups.
+/// A stub of the lookup that counts its calls.
 #[derive(Default)]
 struct Lookups(AtomicU32);
 
@@ -85,7 +85,7 @@ async fn concurrent_callers_share_a_lookup_and_other_tenants_have_their_own() {
 }
 
 #[tokio::test]
-async fn an_absence_is_remembered_and_a_failure_is_not() {
+async fn an_absent_stage_is_cached_and_a_failed_lookup_is_not() {
     let (stages, tenants) = ownership();
     let acme = tenant(&tenants, "acme");
     let lookups = &Lookups::default();
@@ -119,7 +119,7 @@ async fn a_listed_owner_overrides_the_tag() {
     let look =
         |tenant| stages.owned_by(tenant, &arn, move || lookups.find(Ok(Some(stage_of("acme")))));
     assert!(look(&acme).await.is_ok());
-    // A reload changes the owner of a stage that is remembered.
+    // A reload changes the owner of a cached stage.
     tenants.reload(TenancySettings {
         default: Some(Arc::new(TenantSettings::default())),
         stage_owners: HashMap::from([(arn.clone(), globex.id.clone())]),
@@ -130,7 +130,7 @@ async fn a_listed_owner_overrides_the_tag() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_is_remembered_for_ten_seconds_and_an_owner_for_its_age() {
+async fn a_rejection_is_cached_for_ten_seconds_and_an_owner_for_the_configured_age() {
     let (stages, tenants) = ownership();
     let acme = tenant(&tenants, "acme");
     let lookups = &Lookups::default();
