@@ -19,10 +19,20 @@ pub enum Error {
     /// Fields of the request break rules: all of them.
     #[error("the request has invalid fields")]
     InvalidFields(Violations),
-    /// What was sent is no message of the method, or is larger than one may be. The
-    /// words are tonic's and about the message alone.
-    #[error("the request cannot be read: {0}")]
+    /// The request is not a message of the method. The description is tonic's.
+    #[error("the request is malformed: {0}")]
     InvalidMessage(String),
+    /// The message of the request is too large.
+    #[error("the request has {bytes} bytes; send at most {limit}")]
+    MessageTooLarge {
+        /// The size of the message in bytes.
+        bytes: u64,
+        /// The largest size in bytes.
+        limit: u64,
+    },
+    /// The message of the request is compressed.
+    #[error("compressed messages are not supported; send the request uncompressed")]
+    MessageCompressed,
     /// The `request_id` was used with other content.
     #[error(
         "request_id was used before with other content; send a new request_id for a new request"
@@ -93,19 +103,19 @@ pub enum Error {
     },
     /// The tenant's queue for an AWS operation is full. Nothing was consumed or sent.
     #[error(
-        "the tenant's queue for {operation} is full; retry after {} ms, the predicted wait",
-        predicted_wait.as_millis()
+        "the tenant's queue for {operation} is full; retry after {} ms",
+        retry_after.as_millis()
     )]
     TenantQueueFull {
         /// AWS's name of the operation.
         operation: &'static str,
-        /// The wait of one more call.
-        predicted_wait: Duration,
+        /// The predicted wait of one more call.
+        retry_after: Duration,
     },
     /// The predicted wait exceeds the deadline. Nothing was consumed or sent.
     #[error(
-        "the predicted wait of {} ms for {operation} exceeds the deadline; allow more time, or \
-         retry after the wait",
+        "the response of {operation}, after a predicted wait of {} ms, would miss the deadline; \
+         set a longer deadline, or retry after the wait",
         predicted_wait.as_millis()
     )]
     DeadlineTooShort {
@@ -131,6 +141,14 @@ pub enum Error {
         /// Whether the caller sent a `request_id`, so that it can ask again.
         repeatable: bool,
         /// AWS's id of the call, if it answered.
+        aws_request_id: Option<String>,
+    },
+    /// The delete may or may not have happened.
+    #[error("AWS may or may not have deleted the configuration; retry to learn which")]
+    DeleteOutcomeUnknown {
+        /// The create of the configuration.
+        operation_id: OperationId,
+        /// AWS's id of the call, if AWS responded.
         aws_request_id: Option<String>,
     },
     /// The caller's deadline passed. A create that was sent continues.
@@ -190,7 +208,7 @@ impl Error {
     pub const fn error_reason(&self) -> ErrorReason {
         match self {
             Self::InvalidFields(_) => ErrorReason::InvalidFields,
-            Self::InvalidMessage(_) => ErrorReason::InvalidMessage,
+            Self::InvalidMessage(_) | Self::MessageTooLarge { .. } => ErrorReason::InvalidMessage,
             Self::RequestIdReused => ErrorReason::RequestIdReused,
             Self::CredentialMissing { .. } => ErrorReason::CredentialMissing,
             Self::CredentialInvalid(_) => ErrorReason::CredentialInvalid,
@@ -206,13 +224,15 @@ impl Error {
             Self::DeadlineTooShort { .. } => ErrorReason::DeadlineTooShort,
             Self::Aws(failure) => aws_reason(failure.kind),
             Self::InProgress { .. } => ErrorReason::InProgress,
-            Self::OutcomeUnknown { .. } => ErrorReason::OutcomeUnknown,
+            Self::OutcomeUnknown { .. } | Self::DeleteOutcomeUnknown { .. } => {
+                ErrorReason::OutcomeUnknown
+            }
             Self::DeadlineExceeded { .. } => ErrorReason::DeadlineExceeded,
             Self::LedgerUnavailable => ErrorReason::LedgerUnavailable,
             Self::Draining => ErrorReason::Draining,
             Self::Overloaded => ErrorReason::Overloaded,
             Self::Internal => ErrorReason::Internal,
-            Self::Unimplemented => ErrorReason::Unimplemented,
+            Self::Unimplemented | Self::MessageCompressed => ErrorReason::Unimplemented,
         }
     }
 
@@ -227,7 +247,8 @@ impl Error {
     pub fn aws_request_id(&self) -> Option<&str> {
         match self {
             Self::Aws(failure) => failure.aws_request_id.as_deref(),
-            Self::OutcomeUnknown { aws_request_id, .. } => aws_request_id.as_deref(),
+            Self::OutcomeUnknown { aws_request_id, .. }
+            | Self::DeleteOutcomeUnknown { aws_request_id, .. } => aws_request_id.as_deref(),
             _ => None,
         }
     }

@@ -140,7 +140,7 @@ gateway.toml:13: leger: is not a known key; did you mean ledger?
 gateway.toml:15: identity.jwt: is not supported by this version; use identity.metadata
 gateway.toml:15: identity: nobody could call; set identity.metadata.enabled = true
 gateway.toml:17: principals: is not supported by this version; use identity.metadata
-gateway.toml:19: tenants."no spaces": a tenant id is 1 to 64 characters of a-z, A-Z, 0-9, '_', '.' and '-', beginning with a letter or a digit; rename the tenant
+gateway.toml:19: tenants."no spaces": a tenant id has 1 to 64 characters of a-z, A-Z, 0-9, '_', '.' and '-', and begins with a letter or a digit; rename the tenant
 gateway.toml:21: tenants.acme.weight: is less than 1; give a whole number from 1 to 1000
 gateway.toml:22: tenants.acme.max_queued: is more than 100000; give a whole number from 0 to 100000
 gateway.toml:23: tenants.acme.request_rate: is a whole number; give a section of keys

@@ -7,11 +7,14 @@ use http::{HeaderMap, HeaderName};
 use crate::{
     config::Identity,
     error::Error,
-    tenancy::{InvalidTenantId, Tenant, TenantId, Tenants},
+    tenancy::{Tenant, TenantId, Tenants},
 };
 
 /// The metadata key that names the tenant.
 pub const TENANT_HEADER: HeaderName = HeaderName::from_static("x-tenant-id");
+
+const NOT_AN_ID: &str =
+    "x-tenant-id is not the id of a tenant; an id has letters, digits, '_', '.' and '-'";
 
 /// Authenticates callers by the identities that the configuration trusts.
 #[derive(Debug)]
@@ -43,8 +46,7 @@ impl Authenticator {
             return Err(Error::CredentialInvalid("x-tenant-id was sent more than once".to_owned()));
         }
         let tenant = name.to_str().ok().and_then(|name| TenantId::parse(name).ok());
-        let tenant = tenant
-            .ok_or_else(|| Error::CredentialInvalid(format!("x-tenant-id: {InvalidTenantId}")))?;
+        let tenant = tenant.ok_or_else(|| Error::CredentialInvalid(NOT_AN_ID.to_owned()))?;
         Ok(self.tenants.get(&tenant)?)
     }
 }

@@ -201,9 +201,9 @@ impl Service<Request<Incoming>> for Stack {
     }
 }
 
-/// The create of the call, if its row is known: it may have been sent.
+/// The create of the call, if AWS may have received it.
 fn unfinished_create(record: &CallRecord) -> Option<UnfinishedCreate> {
-    let has_request_id = record.create_has_request_id()?;
+    let has_request_id = record.create_has_request_id().filter(|_| record.may_be_sent())?;
     let operation_id = record.operation_id()?.into();
     Some(UnfinishedCreate { operation_id, has_request_id })
 }

@@ -1,9 +1,12 @@
 //! `CreateIngestConfiguration`: creates at most one configuration for each tenant and
 //! `request_id`.
 
+mod existing;
 mod preview;
 mod reservation;
 mod task;
+
+use std::sync::Arc;
 
 use super::{
     CallContext, CallersConfiguration, Handlers, paced, permitted,
@@ -60,18 +63,21 @@ impl Handlers {
     ) -> Result<Created, Error> {
         let (tenant, record) = (context.tenant(), context.record());
         record.is_create(request.request_id.is_some());
-        if !tenant.settings.allowed_protocols.contains(&request.ingest_protocol) {
-            return Err(Error::ProtocolForbidden(request.ingest_protocol));
-        }
-        let stage = match &request.stage_arn {
-            Some(arn) => Some(self.stage(context, arn).await?),
-            None => None,
-        };
+        let permitted_stage = self.permitted_stage(context, &request).await;
         if request.validate_only {
-            return self.preview(tenant, &request, stage.as_deref()).await;
+            return self.preview(tenant, &request, permitted_stage?.as_deref()).await;
         }
-
-        if !*self.shared.ledger_complete.borrow() {
+        let is_complete = *self.shared.ledger_complete.borrow();
+        let stage = match permitted_stage {
+            Ok(stage) => stage,
+            Err(rejection @ (Error::StageForbidden | Error::ProtocolForbidden(_)))
+                if request.request_id.is_some() && is_complete =>
+            {
+                return self.new_create(context, request, None).earlier_or(rejection).await;
+            }
+            Err(error) => return Err(error),
+        };
+        if !is_complete {
             return Err(Error::LedgerUnavailable);
         }
         let fingerprint = request.fingerprint();
@@ -101,16 +107,43 @@ impl Handlers {
                 return Err(error);
             }
         };
-        let create = Create {
+        let create = self.new_create(context, request, stage);
+        self.mutations.spawn(create.run(admitted, leader));
+        wait(waiter, record).await
+    }
+}
+
+impl Handlers {
+    /// Returns the stage of the create, if it names one, and if the tenant may use the stage
+    /// and the protocol.
+    async fn permitted_stage(
+        &self,
+        context: &CallContext,
+        request: &CreateIngestConfiguration,
+    ) -> Result<Option<Arc<Stage>>, Error> {
+        if !context.tenant().settings.allowed_protocols.contains(&request.ingest_protocol) {
+            return Err(Error::ProtocolForbidden(request.ingest_protocol));
+        }
+        match &request.stage_arn {
+            Some(arn) => Ok(Some(self.stage(context, arn).await?)),
+            None => Ok(None),
+        }
+    }
+
+    fn new_create(
+        &self,
+        context: &CallContext,
+        request: CreateIngestConfiguration,
+        stage: Option<Arc<Stage>>,
+    ) -> Create {
+        Create {
             handlers: self.clone(),
             context: context.clone(),
             operation_id: self.shared.ids.next_operation_id(self.shared.clock.wall()),
-            fingerprint,
+            fingerprint: request.fingerprint(),
             request,
             stage,
-        };
-        self.mutations.spawn(create.run(admitted, leader));
-        wait(waiter, record).await
+        }
     }
 }
 

@@ -102,9 +102,8 @@ impl Delete {
                     }
                     // AWS may still execute the delete. The resolver reads the configuration
                     // when that is no longer possible.
-                    _ => Err(Error::OutcomeUnknown {
+                    _ => Err(Error::DeleteOutcomeUnknown {
                         operation_id: id,
-                        repeatable: true,
                         aws_request_id: failure.aws_request_id,
                     }),
                 }

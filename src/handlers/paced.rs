@@ -1,5 +1,7 @@
 //! Access of the handlers to the pacers. Maps tenants to flows, and rejections to errors.
 
+use std::time::Duration;
+
 use super::CallContext;
 use crate::{
     error::Error,
@@ -7,6 +9,9 @@ use crate::{
     pacer::{Flow, FlowId, Pacer, Permit, Rejection, RejectionCause, Terms, Ticket},
     tenancy::{Limit, Tenant},
 };
+
+/// The shortest delay before a retry of a call that found a full queue.
+const MIN_RETRY_DELAY: Duration = Duration::from_millis(250);
 
 /// The error of a paced call.
 pub(super) enum ReadError {
@@ -128,7 +133,11 @@ fn rejected<O: AwsOperation>(context: &CallContext, rejection: Rejection) -> Err
 fn error<O: AwsOperation>(rejection: Rejection) -> Error {
     let Rejection { cause, predicted_wait } = rejection;
     match cause {
-        RejectionCause::QueueFull => Error::TenantQueueFull { operation: O::NAME, predicted_wait },
+        RejectionCause::QueueFull => {
+            // With no predicted wait, another call took the place a moment ago.
+            let retry_after = predicted_wait.max(MIN_RETRY_DELAY);
+            Error::TenantQueueFull { operation: O::NAME, retry_after }
+        }
         RejectionCause::DeadlineTooShort => {
             Error::DeadlineTooShort { operation: O::NAME, predicted_wait }
         }

@@ -36,9 +36,20 @@ impl Handlers {
     /// Checks the ownership of a stage again, without the cache. Used after AWS rejected a call
     /// that names the stage, which may have been deleted since its ownership was cached. Returns
     /// whether the tenant no longer owns the stage.
-    pub(super) async fn has_lost_stage(&self, context: &CallContext, arn: &StageArn) -> bool {
+    ///
+    /// # Errors
+    /// The error of the lookup: the answer is unknown.
+    pub(super) async fn has_lost_stage(
+        &self,
+        context: &CallContext,
+        arn: &StageArn,
+    ) -> Result<bool, Error> {
         self.shared.stages.forget(&context.tenant().id, arn).await;
-        matches!(self.stage(context, arn).await, Err(Error::StageForbidden))
+        match self.stage(context, arn).await {
+            Ok(_) => Ok(false),
+            Err(Error::StageForbidden) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the stage from AWS. Returns `None` if it does not exist.

@@ -1,9 +1,6 @@
 //! `UpdateIngestConfiguration`: changes the stage or the redundancy of a configuration.
 
-use super::{
-    CallContext, CallersConfiguration, Handlers, aws_failed,
-    paced::{self, ReadError},
-};
+use super::{CallContext, CallersConfiguration, Handlers, aws_failed, paced};
 use crate::{
     error::Error,
     ivs::{Answer, CallError, Change, Configuration, FailureKind, Update},
@@ -45,7 +42,8 @@ impl Handlers {
                 Error::Aws(failure) => failure.kind == FailureKind::Validation,
                 _ => false,
             };
-            if may_be_the_stage && self.has_lost_stage(context, stage).await {
+            // AWS changed nothing, so that the error of a failed lookup may be retried.
+            if may_be_the_stage && self.has_lost_stage(context, stage).await? {
                 return Err(Error::StageForbidden);
             }
         }
@@ -75,7 +73,7 @@ impl Handlers {
                     permit = paced::permit(context, ticket).await?;
                 }
                 Err(CallError::Ambiguous(failure)) => {
-                    if let Some(done) = self.changed(&change, context).await? {
+                    if let Some(done) = self.changed(&change, context).await {
                         return Ok(done);
                     }
                     break failure;
@@ -91,14 +89,14 @@ impl Handlers {
         &self,
         change: &Change,
         context: &CallContext,
-    ) -> Result<Option<(Configuration, Option<String>)>, Error> {
+    ) -> Option<(Configuration, Option<String>)> {
         let get = |permit| self.ivs.get_ingest_configuration(permit, &change.arn);
         match paced::read(context, &self.shared.pacers.get, get).await {
             Ok(Answer { value, aws_request_id }) if change.is_done(&value) => {
-                Ok(Some((value, aws_request_id)))
+                Some((value, aws_request_id))
             }
-            Ok(_) | Err(ReadError::Aws(_)) => Ok(None),
-            Err(ReadError::NotSent(error)) => Err(error),
+            // Even if the read was not sent, the update may have been executed.
+            Ok(_) | Err(_) => None,
         }
     }
 }

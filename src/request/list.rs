@@ -87,6 +87,13 @@ mod tests {
     }
 
     #[test]
+    fn a_page_has_at_most_100_entries() {
+        for (size, clamped) in [(1, 1), (100, 100), (101, 100), (1000, 100), (i32::MAX, 100)] {
+            assert_eq!(parse_page_size(size), Ok(clamped));
+        }
+    }
+
+    #[test]
     fn all_violations_are_reported() {
         let message = ListIngestConfigurationsRequest {
             stage_arn: "x".into(),

@@ -4,7 +4,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use http::HeaderMap;
-use tonic::{Code, Status, metadata::MetadataMap};
+use tonic::{
+    Code, Status,
+    metadata::{MetadataMap, MetadataValue},
+};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
@@ -43,6 +46,10 @@ pub fn of(error: &Error) -> Status {
         delay.map_or(NEVER, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
     let mut metadata = MetadataMap::new();
     metadata.insert(PUSHBACK, pushback.into());
+    if matches!(error, Error::MessageCompressed) {
+        // gRPC demands it beside UNIMPLEMENTED for a compression.
+        metadata.insert("grpc-accept-encoding", MetadataValue::from_static("identity"));
+    }
     Status::with_error_details_and_metadata(code(error), message, details, metadata)
 }
 
@@ -69,12 +76,22 @@ pub fn rejected_by_tonic(response: &HeaderMap) -> Option<Error> {
     }
     let status = Status::from_header_map(response)?;
     match (status.code(), status.message()) {
+        (Code::Ok, _) => None,
         // There is no such service or method.
         (Code::Unimplemented, "") => Some(Error::Unimplemented),
-        // An unknown compression. gRPC prescribes this response as it is.
-        (Code::Ok | Code::Unimplemented, _) => None,
-        (_, message) => Some(Error::InvalidMessage(message.to_owned())),
+        (Code::Unimplemented, _) => Some(Error::MessageCompressed),
+        (_, message) => {
+            Some(too_large(message).unwrap_or_else(|| Error::InvalidMessage(message.to_owned())))
+        }
     }
+}
+
+/// The error that tonic describes, if it is about the size of the message. tonic has no
+/// other form of it.
+fn too_large(message: &str) -> Option<Error> {
+    let sizes = message.strip_prefix("Error, decoded message length too large: found ")?;
+    let (bytes, limit) = sizes.strip_suffix(" bytes")?.split_once(" bytes, the limit is: ")?;
+    Some(Error::MessageTooLarge { bytes: bytes.parse().ok()?, limit: limit.parse().ok()? })
 }
 
 /// The code's name in logs, by its number on the wire.
@@ -103,9 +120,10 @@ pub fn code_name(number: &[u8]) -> &'static str {
 
 fn code(error: &Error) -> Code {
     match error {
-        Error::InvalidFields(_) | Error::InvalidMessage(_) | Error::RequestIdReused => {
-            Code::InvalidArgument
-        }
+        Error::InvalidFields(_)
+        | Error::InvalidMessage(_)
+        | Error::MessageTooLarge { .. }
+        | Error::RequestIdReused => Code::InvalidArgument,
         Error::CredentialMissing { .. } | Error::CredentialInvalid(_) => Code::Unauthenticated,
         Error::TenantForbidden | Error::StageForbidden | Error::ProtocolForbidden(_) => {
             Code::PermissionDenied
@@ -134,11 +152,12 @@ fn code(error: &Error) -> Code {
         Error::OutcomeUnknown { repeatable: false, .. } => Code::Unknown,
         Error::DeadlineExceeded { .. } => Code::DeadlineExceeded,
         Error::OutcomeUnknown { repeatable: true, .. }
+        | Error::DeleteOutcomeUnknown { .. }
         | Error::LedgerUnavailable
         | Error::Draining
         | Error::Overloaded => Code::Unavailable,
         Error::Internal => Code::Internal,
-        Error::Unimplemented => Code::Unimplemented,
+        Error::Unimplemented | Error::MessageCompressed => Code::Unimplemented,
     }
 }
 
@@ -147,10 +166,9 @@ fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::TenantRequestRate { retry_after, .. }
         | Error::TenantCreateRate { retry_after, .. }
-        | Error::TenantConcurrency { retry_after, .. } => Some(*retry_after),
-        // With no predicted wait, another call took the slot a moment ago.
-        Error::TenantQueueFull { predicted_wait, .. }
-        | Error::DeadlineTooShort { predicted_wait, .. } => Some((*predicted_wait).max(SOON)),
+        | Error::TenantConcurrency { retry_after, .. }
+        | Error::TenantQueueFull { retry_after, .. } => Some(*retry_after),
+        Error::DeadlineTooShort { predicted_wait, .. } => Some((*predicted_wait).max(SOON)),
         // A create without a request_id would be another create.
         Error::DeadlineExceeded { unfinished } => {
             unfinished.is_none_or(|create| create.has_request_id).then_some(SOON)
@@ -163,7 +181,9 @@ fn retry_after(error: &Error) -> Option<Duration> {
             | FailureKind::ServerError => Some(LATER),
             _ => None,
         },
-        Error::OutcomeUnknown { repeatable: true, .. } | Error::LedgerUnavailable => Some(LATER),
+        Error::OutcomeUnknown { repeatable: true, .. }
+        | Error::DeleteOutcomeUnknown { .. }
+        | Error::LedgerUnavailable => Some(LATER),
         Error::InProgress { .. } | Error::Draining | Error::Overloaded => Some(SOON),
         _ => None,
     }
@@ -226,13 +246,21 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::TenantConcurrency { retry_after, .. } => {
             add("retry_after_ms", retry_after.as_millis().to_string());
         }
-        Error::TenantQueueFull { operation, predicted_wait }
-        | Error::DeadlineTooShort { operation, predicted_wait } => {
+        Error::MessageTooLarge { bytes, limit } => {
+            add("bytes", bytes.to_string());
+            add("limit", limit.to_string());
+        }
+        Error::TenantQueueFull { operation, retry_after } => {
+            add("aws_operation", (*operation).to_owned());
+            add("retry_after_ms", retry_after.as_millis().to_string());
+        }
+        Error::DeadlineTooShort { operation, predicted_wait } => {
             add("aws_operation", (*operation).to_owned());
             add("predicted_wait_ms", predicted_wait.as_millis().to_string());
         }
         Error::InProgress { operation_id }
         | Error::OutcomeUnknown { operation_id, .. }
+        | Error::DeleteOutcomeUnknown { operation_id, .. }
         | Error::DeadlineExceeded { unfinished: Some(UnfinishedCreate { operation_id, .. }) } => {
             add("operation_id", operation_id.to_string());
         }

@@ -2,7 +2,10 @@
 //! access log. Stream keys must never come here.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering, fence},
+    },
     time::Instant,
 };
 
@@ -28,6 +31,8 @@ pub(super) struct Known {
     pub(super) operation_id: OnceLock<Ulid>,
     /// Of a create: whether the caller sent a `request_id`.
     create_has_request_id: OnceLock<bool>,
+    /// Of a create: whether AWS may have received it.
+    create_may_be_sent: AtomicBool,
     pub(super) aws_request_id: OnceLock<String>,
     pub(super) reason: OnceLock<&'static str>,
     pub(super) shadow_reason: OnceLock<&'static str>,
@@ -49,6 +54,7 @@ impl CallRecord {
             tenant: OnceLock::new(),
             operation_id: OnceLock::new(),
             create_has_request_id: OnceLock::new(),
+            create_may_be_sent: AtomicBool::new(false),
             aws_request_id: OnceLock::new(),
             reason: OnceLock::new(),
             shadow_reason: OnceLock::new(),
@@ -85,6 +91,20 @@ impl CallRecord {
     #[must_use]
     pub fn create_has_request_id(&self) -> Option<bool> {
         self.0.create_has_request_id.get().copied()
+    }
+
+    /// Records whether AWS may receive the create. A create that then finds no caller waiting
+    /// must not be sent: a caller that stops waiting and then reads `false` retries it.
+    pub fn set_may_be_sent(&self, may_be_sent: bool) {
+        self.0.create_may_be_sent.store(may_be_sent, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether AWS may have received the create, for a caller that no longer waits for it.
+    #[must_use]
+    pub fn may_be_sent(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.0.create_may_be_sent.load(Ordering::Relaxed)
     }
 
     /// The create that the call is about, if it is known.

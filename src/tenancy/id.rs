@@ -14,7 +14,7 @@ pub struct TenantId(Arc<str>);
 /// The text is not a tenant id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a tenant id is 1 to 64 characters of a-z, A-Z, 0-9, '_', '.' and '-', beginning with a letter or a digit"
+    "a tenant id has 1 to {MAX_TENANT_ID_CHARACTERS} characters of a-z, A-Z, 0-9, '_', '.' and '-', and begins with a letter or a digit"
 )]
 pub struct InvalidTenantId;
 

@@ -115,6 +115,15 @@ fn assert_row(refusal: &Refusal, code: Code, reason: &str, retry: Retry, aws: Aw
     // AWS's own words may name roles and hosts; only about the input are they passed on.
     let passed_on = refusal.message.contains("arn:aws:iam");
     assert_eq!(passed_on, reason == "AWS_VALIDATION", "{refusal:?}");
+    assert!(passed_on || numbers_are_in_the_metadata(refusal), "{refusal:?}");
+}
+
+/// Each number of the message is for programs too. `v1` is no number.
+fn numbers_are_in_the_metadata(refusal: &Refusal) -> bool {
+    let info = refusal.details.error_info().unwrap();
+    let words = refusal.message.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut numbers = words.filter(|word| word.parse::<u64>().is_ok());
+    numbers.all(|number| info.metadata.values().any(|value| value == number))
 }
 
 /// The reasons that the API publishes.

@@ -16,6 +16,7 @@ mod differential;
 mod drain;
 mod errors;
 mod examples;
+mod executed;
 mod fairness;
 mod grpcurl;
 mod idempotency;

@@ -103,11 +103,22 @@ async fn messages_and_metadata_have_bounds() {
     assert_eq!(acme.create(long(1900)).await.unwrap_err().reason(), "INVALID_FIELDS");
     let refused = acme.create(long(2100)).await.unwrap_err();
     assert_eq!((refused.code, refused.reason()), (Code::InvalidArgument, "INVALID_MESSAGE"));
+    let bytes: u32 = refused.info("bytes").unwrap().parse().unwrap();
+    assert!(bytes > 2100, "{refused:?}");
+    assert_eq!(refused.info("limit"), Some("2048"));
 
     let mut request = acme.request(create("acme"));
     request.metadata_mut().insert("x-long", "x".repeat(3000).parse().unwrap());
     let refused = acme.client.clone().create_ingest_configuration(request).await.unwrap_err();
     assert_ne!(refused.code(), Code::Ok);
+    // gRPC prescribes the code and the list of compressions.
+    let mut request = acme.request(create("acme"));
+    request.metadata_mut().insert("grpc-encoding", "gzip".parse().unwrap());
+    let refused = acme.client.clone().create_ingest_configuration(request).await.unwrap_err();
+    assert_eq!(refused.metadata().get("grpc-accept-encoding").unwrap(), "identity");
+    let refused = acme.refused(&refused);
+    assert_eq!((refused.code, refused.reason()), (Code::Unimplemented, "UNIMPLEMENTED"));
+    assert!(refused.message.contains("compressed"), "{refused:?}");
     assert_eq!(world.emulator.creates(), 0);
     // The connection is none the worse for it.
     acme.create_one().await.unwrap();

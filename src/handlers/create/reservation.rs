@@ -25,6 +25,14 @@ impl Create {
         ledger.reserve(reservation).await.map_err(failed)
     }
 
+    /// Returns what the ledger has of an earlier create with the same `request_id`. A quota
+    /// of 0 has no place for a new one.
+    pub(super) async fn find_earlier(&self) -> Result<Reserved, Error> {
+        let reservation = Reservation { limit: 0, ..self.reservation() };
+        let found = self.handlers.shared.ledger.reserve(reservation).await;
+        found.map_err(|error| ledger_failed(&error, "reserve"))
+    }
+
     fn reservation(&self) -> Reservation {
         let Self { request, context, .. } = self;
         Reservation {

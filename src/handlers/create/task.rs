@@ -2,18 +2,14 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Admitted, Created, Leader, Outcome, endpoint, over_quota};
+use super::{Admitted, Leader, Outcome, over_quota};
 use crate::{
     error::Error,
-    handlers::{
-        CallContext, CallersConfiguration, Handlers, Shared, aws_failed, ledger_failed,
-        paced::{self, ReadError},
-    },
-    ivs::{self, Answer, AwsFailure, CallError, Configuration, FailureKind, NewConfiguration},
+    handlers::{CallContext, Handlers, ledger_failed, paced},
+    ivs::{self, Answer, AwsFailure, CallError, FailureKind, NewConfiguration},
     ledger::{Event, Reserved, Resource, SendPermission, Transition},
     pacer::{Permit, Ticket},
-    reconcile::Resolution,
-    request::{CreateIngestConfiguration, Fingerprint, OperationId, StageArn},
+    request::{CreateIngestConfiguration, Fingerprint, OperationId},
     tenancy::Stage,
 };
 
@@ -57,35 +53,23 @@ impl Create {
                 self.context.record().operation(self.operation_id.ulid());
                 self.send_when_permitted(admitted, Attempt::Send, leader).await
             }
-            Reserved::Replay { operation_id, arn } => {
+            Reserved::InDoubt { operation_id, sent_at }
+                if self.may_resend(operation_id, sent_at) =>
+            {
                 self.continue_earlier(operation_id);
+                self.send_when_permitted(admitted, Attempt::Resend { sent_at }, leader).await
+            }
+            Reserved::OverQuota { used } => Err(over_quota(self.context.tenant(), used)),
+            earlier => {
                 // Nothing is created, so the ticket is released before the read starts.
                 drop(admitted);
-                self.read_back(arn, true).await
+                self.earlier(earlier).await.unwrap_or(Err(Error::Internal))
             }
-            Reserved::InProgress { operation_id } => {
-                self.continue_earlier(operation_id);
-                Err(Error::InProgress { operation_id })
-            }
-            Reserved::InDoubt { operation_id, sent_at } => {
-                self.continue_earlier(operation_id);
-                if self.handlers.shared.resolutions.may_resend(operation_id, sent_at) {
-                    let resend = Attempt::Resend { sent_at };
-                    return self.send_when_permitted(admitted, resend, leader).await;
-                }
-                drop(admitted);
-                let resolved = self.resolve(None).await;
-                resolved.map(|created| Created { replayed: true, ..created })
-            }
-            Reserved::FingerprintMismatch => Err(Error::RequestIdReused),
-            Reserved::OverQuota { used } => Err(over_quota(self.context.tenant(), used)),
         }
     }
 
-    /// Replaces the id of this create with that of an earlier create with the same `request_id`.
-    fn continue_earlier(&mut self, operation_id: OperationId) {
-        self.operation_id = operation_id;
-        self.context.record().operation(operation_id.ulid());
+    fn may_resend(&self, operation_id: OperationId, sent_at: SystemTime) -> bool {
+        self.handlers.shared.resolutions.may_resend(operation_id, sent_at)
     }
 
     /// Sends the create when its permit is granted. A create that AWS throttles waits for
@@ -129,6 +113,9 @@ impl Create {
         leader: &mut Leader,
     ) -> Result<Permit<ivs::Create>, Error> {
         let permit = leader.while_awaited(paced::permit(&self.context, ticket)).await;
+        // Before the last check that a caller waits: see `CallRecord::set_may_be_sent`.
+        let record = self.context.record();
+        record.set_may_be_sent(matches!(permit, Some(Ok(_))));
         let error = match permit {
             // The permit may arrive after the last caller has disconnected.
             Some(Ok(permit)) if leader.is_awaited() => return Ok(permit),
@@ -152,7 +139,10 @@ impl Create {
             return Err(Error::Aws(failure));
         };
         match self.apply(Event::Throttled).await {
-            Ok(Transition { changed: true, .. }) => Ok(ticket),
+            Ok(Transition { changed: true, .. }) => {
+                self.context.record().set_may_be_sent(false);
+                Ok(ticket)
+            }
             _ => Err(Error::Aws(failure)),
         }
     }
@@ -197,81 +187,20 @@ impl Create {
     /// Returns the error of a create that AWS did not execute. The stage is the only resource
     /// that a create names, so AWS may not have found the stage.
     async fn not_executed(&self, failure: AwsFailure) -> Error {
-        let Some(stage) = &self.request.stage_arn else { return Error::Aws(failure) };
         let is_not_found = failure.kind == FailureKind::NotFound;
+        let Some(stage) = &self.request.stage_arn else {
+            // The create names nothing that AWS could miss.
+            let kind = if is_not_found { FailureKind::Rejected } else { failure.kind };
+            return Error::Aws(AwsFailure { kind, ..failure });
+        };
         if !is_not_found && failure.kind != FailureKind::Validation {
             return Error::Aws(failure);
         }
         let is_lost = self.handlers.has_lost_stage(&self.context, stage).await;
-        if is_lost || is_not_found { Error::StageForbidden } else { Error::Aws(failure) }
-    }
-
-    /// Submits the in-doubt create to the resolver and waits for its resolution, at most
-    /// `resolution_wait`. The resolver continues after that.
-    async fn resolve(&self, aws_request_id: Option<String>) -> Outcome {
-        let operation_id = self.operation_id;
-        let repeatable = self.request.request_id.is_some();
-        let unknown = Error::OutcomeUnknown { operation_id, repeatable, aws_request_id };
-        let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
-        match resolutions.resolution(operation_id, *resolution_wait).await {
-            // The configuration exists, so a failed read must not be reported as a failed
-            // create: a caller without a `request_id` would create another configuration.
-            Some(Resolution::Live(resource)) => match self.read_back(resource.arn, false).await {
-                Err(Error::Aws(failure)) => {
-                    let aws_request_id = failure.aws_request_id;
-                    Err(Error::OutcomeUnknown { operation_id, repeatable, aws_request_id })
-                }
-                Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => Err(unknown),
-                outcome => outcome,
-            },
-            // Proved absent, which usually takes longer than this wait, or not resolved in time.
-            // In both cases a retry is safe.
-            Some(Resolution::Gone) | None => Err(unknown),
-        }
-    }
-
-    /// Returns a configuration that is known to exist. Its stream keys are read from AWS,
-    /// because the gateway does not store them.
-    async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
-        let Handlers { shared, ivs, .. } = &self.handlers;
-        let get = |permit| ivs.get_ingest_configuration(permit, &arn);
-        match paced::read(&self.context, &shared.pacers.get, get).await {
-            Ok(Answer { value, aws_request_id }) => {
-                Ok(self.created(value, replayed, aws_request_id).await)
-            }
-            Err(ReadError::NotSent(error)) => Err(error),
-            Err(ReadError::Aws(error)) => {
-                let (operation_id, failure) = (self.operation_id, error.failure());
-                tracing::warn!(%operation_id, %failure, "could not read a created configuration");
-                Err(aws_failed(&arn, failure))
-            }
-        }
-    }
-
-    async fn created(
-        &self,
-        configuration: Configuration,
-        replayed: bool,
-        aws_request_id: Option<String>,
-    ) -> Created {
-        let requested = self.request.stage_arn.as_ref().map(StageArn::as_str);
-        let ingest_endpoint = if configuration.stage_arn.as_deref() == requested {
-            endpoint(self.stage.as_deref(), configuration.ingest_protocol)
+        if is_not_found || matches!(is_lost, Ok(true)) {
+            Error::StageForbidden
         } else {
-            // An update has changed the stage since the create.
-            self.handlers.endpoint(&self.context, &configuration).await
-        };
-        Created {
-            configuration: CallersConfiguration::of_aws(
-                configuration,
-                &self.context.tenant().settings.extra_tags,
-                ingest_endpoint,
-                self.operation_id,
-                self.handlers.shared.clock.wall(),
-            ),
-            replayed,
-            operation_id: Some(self.operation_id),
-            aws_request_id,
+            Error::Aws(failure)
         }
     }
 

@@ -1,0 +1,123 @@
+//! A create whose configuration exists, or may exist: the outcome of an earlier create, and
+//! the reads that return a configuration with its stream keys.
+
+use super::{Created, Outcome, endpoint, task::Create};
+use crate::{
+    error::Error,
+    handlers::{
+        CallersConfiguration, Handlers, Shared, aws_failed,
+        paced::{self, ReadError},
+    },
+    ivs::{Answer, Configuration},
+    ledger::Reserved,
+    reconcile::Resolution,
+    request::{OperationId, StageArn},
+};
+
+impl Create {
+    /// Returns the outcome of an earlier create with the same `request_id`, or `rejection` if
+    /// there is none. Sends nothing. The tenant may have lost the stage since that create, or
+    /// the right to the protocol: its configuration exists nevertheless.
+    pub(super) async fn earlier_or(mut self, rejection: Error) -> Outcome {
+        let reserved = self.find_earlier().await?;
+        self.earlier(reserved).await.unwrap_or(Err(rejection))
+    }
+
+    /// Returns the outcome of the earlier create that the ledger found; `None` if it found none.
+    pub(super) async fn earlier(&mut self, reserved: Reserved) -> Option<Outcome> {
+        match reserved {
+            Reserved::Replay { operation_id, arn } => {
+                self.continue_earlier(operation_id);
+                Some(self.read_back(arn, true).await)
+            }
+            Reserved::InProgress { operation_id } => {
+                self.continue_earlier(operation_id);
+                Some(Err(Error::InProgress { operation_id }))
+            }
+            Reserved::InDoubt { operation_id, .. } => {
+                self.continue_earlier(operation_id);
+                let resolved = self.resolve(None).await;
+                Some(resolved.map(|created| Created { replayed: true, ..created }))
+            }
+            Reserved::FingerprintMismatch => Some(Err(Error::RequestIdReused)),
+            Reserved::New | Reserved::OverQuota { .. } => None,
+        }
+    }
+
+    /// Replaces the id of this create with that of an earlier create with the same `request_id`.
+    pub(super) fn continue_earlier(&mut self, operation_id: OperationId) {
+        self.operation_id = operation_id;
+        self.context.record().operation(operation_id.ulid());
+        self.context.record().set_may_be_sent(true);
+    }
+
+    /// Submits the in-doubt create to the resolver and waits for its resolution, at most
+    /// `resolution_wait`. The resolver continues after that.
+    pub(super) async fn resolve(&self, aws_request_id: Option<String>) -> Outcome {
+        let operation_id = self.operation_id;
+        let repeatable = self.request.request_id.is_some();
+        let unknown = Error::OutcomeUnknown { operation_id, repeatable, aws_request_id };
+        let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
+        match resolutions.resolution(operation_id, *resolution_wait).await {
+            // The configuration exists, so a failed read must not be reported as a failed
+            // create: a caller without a `request_id` would create another configuration.
+            Some(Resolution::Live(resource)) => match self.read_back(resource.arn, false).await {
+                Err(Error::Aws(failure)) => {
+                    let aws_request_id = failure.aws_request_id;
+                    Err(Error::OutcomeUnknown { operation_id, repeatable, aws_request_id })
+                }
+                Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => Err(unknown),
+                outcome => outcome,
+            },
+            // Proved absent, which usually takes longer than this wait, or not resolved in time.
+            // In both cases a retry is safe.
+            Some(Resolution::Gone) | None => Err(unknown),
+        }
+    }
+
+    /// Returns a configuration that is known to exist. Its stream keys are read from AWS,
+    /// because the gateway does not store them.
+    async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
+        let Handlers { shared, ivs, .. } = &self.handlers;
+        let get = |permit| ivs.get_ingest_configuration(permit, &arn);
+        match paced::read(&self.context, &shared.pacers.get, get).await {
+            Ok(Answer { value, aws_request_id }) => {
+                Ok(self.created(value, replayed, aws_request_id).await)
+            }
+            Err(ReadError::NotSent(error)) => Err(error),
+            Err(ReadError::Aws(error)) => {
+                let (operation_id, failure) = (self.operation_id, error.failure());
+                tracing::warn!(%operation_id, %failure, "could not read a created configuration");
+                Err(aws_failed(&arn, failure))
+            }
+        }
+    }
+
+    pub(super) async fn created(
+        &self,
+        configuration: Configuration,
+        replayed: bool,
+        aws_request_id: Option<String>,
+    ) -> Created {
+        let requested = self.request.stage_arn.as_ref().map(StageArn::as_str);
+        let ingest_endpoint =
+            if configuration.stage_arn.as_deref() == requested && self.stage.is_some() {
+                endpoint(self.stage.as_deref(), configuration.ingest_protocol)
+            } else {
+                // The create had no stage, or an update has changed it, or the tenant has lost it.
+                self.handlers.endpoint(&self.context, &configuration).await
+            };
+        Created {
+            configuration: CallersConfiguration::of_aws(
+                configuration,
+                &self.context.tenant().settings.extra_tags,
+                ingest_endpoint,
+                self.operation_id,
+                self.handlers.shared.clock.wall(),
+            ),
+            replayed,
+            operation_id: Some(self.operation_id),
+            aws_request_id,
+        }
+    }
+}
