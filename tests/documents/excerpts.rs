@@ -9,7 +9,9 @@ const LANGUAGES: [&str; 5] = ["rust", "python", "js", "proto", "typescript"];
 /// `from: FILE` names, but for the indentation.
 pub(crate) fn check(document: &str, block: &Block) {
     let Some(file) = block.directive("from") else {
-        let is_code = LANGUAGES.contains(&block.language.as_str());
+        // A file of the session is run by its commands.
+        let is_code =
+            LANGUAGES.contains(&block.language.as_str()) && block.directive("file").is_none();
         assert!(!is_code, "{document}: code without a file that runs it:\n{}", block.text);
         return;
     };

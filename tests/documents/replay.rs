@@ -29,7 +29,7 @@ pub(crate) fn replay(document: &str) -> (String, Vec<Difference>) {
     let mut replaced = Vec::new();
     for block in blocks(document) {
         if let Some(file) = block.directive("file") {
-            session.shell.write(file, &block.text);
+            session.shell.write(file, &session.names.actual(&block.text));
         }
         if block.language == "console" {
             let text = session.block(&block, &mut differences);

@@ -19,30 +19,28 @@ const END: &str = "--- end of the output ---";
 /// The longest time for a program to start on a slow machine.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A program that keeps running, as documents start it, and the addresses that a document
-/// can rely on: a test lets the system choose the ports.
-const PROGRAMS: [(&str, &str, &str); 5] = [
-    ("cargo run -- dev", "", DEV_PORTS),
-    ("ivs-ingest-gateway dev", "", DEV_PORTS),
-    ("ivs-ingest-gateway emulator", "", "--listen 127.0.0.1:0"),
-    ("cargo run -p ivs-realtime-emulator", "", "--listen 127.0.0.1:0"),
+/// A program that keeps running: the command of the documents, the environment that a test
+/// adds, and the options that name addresses. A test lets the system choose the ports.
+const PROGRAMS: [(&str, &str, &[&str]); 5] = [
+    ("cargo run -- dev", "", &DEV),
+    ("ivs-ingest-gateway dev", "", &DEV),
+    ("ivs-ingest-gateway emulator", "", &["--listen"]),
+    ("cargo run -p ivs-realtime-emulator", "", &["--listen"]),
     (
         "ivs-ingest-gateway serve",
         "IVS_INGEST_GATEWAY__SERVER__LISTEN=127.0.0.1:0 \
          IVS_INGEST_GATEWAY__SERVER__ADMIN_LISTEN=127.0.0.1:0 \
          IVS_INGEST_GATEWAY__LEDGER__URL=sqlite:ledger.db ",
-        "",
+        &[],
     ),
 ];
+const DEV: [&str; 3] = ["--listen", "--admin-listen", "--emulator-listen"];
 /// What documents build and run with cargo is built already.
 const CARGO: &str = r#"cargo() {
     shift
     if [ "$1" = -p ]; then local program=$2; shift 3; "$program" "$@"
     else shift; ivs-ingest-gateway "$@"; fi
 }"#;
-const DEV_PORTS: &str =
-    "--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --emulator-listen 127.0.0.1:0";
-
 pub(crate) struct Shell {
     bash: Child,
     stdin: ChildStdin,
@@ -126,15 +124,22 @@ impl Shell {
 
     /// Starts the program that the command names, if it is one that keeps running.
     pub(crate) fn start_program(&mut self, command: &str) -> Option<Program> {
-        let (named, environment, arguments) =
+        let (named, environment, options) =
             PROGRAMS.iter().find(|(named, ..)| command.starts_with(named))?;
         let subcommand = named.rsplit_once(' ').map_or("", |(_, last)| last);
         let subcommand = if subcommand.contains("emulator") { "emulator" } else { subcommand };
-        let rest = &command[named.len()..];
+        let mut words: Vec<&str> = command[named.len()..].split_whitespace().collect();
+        for option in *options {
+            if let Some(index) = words.iter().position(|word| word == option) {
+                words.drain(index..index + 2);
+            }
+            words.extend([option, "127.0.0.1:0"]);
+        }
+        let arguments = words.join(" ");
         let number = self.started;
         self.started += 1;
         self.run(&format!(
-            "{environment}ivs-ingest-gateway {subcommand}{rest} {arguments} \
+            "{environment}ivs-ingest-gateway {subcommand} {arguments} \
              >{number}.out 2>{number}.err &"
         ));
         let output = |kind| self.folder.path().join(format!("{number}.{kind}"));
