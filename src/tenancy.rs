@@ -20,4 +20,4 @@ pub use metrics::LimitCounts;
 pub use registry::{TenantError, Tenants};
 pub use settings::{Rate, TenancySettings, TenantSettings};
 pub use stages::{OwnershipError, Stage, StageOwnership};
-pub use tenant::{ConcurrencyPermit, CreatePermit, RateUsage, Tenant};
+pub use tenant::{CallKind, ConcurrencyPermit, CreatePermit, RateUsage, Tenant};

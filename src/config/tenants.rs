@@ -56,8 +56,19 @@ fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSetting
         ),
         create_rate: create_rate(&mut section, inherited.create_rate),
         max_concurrent_calls: section.integer(
-            Key::new("max_concurrent_calls", "Concurrent calls of all methods."),
+            Key::new(
+                "max_concurrent_calls",
+                "Concurrent calls of all methods other than ListIngestConfigurations and GetQuota.",
+            ),
             inherited.max_concurrent_calls,
+            1..=10_000,
+        ),
+        max_concurrent_reads: section.integer(
+            Key::new(
+                "max_concurrent_reads",
+                "Concurrent calls of ListIngestConfigurations and GetQuota, which cost AWS nothing.",
+            ),
+            inherited.max_concurrent_reads,
             1..=10_000,
         ),
         max_queued: section.integer(

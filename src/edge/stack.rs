@@ -82,7 +82,12 @@ impl Edge {
     }
 
     /// The steps that need the metadata alone.
-    fn admit(&self, metadata: &HeaderMap, record: &CallRecord) -> Result<Admitted<'_>, Error> {
+    fn admit(
+        &self,
+        method: &str,
+        metadata: &HeaderMap,
+        record: &CallRecord,
+    ) -> Result<Admitted<'_>, Error> {
         // Before any work: a gateway that drains, or is full, rejects at no cost.
         if self.draining.is_cancelled() {
             return Err(Error::Draining);
@@ -92,7 +97,7 @@ impl Edge {
         let tenant = self.authenticator.authenticate(metadata)?;
         record.tenant(tenant.id.as_str());
         // Before the message is read: a flood costs its headers and little more.
-        let permit = limits::admit(&tenant, record)?;
+        let permit = limits::admit(&tenant, method, record)?;
         let deadline = self.clock.monotonic() + self.deadlines.of(metadata);
         let context = CallContext::new(tenant, &permit, deadline, record.clone());
         Ok(Admitted { _running: running, _permit: permit, context })
@@ -167,7 +172,9 @@ impl Stack {
     ) -> Result<Response<Body>, Error> {
         let edge = Arc::clone(&self.edge);
         // The places are held until the response is there, or the caller is gone.
-        let Admitted { _running, _permit, context } = match edge.admit(request.headers(), record) {
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let admitted = edge.admit(method, request.headers(), record);
+        let Admitted { _running, _permit, context } = match admitted {
             Ok(admitted) => admitted,
             Err(error) => {
                 edge.discards.receive(request.into_body()).await;

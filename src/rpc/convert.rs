@@ -100,7 +100,14 @@ impl From<Quota> for v1::GetQuotaResponse {
             burst: count(rate.burst.get()),
             available: count(available),
         };
-        let RateUsage { requests, creates, concurrent_calls, max_concurrent_calls } = quota.rates;
+        let RateUsage {
+            requests,
+            creates,
+            concurrent_calls,
+            max_concurrent_calls,
+            concurrent_reads,
+            max_concurrent_reads,
+        } = quota.rates;
         let Outlook { queued, in_flight, predicted_wait } = quota.creates;
         Self {
             ingest_configurations: Some(v1::CountQuota {
@@ -110,6 +117,7 @@ impl From<Quota> for v1::GetQuotaResponse {
             request_rate: Some(rate(requests)),
             create_rate: creates.map(rate),
             concurrent_calls: Some(limited(max_concurrent_calls, concurrent_calls)),
+            concurrent_reads: Some(limited(max_concurrent_reads, concurrent_reads)),
             queued_creates: Some(v1::CountQuota {
                 used: count(queued),
                 ..limited(quota.max_queued, 0)

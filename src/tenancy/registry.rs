@@ -104,7 +104,7 @@ mod tests {
     use prometheus_client::{encoding::text::encode, registry::Registry};
 
     use super::*;
-    use crate::tenancy::{Rate, RateLimit, TenantSettings};
+    use crate::tenancy::{CallKind, Rate, RateLimit, TenantSettings};
 
     fn acme() -> TenantId {
         TenantId::parse("acme").unwrap()
@@ -131,8 +131,8 @@ mod tests {
         let settings = TenantSettings { max_concurrent_calls: 1, ..TenantSettings::default() };
         let (tenants, registry) = tenants(settings);
         let tenant = tenants.get(&acme()).unwrap();
-        let first = tenant.acquire_concurrency().unwrap();
-        let exceeded = tenant.acquire_concurrency().unwrap_err();
+        let first = tenant.acquire_concurrency(CallKind::Other).unwrap();
+        let exceeded = tenant.acquire_concurrency(CallKind::Other).unwrap_err();
         assert_eq!((exceeded.tenant, exceeded.limit), (acme(), RateLimit::Concurrency));
         assert_eq!(tenant.rate_usage().concurrent_calls, 1);
         // A reload keeps the count of running calls.
@@ -144,9 +144,16 @@ mod tests {
             ..TenancySettings::default()
         });
         let tenant = tenants.get(&acme()).unwrap();
-        tenant.acquire_concurrency().unwrap_err();
+        tenant.acquire_concurrency(CallKind::Other).unwrap_err();
+        // Reads of the ledger have a limit of their own.
+        let read = tenant.acquire_concurrency(CallKind::LedgerRead).unwrap();
+        assert_eq!(
+            (tenant.rate_usage().concurrent_calls, tenant.rate_usage().concurrent_reads),
+            (1, 1)
+        );
+        drop(read);
         drop(first);
-        assert!(tenant.acquire_concurrency().is_ok());
+        assert!(tenant.acquire_concurrency(CallKind::Other).is_ok());
         assert_eq!(tenant.rate_usage().concurrent_calls, 0);
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
@@ -171,8 +178,8 @@ mod tests {
         assert_eq!(tenant.acquire_request().unwrap().exceeded_in_shadow, None);
         let exceeded = tenant.acquire_request().unwrap().exceeded_in_shadow.unwrap();
         assert_eq!(exceeded.limit, RateLimit::Requests);
-        let first = tenant.acquire_concurrency().unwrap();
-        let second = tenant.acquire_concurrency().unwrap();
+        let first = tenant.acquire_concurrency(CallKind::Other).unwrap();
+        let second = tenant.acquire_concurrency(CallKind::Other).unwrap();
         let exceeded = second.exceeded_in_shadow.as_ref().unwrap();
         assert_eq!(exceeded.limit, RateLimit::Concurrency);
         assert_eq!(tenant.rate_usage().concurrent_calls, 2);

@@ -37,8 +37,10 @@ pub struct TenantSettings {
     pub request_rate: Rate,
     /// Rate of creates. Default: only `request_rate` applies.
     pub create_rate: Option<Rate>,
-    /// Maximum number of concurrent calls of all methods, at least 1. Default 50.
+    /// Maximum number of concurrent calls other than ledger reads, at least 1. Default 50.
     pub max_concurrent_calls: u32,
+    /// Maximum number of concurrent ledger reads (List and `GetQuota`), at least 1. Default 500.
+    pub max_concurrent_reads: u32,
     /// Maximum number of calls that wait for one AWS operation. Default 10.
     pub max_queued: u32,
     /// Maximum number of concurrent calls of one AWS operation, at least 1. Default 2.
@@ -75,6 +77,7 @@ impl Default for TenantSettings {
             request_rate: Rate { per_second: 100.0, burst: burst(200) },
             create_rate: None,
             max_concurrent_calls: 50,
+            max_concurrent_reads: 500,
             max_queued: 10,
             max_in_flight: 2,
             weight: 1,

@@ -39,6 +39,15 @@ impl Meter {
     }
 }
 
+/// The kind of a call. Each kind has a limit of concurrent calls of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallKind {
+    /// A call that the ledger serves: it takes milliseconds and no AWS call.
+    LedgerRead,
+    /// Any other call.
+    Other,
+}
+
 /// One tenant.
 #[derive(Debug)]
 pub struct Tenant {
@@ -49,6 +58,7 @@ pub struct Tenant {
     request_rate: Gcra,
     create_rate: Option<Gcra>,
     running: Arc<AtomicU32>,
+    reading: Arc<AtomicU32>,
     meter: Arc<Meter>,
 }
 
@@ -58,6 +68,7 @@ impl Tenant {
             request_rate: Gcra::new(&settings.request_rate),
             create_rate: settings.create_rate.as_ref().map(Gcra::new),
             running: Arc::default(),
+            reading: Arc::default(),
             id,
             settings,
             meter,
@@ -71,6 +82,7 @@ impl Tenant {
             request_rate: self.request_rate.with_rate(&settings.request_rate),
             create_rate: self.with_create_rate(settings.create_rate.as_ref()),
             running: Arc::clone(&self.running),
+            reading: Arc::clone(&self.reading),
             settings,
             meter: Arc::clone(&self.meter),
         }
@@ -83,19 +95,27 @@ impl Tenant {
 
     pub(super) fn is_idle(&self, now_ns: u64) -> bool {
         self.running.load(Ordering::Relaxed) == 0
+            && self.reading.load(Ordering::Relaxed) == 0
             && self.request_rate.is_full(now_ns)
             && self.create_rate.as_ref().is_none_or(|rate| rate.is_full(now_ns))
     }
 
-    /// Acquires a permit for one concurrent call of any method.
+    /// Acquires a permit for one concurrent call of that kind.
     ///
     /// # Errors
-    /// `max_concurrent_calls` calls are already running.
-    pub fn acquire_concurrency(&self) -> Result<Admitted<ConcurrencyPermit>, LimitExceeded> {
-        let running = self.running.fetch_add(1, Ordering::Relaxed);
+    /// As many calls of that kind as the tenant may have are already running.
+    pub fn acquire_concurrency(
+        &self,
+        kind: CallKind,
+    ) -> Result<Admitted<ConcurrencyPermit>, LimitExceeded> {
+        let (calls, max) = match kind {
+            CallKind::LedgerRead => (&self.reading, self.settings.max_concurrent_reads),
+            CallKind::Other => (&self.running, self.settings.max_concurrent_calls),
+        };
+        let running = calls.fetch_add(1, Ordering::Relaxed);
         // Dropping the permit undoes the increment if this function returns an error.
-        let permit = ConcurrencyPermit(Arc::clone(&self.running));
-        let is_free = running < self.settings.max_concurrent_calls;
+        let permit = ConcurrencyPermit(Arc::clone(calls));
+        let is_free = running < max;
         let too_soon = TooSoon { retry_after: CONCURRENCY_RETRY };
         let acquired = if is_free { Ok(()) } else { Err(too_soon) };
         self.admit(permit, RateLimit::Concurrency, acquired)
@@ -163,6 +183,8 @@ impl Tenant {
                 .map(|(rate, used)| (rate, used.available(now_ns))),
             concurrent_calls: self.running.load(Ordering::Relaxed),
             max_concurrent_calls: self.settings.max_concurrent_calls,
+            concurrent_reads: self.reading.load(Ordering::Relaxed),
+            max_concurrent_reads: self.settings.max_concurrent_reads,
         }
     }
 }
@@ -208,8 +230,12 @@ pub struct RateUsage {
     /// The rate of creates, and the number of creates that it admits now; `None` if the tenant
     /// has no create rate.
     pub creates: Option<(Rate, u32)>,
-    /// Running calls, including this one.
+    /// Running calls other than ledger reads.
     pub concurrent_calls: u32,
-    /// The maximum number of concurrent calls.
+    /// The maximum of them.
     pub max_concurrent_calls: u32,
+    /// Running ledger reads.
+    pub concurrent_reads: u32,
+    /// The maximum of them.
+    pub max_concurrent_reads: u32,
 }

@@ -21,7 +21,7 @@ use ivs_ingest_gateway::{
     },
     request::{CreateIngestConfiguration, DeleteIngestConfiguration},
     telemetry::{CallRecord, Metrics},
-    tenancy::{ConcurrencyPermit, TenantId},
+    tenancy::{CallKind, ConcurrencyPermit, TenantId},
 };
 use ivs_realtime_emulator::Clock as AwsClock;
 use tempfile::TempDir;
@@ -129,7 +129,7 @@ impl System {
         let id = || ids.next_call_id(clock.wall());
         let record = CallRecord::begin(&HeaderMap::new(), clock.monotonic(), id);
         let tenant = self.core.tenants().get(&TenantId::parse("acme").unwrap()).unwrap();
-        let permit = permitted(tenant.acquire_concurrency(), &record).unwrap();
+        let permit = permitted(tenant.acquire_concurrency(CallKind::Other), &record).unwrap();
         (CallContext::new(tenant, &permit, clock.monotonic() + PATIENCE, record), permit)
     }
 }

@@ -127,8 +127,9 @@ async fn calls_at_the_same_time_have_a_limit() {
     let world = World::new();
     let gateway = world.gateway(&ONE_CALL).await;
     let acme = gateway.caller("acme");
-    let concurrent = acme.quota().await.concurrent_calls.unwrap();
-    assert_eq!((concurrent.limit, concurrent.used), (1, 1));
+    let quota = acme.quota().await;
+    let (calls, reads) = (quota.concurrent_calls.unwrap(), quota.concurrent_reads.unwrap());
+    assert_eq!((calls.limit, calls.used, reads.limit, reads.used), (1, 0, 500, 1));
     world.emulator.hold_next_create();
     let first = tokio::spawn({
         let acme = acme.clone();
