@@ -1,7 +1,6 @@
-//! The commands of the binary. Each builds what it needs and hands it down.
+//! The commands of the binary, one file each.
 //!
-//! What a person asked for goes to standard output; logs and errors go to standard
-//! error.
+//! Results go to standard output, logs and errors to standard error.
 
 mod adopt;
 mod check_config;
@@ -17,11 +16,11 @@ use clap_complete::Shell;
 
 use crate::telemetry;
 
-/// A failure that ends the command. Its text is for the person who started it.
+/// A failure that ends the command. Its text is for the operator.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A gRPC gateway in front of Amazon IVS Real-Time: many tenants create RTMP(S)
-/// ingest configurations, each within its quota, and never one twice.
+/// A gRPC gateway in front of Amazon IVS Real-Time. Tenants create RTMP(S) ingest
+/// configurations within their quotas, and at most one per request.
 #[derive(Debug, Parser)]
 #[command(name = NAME, version = env!("VERSION"), after_help = EXAMPLES)]
 struct Cli {
@@ -34,7 +33,7 @@ const NAME: &str = "ivs-ingest-gateway";
 const EXAMPLES: &str = "\
 Examples:
   ivs-ingest-gateway dev                                try it: nothing to configure, no AWS
-  ivs-ingest-gateway check-config --config gateway.toml see every mistake in a file at once
+    ivs-ingest-gateway check-config --config gateway.toml report every problem of a file
   ivs-ingest-gateway serve --config gateway.toml        run it
 
 Environment:
@@ -46,26 +45,26 @@ Environment:
 enum Command {
     /// Run the gateway.
     ///
-    /// SIGTERM and SIGINT drain it: calls under way are finished, new ones refused. A
-    /// second signal ends it at once. SIGHUP reads the file again: tenants, their
-    /// limits and certificates change, and a bad file changes nothing.
+    /// SIGTERM and SIGINT drain it: running calls finish, and new calls are rejected. A
+    /// second signal ends the process immediately. SIGHUP reads the file again: tenants,
+    /// their limits and certificates change. An invalid file changes nothing.
     Serve(ConfigFile),
     /// Try the gateway on this machine, without AWS and without a configuration.
     ///
-    /// Runs it with an embedded emulator of AWS, the tenants `acme` and `globex`, and
-    /// a ledger that is thrown away at the end. The tenant is what the metadata
-    /// x-tenant-id says. Prints the grpcurl line to try.
+    /// Runs it with an embedded emulator of AWS, the tenants acme and globex, and a
+    /// temporary ledger. The metadata key x-tenant-id names the tenant of a call. Prints a
+    /// grpcurl command to start with.
     Dev(dev::Options),
     Emulator(ivs_realtime_emulator::cli::Options),
-    /// Give configurations that were made before the gateway to tenants.
+    /// Assign existing ingest configurations to tenants.
     ///
-    /// Writes the gateway's tags on them; the sweep of the running gateway then makes
-    /// their rows, and they count against their tenants' quotas. Without --apply it only
-    /// tells what it would do.
+    /// Writes the gateway's tags on configurations that were created without the gateway.
+    /// The next scan of the running gateway adds their rows to the ledger, and they count
+    /// against the quotas of their tenants. Without --apply it reports what it would do.
     Adopt(adopt::Options),
-    /// Read a configuration file and report everything that is wrong with it.
+    /// Read a configuration file and the environment, and report every problem.
     CheckConfig(ConfigFile),
-    /// Ask a running gateway whether it is ready. Ends with 0 if it is.
+    /// Ask a running gateway whether it is ready. Exits with 0 if it is.
     Healthcheck(healthcheck::Options),
     /// Print completions for a shell.
     Completions {
@@ -78,7 +77,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct ConfigFile {
-    /// The configuration file. docs/gateway.example.toml shows every key.
+    /// The configuration file. docs/configuration.md lists every key.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }
@@ -93,7 +92,7 @@ pub fn main() -> ExitCode {
             let mut text = failure.to_string();
             let mut source = failure.source();
             while let Some(cause) = source {
-                // Some errors say their cause themselves.
+                // The text of some errors contains their cause.
                 if !text.contains(&cause.to_string()) {
                     text = format!("{text}: {cause}");
                 }
@@ -117,10 +116,10 @@ fn run(command: Command) -> Result<(), Failure> {
         _ => {}
     }
     telemetry::start_logging()?;
-    // One TLS implementation for both sides, named before anything asks for one.
+    // The one TLS provider of the process, for both sides. It must be first.
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().map_err(|_| "a TLS provider is installed already")?;
-    // Workers have runtimes of their own: this one accepts, and serves the probes.
+    // Workers have runtimes of their own. This one accepts connections and serves probes.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
         Command::Serve(file) => runtime.block_on(serve::run(&file.config)),
@@ -147,7 +146,7 @@ fn man() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The environment's variables that are text. Others cannot be ours.
+/// The variables of the environment whose names and values are UTF-8.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

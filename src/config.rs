@@ -1,9 +1,9 @@
-//! The configuration: one TOML file, with the environment laid over it.
+//! The configuration: one TOML file, whose values the environment can override.
 //!
-//! Reading is total: whatever is wrong is recorded and reading goes on with a
-//! default, so that [`Problems`] holds everything at once. One file a section says
-//! what its keys are; what two sections must agree on stands here. Nothing here
-//! opens a socket or a database, or looks into a certificate.
+//! A problem does not stop the reading: it is recorded, and a default is used instead.
+//! [`Problems`] therefore lists all problems. Each section has a file, which declares its
+//! keys; `agreement` checks conditions between keys. Reading opens certificates, and no
+//! socket or database.
 
 use std::{cell::RefCell, fs, path::Path};
 
@@ -42,17 +42,17 @@ use crate::tenancy::TenancySettings;
 /// The whole configuration. Every value is within its limits, and the values agree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// The listeners and what they admit.
+    /// The listeners and their limits.
     pub server: Server,
     /// Amazon IVS Real-Time.
     pub upstream: Upstream,
     /// The durable state.
     pub ledger: Ledger,
-    /// Creates whose outcome is unknown.
+    /// The resolution of in-doubt creates.
     pub resolution: ResolutionTimes,
-    /// The walk over everything that AWS has.
+    /// The scan of the configurations at AWS.
     pub scan: ScanTimes,
-    /// How a caller shows whose call it is.
+    /// The identities that callers can have.
     pub identity: Identity,
     /// The tenants and their limits.
     pub tenants: TenancySettings,
@@ -60,29 +60,29 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file, and the variables named `IVS_INGEST_GATEWAY__SECTION__KEY` of the
-    /// environment, which win.
+    /// Reads the file and the variables `IVS_INGEST_GATEWAY__SECTION__KEY` of the environment,
+    /// which take precedence.
     ///
     /// # Errors
-    /// Everything that is wrong, in [`Problems`]; a file that cannot be read also.
+    /// [`Problems`] lists all problems. A file that cannot be read is one of them.
     pub fn load(
         path: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Problems> {
         let file_name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| {
-            let words = format!("cannot be read ({error}); give the path of a TOML file");
+            let words = format!("cannot be read ({error}); use the path of a TOML file");
             let problem = Problem { origin: Origin::File, key: String::new(), words };
             Problems::new(&file_name, vec![problem])
         })?;
         Self::parse(&text, &file_name, environment)
     }
 
-    /// Does as [`Config::load`] does, with the file's text. Relative paths in it begin
-    /// at the folder of `file_name`.
+    /// Reads a configuration as [`Config::load`] does, from the text of the file. Paths in it
+    /// are relative to the folder of `file_name`.
     ///
     /// # Errors
-    /// Everything that is wrong, in [`Problems`].
+    /// [`Problems`] lists all problems.
     pub fn parse(
         text: &str,
         file_name: &str,

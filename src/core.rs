@@ -21,10 +21,10 @@ use crate::{
     tenancy::{LimitCounts, StageOwnership, Tenants},
 };
 
-/// The number of first probes that a call of unknown outcome waits for.
+/// The time that a caller waits for the resolution of its create, in first probes.
 const RESOLUTION_WAIT_PROBES: u32 = 3;
 
-/// The time and the randomness of a core.
+/// The clocks and the randomness of a core.
 #[derive(Debug, Clone)]
 pub struct Determinism {
     /// The clocks.
@@ -127,13 +127,13 @@ impl Core {
         &self.tenants
     }
 
-    /// Whether the ledger is known to hold all that AWS has, as it changes.
+    /// Whether the ledger is complete: whether it has a row for each configuration at AWS.
     #[must_use]
     pub fn is_rebuilt(&self) -> watch::Receiver<bool> {
         self.is_rebuilt.clone()
     }
 
-    /// A function that brings the gauges of the ledger up to date before a scrape.
+    /// Returns a function that updates the gauges of the ledger before a scrape.
     pub fn refresh_metrics(&self) -> impl Fn() -> RefreshFuture + Send + Sync + 'static {
         let (ledger, metrics) = (Arc::clone(&self.shared.ledger), self.reconcile_metrics.clone());
         move || {
@@ -142,7 +142,7 @@ impl Core {
         }
     }
 
-    /// A factory of handlers, which each worker calls with its own tracker of tasks.
+    /// Returns a factory of handlers, which each worker calls with its own tracker of tasks.
     pub fn handlers(&self) -> impl Fn(TaskTracker) -> Handlers + Send + Sync + 'static {
         let (shared, sdk) = (Arc::clone(&self.shared), self.sdk.clone());
         let metrics = self.aws_metrics.clone();

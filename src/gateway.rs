@@ -1,4 +1,4 @@
-//! The gateway put together: what `serve` and `dev` run.
+//! The composition root: builds, serves and drains a gateway, for `serve` and `dev`.
 
 mod readiness;
 
@@ -24,16 +24,16 @@ use crate::{
     tenancy::Tenants,
 };
 
-/// What a row's lease is longer than the longest that its work can take: a stopped
-/// clock or a busy disk must not make work look abandoned.
+/// Margin added to every lease, so that a paused process or a slow disk does not make live
+/// work look abandoned.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
-/// How long a start waits for a new ledger to be rebuilt before it serves without
-/// creates. With nothing at AWS, one list of a few milliseconds is all.
+/// Time that a start waits for the rebuild of a new ledger before the gateway serves
+/// without creates. Without configurations at AWS, the rebuild is one list call.
 const REBUILD_WAIT: Duration = Duration::from_secs(3);
 
-/// A gateway that has its ports and its ledger, and does not answer before
-/// [`Gateway::serve`].
+/// A gateway with bound addresses and an open ledger. It serves from [`Gateway::serve`]
+/// on.
 pub struct Gateway {
     listener: Listener,
     admin: Option<Acceptor>,
@@ -45,17 +45,17 @@ pub struct Gateway {
     config: Config,
 }
 
-/// Why a gateway cannot start. Each names the key to look at.
+/// A failed start. Each error names a key of the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address cannot be listened on.
+    /// The address cannot be bound.
     #[error("{key} = {address}: {source}; free the address or choose another")]
     Listen {
         /// The key of the configuration.
         key: &'static str,
         /// Its value.
         address: SocketAddr,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The certificates cannot be used.
@@ -67,18 +67,17 @@ pub enum StartError {
     /// The ledger cannot be read.
     #[error("ledger.url: {0}")]
     Read(#[from] LedgerError),
-    /// AWS cannot be talked to.
+    /// The AWS client cannot be built.
     #[error(transparent)]
     Upstream(#[from] ConnectError),
 }
 
 impl Gateway {
-    /// Opens the ledger, settles what the last stop left, and takes the ports.
-    /// `credentials` takes the place of the AWS conventions, for an upstream that is
-    /// not AWS.
+    /// Opens the ledger, expires the leases of the previous process, and binds the addresses.
+    /// `credentials` replace those of the environment, for an upstream that is not AWS.
     ///
     /// # Errors
-    /// [`StartError`], with the key and the way out.
+    /// [`StartError`].
     pub async fn start(
         config: Config,
         credentials: Option<SharedCredentialsProvider>,
@@ -95,7 +94,7 @@ impl Gateway {
             rejected = expired.rejected,
             in_doubt = expired.in_doubt,
             is_complete,
-            "the ledger is open; what the last stop cut off is rejected if it was never sent, else in doubt"
+            "opened the ledger; creates that the previous process left are rejected, or in doubt if they may have been sent"
         );
         let clock = determinism.clock.clone();
         let seams = Seams { credentials, http_client: None, clock };
@@ -120,15 +119,15 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Where it listens, with the port that was picked.
+    /// The address of the gRPC API, with the port that the system chose.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// What changes the configuration of a running gateway.
+    /// A handle that changes the configuration of the running gateway.
     #[must_use]
     pub fn reload(&self) -> Reload {
         Reload {
@@ -138,15 +137,15 @@ impl Gateway {
         }
     }
 
-    /// Serves until `shutdown` fires, and then drains: calls under way are finished,
-    /// new ones are refused, and what AWS was asked for is recorded.
+    /// Serves until `shutdown` fires, and then drains: running calls finish, new calls are
+    /// rejected, and the outcomes of calls to AWS are recorded.
     ///
     /// # Errors
-    /// The operating system's, when a worker cannot be started.
+    /// An error of the operating system: a worker cannot be started.
     pub async fn serve(self, shutdown: CancellationToken) -> io::Result<()> {
         let stopped = CancellationToken::new();
         let mut complete = self.core.is_rebuilt();
-        // A failure is in the log, and creates stay refused until the sweep succeeds.
+        // A failed rebuild is in the log, and creates are rejected until a scan succeeds.
         let _ = timeout(REBUILD_WAIT, complete.wait_for(|complete| *complete)).await;
 
         self.log_start()?;
@@ -187,7 +186,7 @@ impl Gateway {
             tasks_cut = drained.tasks_cut,
             "drained"
         );
-        // The core served the last calls too.
+        // The core serves calls until the end of the drain.
         stopped.cancel();
         announcing.abort();
         if let Some(admin) = admin {
@@ -216,7 +215,7 @@ impl Gateway {
     }
 }
 
-/// Changes what can change while the gateway runs.
+/// A handle that changes the configuration of a running gateway.
 pub struct Reload {
     tenants: Arc<Tenants>,
     tls: Option<Arc<ServerTls>>,
@@ -225,13 +224,13 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Takes the tenants, their limits and the certificates of `config`. The rest
-    /// needs a restart. Certificates that cannot be used change nothing.
+    /// Applies the tenants, their limits and the certificates of `config`. Other keys need a
+    /// restart, and the log names those that differ. Invalid certificates change nothing.
     pub fn apply(&self, config: Config) {
         if let (Some(tls), Some(paths)) = (&self.tls, &config.server.tls)
             && let Err(error) = tls.reload(&paths.files())
         {
-            tracing::error!(%error, "the certificates are bad; the old configuration stays");
+            tracing::error!(%error, "the new certificates are invalid; the old configuration stays in force");
             return;
         }
         let restart_keys = config.restart_keys(&self.running).join(", ");

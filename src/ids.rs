@@ -1,4 +1,4 @@
-//! The one source of ids and randomness. A seeded source repeats itself, so that a
+//! The one source of ids and randomness. A seeded source repeats its ids, so that a
 //! simulation can be replayed.
 
 use std::{

@@ -1,9 +1,8 @@
-//! The `ivs-ingest-gateway` binary: only what must be in place before the library
-//! can begin.
+//! The `ivs-ingest-gateway` binary: the allocator, and the call of the library.
 
 use std::process::ExitCode;
 
-// The allocator is the second largest cost of a call, after the runtime's flavour.
+// The allocator has the second largest effect on the cost of a call, after the runtime.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

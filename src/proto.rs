@@ -1,5 +1,5 @@
-//! The messages and the service that `build.rs` makes of `proto/`. Nothing else
-//! lives here but what keeps stream keys out of `Debug`.
+//! The messages and the service that `build.rs` generates from `proto/`, with `Debug`
+//! implementations that hide stream keys.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
-//! `adopt`: gives configurations that were made before the gateway to tenants.
+//! `adopt`: assigns existing configurations to tenants.
 //!
-//! It writes the gateway's tags and nothing else. The sweep of the running gateway
-//! then finds them and makes their rows, as it does for a lost ledger.
+//! It only writes the gateway's tags. The scan of the running gateway then adds the rows,
+//! as it does for a lost ledger.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -23,19 +23,19 @@ use crate::{
     tenancy::tags::TenancyTags,
 };
 
-/// The share of AWS's rate that is spent: callers of the gateway need the rest.
+/// The part of AWS's call rate that the command uses. Callers of the gateway need the rest.
 const SHARE: f64 = 0.5;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The gateway's configuration file: where AWS is, and which tenants there are.
+    /// The configuration file of the gateway, for the endpoint of AWS and the tenants.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// What to adopt: a line each, with an ARN, a space, and a tenant's id. Empty lines
-    /// and those that begin with # are passed over.
+    /// A file with one configuration a line: an ARN, a space, and the id of a tenant.
+    /// Empty lines and lines that begin with # are ignored.
     #[arg(long, value_name = "FILE")]
     list: PathBuf,
-    /// Write the tags. Without it nothing is changed, and only told.
+    /// Write the tags. Without this option nothing changes.
     #[arg(long)]
     apply: bool,
 }
@@ -52,7 +52,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let metrics =
         Metrics::default().register(|registry| AwsMetrics::register(registry, pacers.clone()));
     let ivs = Sdk::load(&config.upstream, seams).await?.client(metrics);
-    // Stops when it goes out of scope.
+    // The guard stops the pacers at the end of the scope.
     let stopped = CancellationToken::new();
     tokio::spawn(pacers.clone().run(stopped.clone()));
     let _stop = stopped.drop_guard();
@@ -63,7 +63,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
             Ok(done) => say(&format!("{arn} {tenant}: {done}")),
             Err(why) => {
                 refused += 1;
-                say(&format!("{arn} {tenant}: refused: {why}"));
+                say(&format!("{arn} {tenant}: rejected: {why}"));
             }
         }
     }
@@ -144,7 +144,7 @@ async fn adopt(
     Ok("adopted")
 }
 
-/// The create that would have made it.
+/// The create request that corresponds to the configuration.
 fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String> {
     let stage_arn = match found.stage_arn {
         None => None,

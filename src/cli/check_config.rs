@@ -1,4 +1,4 @@
-//! `check-config`: says what is wrong with a file, and starts nothing.
+//! `check-config`: reports the problems of a configuration file.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `dev`: the gateway with everything it needs, on loopback, to try.
+//! `dev`: the gateway with an emulator of AWS and a temporary ledger, on loopback.
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
@@ -16,13 +16,13 @@ const TENANTS: [&str; 2] = ["acme", "globex"];
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Where the gateway listens. Must be on loopback.
+    /// Address of the gRPC API. Must be on loopback.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
-    /// Where `/readyz` and `/livez` are; `off` is nowhere.
+    /// Address of /metrics, /livez and /readyz; `off` disables them.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin_listen: String,
-    /// Where the emulator listens.
+    /// Address of the emulator.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
     emulator_listen: SocketAddr,
 }
@@ -50,7 +50,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let folder = tempfile::Builder::new().prefix("ivs-ingest-gateway-dev-").tempdir()?;
     let shutdown = CancellationToken::new();
     let path = folder.path().to_owned();
-    // A process that exits drops nothing.
+    // `exit` does not run destructors, so the folder is removed here.
     stop_on_signal(shutdown.clone(), move || drop(fs::remove_dir_all(path)))?;
     let text = configuration(options, &settings, emulator_address, folder.path());
     let config = Config::parse(&text, "the configuration of dev", environment())?;
@@ -59,7 +59,7 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     say(&welcome(gateway.local_addr()?, emulator_address, &stage));
     gateway.serve(shutdown).await?;
 
-    // The last calls of the drain still needed it.
+    // The drain may still call the emulator, so it stops last.
     emulator_stopped.cancel();
     emulating.await?;
     Ok(())

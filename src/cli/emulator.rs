@@ -1,4 +1,4 @@
-//! `emulator`: the emulator alone.
+//! `emulator`: the emulator of AWS, without a gateway.
 
 use ivs_realtime_emulator::cli::{self, Options};
 use tokio_util::sync::CancellationToken;

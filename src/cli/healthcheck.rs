@@ -1,4 +1,4 @@
-//! `healthcheck`: asks `/readyz`, for a container's probe that has no curl.
+//! `healthcheck`: requests `/readyz`, for containers that have no curl.
 
 use std::{
     io::{Read, Write},
@@ -10,11 +10,11 @@ use clap::Args;
 
 use super::{Failure, say};
 
-/// A gateway that takes longer to answer a probe is not well.
+/// Time limit of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// An answer is one line and a few headers.
-const MAX_ANSWER_BYTES: u64 = 4096;
+/// Limit of the response, which is one line and a few headers.
+const MAX_RESPONSE_BYTES: u64 = 4096;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -25,8 +25,8 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let address = options.admin;
-    let answer = ask(address).map_err(|error| format!("{address}: {error}"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let response = get_readyz(address).map_err(|error| format!("{address}: {error}"))?;
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     let body = body.trim();
     if head.split(' ').nth(1) == Some("200") {
         say(&format!("{address}: {body}"));
@@ -36,12 +36,12 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
 }
 
-fn ask(address: SocketAddr) -> std::io::Result<String> {
+fn get_readyz(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.take(MAX_RESPONSE_BYTES).read_to_string(&mut response)?;
+    Ok(response)
 }

@@ -1,4 +1,4 @@
-//! `serve`: the gateway, by a configuration file.
+//! `serve`: the gateway of a configuration file.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, environment};
 use crate::{config::Config, gateway::Gateway};
 
-/// The exit code of a process that a second signal ended.
+/// Exit code after a second signal.
 const SECOND_SIGNAL: i32 = 130;
 
 pub(super) async fn run(path: &Path) -> Result<(), Failure> {
@@ -24,7 +24,7 @@ pub(super) async fn run(path: &Path) -> Result<(), Failure> {
             match Config::load(&path, environment()) {
                 Ok(config) => reload.apply(config),
                 Err(problems) => {
-                    tracing::error!(%problems, "the configuration is bad; the old one stays");
+                    tracing::error!(%problems, "the new configuration is invalid; the old one stays in force");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What keys must agree on with each other, within their limits as each may be.
+//! Conditions between keys.
 
 use super::{Identity, ResolutionTimes, Server, Upstream, report::Report};
 use crate::tenancy::TenancySettings;
@@ -6,12 +6,11 @@ use crate::tenancy::TenancySettings;
 /// AWS's limit for each operation, account and region.
 const AWS_CALLS_PER_SECOND: f64 = 5.0;
 
-/// The listeners, and the deadlines.
 pub(super) fn check_server(server: &Server, report: &mut Report) {
     if !is_loopback(server) && server.tls.is_none() && !server.plaintext {
         report.problem(
             "server.listen",
-            "is beyond the loopback, where plain text would show stream keys to the network; \
+            "is not on loopback, and plaintext would expose stream keys to the network; \
              add [server.tls], or set server.plaintext = \"allow\" behind a mesh that encrypts",
         );
     }
@@ -22,37 +21,37 @@ pub(super) fn check_server(server: &Server, report: &mut Report) {
             || admin.ip().is_unspecified()
             || server.listen.ip().is_unspecified())
     {
-        report.problem("server.listen", "takes the port of server.admin_listen; change one");
+        report.problem("server.listen", "has the port of server.admin_listen; change one of them");
     }
     if server.default_deadline > server.max_deadline {
         report.problem(
             "server.default_deadline_ms",
-            "is more than server.max_deadline_ms; lower this one or raise that",
+            "is more than server.max_deadline_ms; lower it, or raise server.max_deadline_ms",
         );
     }
 }
 
-/// Who is believed, and from where.
 pub(super) fn check_identity(identity: &Identity, server: &Server, report: &mut Report) {
     match &identity.metadata {
         None => {
-            report.problem("identity", "nobody could call; set identity.metadata.enabled = true");
+            report.problem("identity", "is empty, so no caller has access; set identity.metadata.enabled = true");
         }
         Some(metadata) if !metadata.allow_remote && !is_loopback(server) => report.problem(
             "identity.metadata.enabled",
-            "would let anyone who reaches server.listen be any tenant; listen on the loopback, or \
+            "lets every caller that reaches server.listen act for every tenant; listen on loopback, or \
              set identity.metadata.allow_remote = true behind a mesh that sets x-tenant-id",
         ),
         Some(_) => {}
     }
 }
 
-/// The rate of the calls. A higher one than AWS's makes sense with an emulator alone.
+/// Checks the call rate. A rate above the limit of AWS is for an emulator.
 pub(super) fn check_rate(upstream: &Upstream, report: &mut Report) {
     if upstream.endpoint_url.is_none() && upstream.calls_per_second > AWS_CALLS_PER_SECOND {
         report.problem(
             "upstream.calls_per_second",
-            "is more than 5, the limit of AWS that it does not raise; lower it",
+            "is more than 5, the limit of AWS, which AWS does not raise; lower it, or set \
+             upstream.endpoint_url to an emulator",
         );
     }
 }
@@ -67,31 +66,30 @@ pub(super) fn check_tenants(tenants: &TenancySettings, report: &mut Report) {
     }
 }
 
-/// The times of a call at AWS, and of what is in doubt after it.
 pub(super) fn check_times(upstream: &Upstream, resolution: &ResolutionTimes, report: &mut Report) {
     if upstream.connect_timeout >= upstream.attempt_timeout {
         report.problem(
             "upstream.connect_timeout_ms",
-            "is not less than upstream.attempt_timeout_ms, of which it is a part; lower it",
+            "is not less than upstream.attempt_timeout_ms, which includes it; lower it",
         );
     }
     if resolution.first_probe >= resolution.retry_after {
         report.problem(
             "settle.first_probe_ms",
-            "is not less than settle.retry_after_ms, so a create could be sent again before it is looked for; lower it",
+            "is not less than settle.retry_after_ms, so a create could be sent again before the first look for it; lower it",
         );
     }
     if resolution.retry_after <= upstream.attempt_timeout {
         report.problem(
             "settle.retry_after_ms",
-            "is not more than upstream.attempt_timeout_ms, so the first attempt may still run and \
-             a second would make two; raise it",
+            "is not more than upstream.attempt_timeout_ms, so a create could be sent again while the first \
+            attempt still runs; raise it",
         );
     }
     if resolution.retry_after >= resolution.give_up_after {
         report.problem(
             "settle.retry_after_ms",
-            "is not less than settle.give_up_after_ms; lower this one or raise that",
+            "is not less than settle.give_up_after_ms; lower it, or raise settle.give_up_after_ms",
         );
     }
 }
@@ -104,7 +102,7 @@ fn is_loopback(server: &Server) -> bool {
 mod tests {
     use crate::config::Config;
 
-    /// The problems of a file of these lines, each of which is then a line of the file.
+    /// The problems of a file with these lines, which begin at line 3.
     fn problems(lines: &[&str]) -> String {
         let text = format!(
             "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n{}\n\
@@ -118,15 +116,15 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_loopback_plain_text_and_metadata_need_a_word() {
+    fn beyond_loopback_plaintext_and_metadata_must_be_allowed() {
         let both = problems(&["server.listen = '0.0.0.0:50051'"]);
         assert_eq!(
             both,
             "\
-f:2: identity.metadata.enabled: would let anyone who reaches server.listen be any tenant; \
-listen on the loopback, or set identity.metadata.allow_remote = true behind a mesh that sets \
+f:2: identity.metadata.enabled: lets every caller that reaches server.listen act for every tenant; \
+listen on loopback, or set identity.metadata.allow_remote = true behind a mesh that sets \
 x-tenant-id
-f:3: server.listen: is beyond the loopback, where plain text would show stream keys to the \
+f:3: server.listen: is not on loopback, and plaintext would expose stream keys to the \
 network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh that encrypts"
         );
         let allowed = ["server.plaintext = 'allow'", "identity.metadata.allow_remote = true"];
@@ -142,7 +140,7 @@ network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh tha
     }
 
     #[test]
-    fn tls_makes_a_listener_fit_for_the_network() {
+    fn tls_allows_a_listener_beyond_loopback() {
         let pair = || rcgen::generate_simple_self_signed(["gateway".to_owned()]).unwrap();
         let (pair, other) = (pair(), pair());
         let folder = tempfile::tempdir().unwrap();
@@ -176,8 +174,8 @@ network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh tha
         let rate = "upstream.calls_per_second = 500";
         assert_eq!(
             problems(&[rate]),
-            "f:3: upstream.calls_per_second: is more than 5, the limit of AWS that it does not \
-             raise; lower it"
+            "f:3: upstream.calls_per_second: is more than 5, the limit of AWS, which AWS does not \
+             raise; lower it, or set upstream.endpoint_url to an emulator"
         );
         assert_eq!(problems(&[rate, "upstream.endpoint_url = 'http://127.0.0.1:4566'"]), "");
     }
@@ -198,13 +196,13 @@ network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh tha
         let text = "tenants.acme = {}\nledger.url = 'sqlite:l.db'\n[identity]\nmetadata = { enabled = false }";
         assert_eq!(
             Config::parse(text, "f", []).unwrap_err().to_string(),
-            "f:3: identity: nobody could call; set identity.metadata.enabled = true"
+            "f:3: identity: is empty, so no caller has access; set identity.metadata.enabled = true"
         );
     }
 
     #[test]
-    fn the_listeners_have_a_port_each() {
-        let shared = "f:3: server.listen: takes the port of server.admin_listen; change one";
+    fn the_listeners_have_different_ports() {
+        let shared = "f:3: server.listen: has the port of server.admin_listen; change one of them";
         assert_eq!(problems(&["server.listen = '127.0.0.1:9090'"]), shared);
         assert_eq!(
             problems(&["server.listen = '127.0.0.1:7'", "server.admin_listen = '0.0.0.0:7'"]),
@@ -219,7 +217,7 @@ network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh tha
     }
 
     #[test]
-    fn times_follow_one_another() {
+    fn times_have_an_order() {
         for (lines, key) in [
             (
                 ["server.default_deadline_ms = 9000", "server.max_deadline_ms = 8000"],

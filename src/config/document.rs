@@ -1,5 +1,5 @@
-//! The configuration as a tree in which every value knows where it came from,
-//! so that the file and the environment can be laid over each other.
+//! The configuration as a tree. Each value has its origin: a line of the file, or a
+//! variable of the environment.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -13,15 +13,15 @@ pub(super) type Table = BTreeMap<String, Node>;
 pub(super) struct Node {
     pub(super) origin: Origin,
     pub(super) value: Value,
-    /// What an environment variable holds, letter by letter: `123456789012` is
-    /// a number in TOML and yet a good account id.
+    /// The text of an environment variable. `123456789012` is a number in TOML, and also a
+    /// valid account id.
     raw: Option<String>,
 }
 
 #[derive(Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
-    /// Saturated: no key admits numbers of that size.
+    /// Saturated at the limits of `i64`, which no key accepts.
     Integer(i64),
     Float(f64),
     Boolean(bool),
@@ -30,10 +30,10 @@ pub(super) enum Value {
     Table(Table),
 }
 
-/// A line of the file that is not TOML, and why.
+/// A line that is not TOML, and the parser's message.
 pub(super) type SyntaxError = (usize, String);
 
-/// Parses the whole file. What could be read is there even if something could not.
+/// Parses the whole file. Returns all values that could be read, and the errors.
 pub(super) fn parse(text: &str) -> (Table, Vec<SyntaxError>) {
     let line = |offset: usize| {
         1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str) -> (Table, Vec<SyntaxError>) {
         .iter()
         .map(|error| (line(error.span().map_or(0, |span| span.start)), error.message().to_owned()))
         .collect();
-    // One slip can break a line in several ways; the first says enough.
+    // One mistake can cause several errors in a line. The first is sufficient.
     syntax_errors.sort_by_key(|(line, _)| *line);
     syntax_errors.dedup_by_key(|(line, _)| *line);
     (table(document.get_ref(), &|offset| Origin::Line(line(offset))), syntax_errors)
@@ -97,7 +97,7 @@ impl Node {
         Self::new(origin, Value::Table(Table::new()))
     }
 
-    /// What a variable holds: TOML if it parses as that, else text.
+    /// Parses the value of a variable as TOML. A value that is not TOML is text.
     pub(super) fn from_variable(origin: Origin, text: &str) -> Self {
         let text = text.trim();
         let value = DeValue::parse(text).map_or_else(
@@ -107,7 +107,7 @@ impl Node {
         Self { origin, value, raw: Some(text.to_owned()) }
     }
 
-    /// The text, or what to say of a value that is none.
+    /// Returns the text, or the problem of a value of another type.
     pub(super) fn text(self) -> Result<String, String> {
         match (self.value, self.raw) {
             (Value::Text(text), _) | (_, Some(text)) => Ok(text),
@@ -115,7 +115,7 @@ impl Node {
         }
     }
 
-    /// A whole number within the range, or what to say of another value.
+    /// Returns a whole number within the range, or the problem of another value.
     pub(super) fn integer(self, range: &RangeInclusive<i64>) -> Result<i64, String> {
         let what = match self.value {
             Value::Integer(number) if range.contains(&number) => return Ok(number),
@@ -128,11 +128,11 @@ impl Node {
         Err(format!("{what}; give a whole number from {} to {}", range.start(), range.end()))
     }
 
-    /// A number above zero and at most `most`, or what to say of another value.
+    /// Returns a number above zero and at most `most`, or the problem of another value.
     pub(super) fn positive(self, most: f64) -> Result<f64, String> {
         let number = match &self.value {
             Value::Float(number) => Some(*number),
-            // A whole number beyond 32 bits is beyond every limit also.
+            // A whole number beyond 32 bits is also beyond the limit of every key.
             Value::Integer(number) => {
                 let beyond = if *number > 0 { f64::INFINITY } else { f64::NEG_INFINITY };
                 Some(i32::try_from(*number).map_or(beyond, f64::from))
@@ -149,7 +149,7 @@ impl Node {
         Err(format!("{what}; give a number above 0 and at most {most}"))
     }
 
-    /// `true` or `false`, or what to say of another value.
+    /// Returns `true` or `false`, or the problem of another value.
     pub(super) fn boolean(self) -> Result<bool, String> {
         match self.value {
             Value::Boolean(boolean) => Ok(boolean),
@@ -157,7 +157,7 @@ impl Node {
         }
     }
 
-    /// The items of a list, or what to say of another value.
+    /// Returns the items of a list, or the problem of another value.
     pub(super) fn list(self) -> Result<Vec<Self>, String> {
         match self.value {
             Value::Array(items) => Ok(items),
@@ -165,7 +165,7 @@ impl Node {
         }
     }
 
-    /// The entries of a section, or what to say of another value.
+    /// Returns the entries of a section, or the problem of another value.
     pub(super) fn table(self) -> Result<Table, String> {
         match self.value {
             Value::Table(entries) => Ok(entries),

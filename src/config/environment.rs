@@ -1,6 +1,6 @@
-//! Lays the environment over the file: `IVS_INGEST_GATEWAY__SERVER__LISTEN` is
-//! `server.listen`. A variable that names no key becomes an entry which no
-//! section takes, and is reported as such.
+//! Overrides values of the file with variables: `IVS_INGEST_GATEWAY__SERVER__LISTEN` sets
+//! `server.listen`. A variable that names no key becomes an unknown key of the document,
+//! and is reported as one.
 
 use super::{
     document::{Node, Table, Value},
@@ -9,8 +9,8 @@ use super::{
 };
 
 const PREFIX: &str = "IVS_INGEST_GATEWAY__";
-/// What a variable with too few underscores begins with. Kubernetes sets such variables
-/// for a service of the name `ivs-ingest-gateway`.
+/// The prefix of a variable with too few underscores. Kubernetes sets variables with this
+/// prefix for a service of the name `ivs-ingest-gateway`.
 const SHORT_PREFIX: &str = "IVS_INGEST_GATEWAY_";
 
 /// Overrides the document's values with those of the variables.
@@ -26,14 +26,14 @@ pub(super) fn overlay(
     for (name, _) in others {
         report.ignored_variable(name);
     }
-    // A whole section comes before the keys in it, which then refine it.
+    // In this order a variable that sets a section comes before those that set its keys.
     variables.sort();
     for (name, text) in variables {
         let path = name[PREFIX.len()..].to_ascii_lowercase();
         let segments: Vec<&str> = path.split("__").collect();
         let node = Node::from_variable(Origin::Variable(name.clone()), &text);
         let set = set(document, &segments, node);
-        // What a broken file seems to lack may be there, unreadable.
+        // In a file with syntax errors, the parent of the key may be on a line that was not read.
         if let Err((key, words)) = set
             && report.is_toml()
         {
@@ -42,10 +42,10 @@ pub(super) fn overlay(
     }
 }
 
-/// A key, and why nothing can be set there.
-type Refusal = (String, String);
+/// A key that cannot be set, and the problem.
+type Unsettable = (String, String);
 
-fn set(document: &mut Table, segments: &[&str], node: Node) -> Result<(), Refusal> {
+fn set(document: &mut Table, segments: &[&str], node: Node) -> Result<(), Unsettable> {
     let Some((last, parents)) = segments.split_last() else { return Ok(()) };
     let mut table = document;
     let mut key = String::new();
@@ -73,7 +73,7 @@ pub(super) fn correction(name: &str, key: &str) -> Option<String> {
 
 /// The key that the segment of a variable means. A shell accepts no `-` in the name of a
 /// variable, and ids of tenants contain it, so `_` matches it. Case does not matter.
-fn matching(table: &Table, parent: &str, segment: &str) -> Result<String, Refusal> {
+fn matching(table: &Table, parent: &str, segment: &str) -> Result<String, Unsettable> {
     let normal = |text: &str| text.replace('-', "_").to_ascii_lowercase();
     let mut names = table.keys().filter(|name| normal(name) == normal(segment));
     match (names.next(), names.next()) {
@@ -83,10 +83,10 @@ fn matching(table: &Table, parent: &str, segment: &str) -> Result<String, Refusa
             "matches several keys that differ only in case or in - and _; change them in the file"
                 .to_owned(),
         )),
-        // A slip in a tenant's id must not make a new tenant.
+        // A misspelt id must not add a tenant.
         (None, _) if parent == "tenants" && segment != "default" => Err((
             dotted(parent, segment),
-            "is no tenant of the file; list the tenant there, or correct the variable".to_owned(),
+            "is not a tenant of the file; add the tenant there, or correct the variable".to_owned(),
         )),
         (None, _) => Ok(segment.to_owned()),
     }
@@ -165,7 +165,7 @@ IVS_INGEST_GATEWAY__LEDGER__URL: ledger.url: PostgreSQL is not supported by this
 IVS_INGEST_GATEWAY__LEDGER__URL__PORT: ledger.url: is not a section, so it has no keys
 IVS_INGEST_GATEWAY__SERVER__LISTN: server.listn: is not a known key; did you mean server.listen?
 IVS_INGEST_GATEWAY__SETTLE__RETRY_AFTER_MS: settle.retry_after_ms: is text; give a whole number from 1000 to 3600000
-IVS_INGEST_GATEWAY__TENANTS__ACNE__WEIGHT: tenants.acne: is no tenant of the file; list the tenant there, or correct the variable
+IVS_INGEST_GATEWAY__TENANTS__ACNE__WEIGHT: tenants.acne: is not a tenant of the file; add the tenant there, or correct the variable
 IVS_INGEST_GATEWAY__TENANTS__TWIN__WEIGHT: tenants.twin: matches several keys that differ only in case or in - and _; change them in the file"
         );
     }

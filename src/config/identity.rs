@@ -1,22 +1,22 @@
-//! Section `[identity]`: how a caller shows whose call it is.
+//! Section `[identity]`: the identities that callers can have.
 
 use super::{reference::Key, section::Section};
 
 pub(super) const UNSUPPORTED: &str = "is not supported by this version; use identity.metadata";
 
-/// The ways that are enabled, at least one.
+/// The enabled kinds of identity, at least one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
-    /// The tenant is what `x-tenant-id` says. `None` unless
+    /// The caller names its tenant in `x-tenant-id`. `None` unless
     /// `identity.metadata.enabled = true`.
     pub metadata: Option<MetadataIdentity>,
 }
 
-/// `x-tenant-id` is believed as it stands.
+/// The settings of the identity in `x-tenant-id`, which the gateway does not verify.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetadataIdentity {
-    /// Whether it is believed of callers beyond the loopback also, because a mesh or
-    /// a proxy in front sets it. Default false.
+    /// Whether callers beyond loopback may name their tenant, because a proxy or a mesh
+    /// authenticates them. Default false.
     pub allow_remote: bool,
 }
 
@@ -28,7 +28,7 @@ impl Identity {
             "metadata",
             "The tenant is the value of the metadata key `x-tenant-id`.",
         ));
-        // Trust in a header is never had by the section's name alone.
+        // The presence of the section is not sufficient: trust in a header must be explicit.
         let enabled = metadata.boolean(
             Key::new(
                 "enabled",

@@ -1,4 +1,4 @@
-//! Section `[ledger]`: where the durable state lives.
+//! Section `[ledger]`: the durable state.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,21 +9,21 @@ use super::{reference::Key, section::Section};
 
 const REMEDY: &str = "give sqlite:///absolute/path or sqlite:relative/path";
 
-/// The ledger's place, and how long it remembers.
+/// The location of the ledger, and its retention.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ledger {
-    /// Where it is. There is no default: the state must survive the process, and
-    /// only the operator knows a place that does.
+    /// The location. It has no default, because only the operator knows a disk that survives
+    /// the process.
     pub url: LedgerUrl,
-    /// How long a `request_id` is remembered after its create has ended, and so how
-    /// long a retry is safe. Default 24 h.
+    /// Time for which a `request_id` is remembered after its configuration is gone, and a
+    /// retry is safe. Default 24 h.
     pub request_id_retention: Duration,
 }
 
 /// A parsed `ledger.url`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerUrl {
-    /// An `SQLite` file. A relative path began at the configuration file's folder.
+    /// The path of an `SQLite` file.
     Sqlite(PathBuf),
 }
 
@@ -53,7 +53,7 @@ impl Ledger {
     }
 }
 
-/// The path is taken letter by letter: there are no escapes and no options.
+/// Parses the URL. Its path has no escapes and no options.
 fn ledger_url(text: &str, folder: &Path) -> Result<LedgerUrl, String> {
     let (scheme, rest) =
         text.split_once(':').ok_or_else(|| format!("is not a ledger's URL; {REMEDY}"))?;
@@ -69,9 +69,9 @@ fn ledger_url(text: &str, folder: &Path) -> Result<LedgerUrl, String> {
     } else if path.is_empty() || path.ends_with('/') {
         Err(format!("names no file; {REMEDY}"))
     } else if path.contains(['?', '#']) {
-        Err("has options after the path, and none are known; remove them".to_owned())
+        Err("has options after the path, which are not supported; remove them".to_owned())
     } else if path.starts_with(':') {
-        Err(format!("would not outlive the process; {REMEDY}"))
+        Err(format!("names a database in memory, which does not survive the process; {REMEDY}"))
     } else {
         Ok(LedgerUrl::Sqlite(folder.join(path)))
     }
@@ -103,7 +103,7 @@ mod tests {
             ("sqlite://hunter2/ledger.db", "names a host"),
             ("sqlite:", "names no file"),
             ("sqlite:///", "names no file"),
-            ("sqlite::memory:", "would not outlive"),
+            ("sqlite::memory:", "names a database in memory"),
             ("sqlite:///ledger.db?key=hunter2", "has options"),
         ] {
             let problem = ledger_url(text, Path::new("")).unwrap_err();

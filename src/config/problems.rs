@@ -1,32 +1,31 @@
-//! What is wrong with a configuration, in words for the person who wrote it.
-//! No problem ever quotes a value, since any value may be a secret that was put
-//! in the wrong place: the line, or the variable, shows where to look.
+//! The problems of a configuration, for the operator. A problem names the line or the
+//! variable, and never quotes a value: any value may be a secret in the wrong place.
 
 use std::fmt;
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Origin {
-    /// The file as a whole: it lacks something.
+    /// The file as a whole, for a key that is missing.
     File,
-    /// A line of the file, from 1.
+    /// A line of the file; the first is 1.
     Line(usize),
-    /// An environment variable, by its name.
+    /// The name of an environment variable.
     Variable(String),
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) origin: Origin,
-    /// The dotted key; empty where the trouble is not with one key.
+    /// The dotted key; empty if the problem is not about one key.
     pub(super) key: String,
-    /// What is wrong, and the way out.
+    /// The problem and the remedy.
     pub(super) words: String,
 }
 
-/// Everything that is wrong with a configuration, at least one problem.
+/// All problems of a configuration, at least one.
 ///
-/// `Display` gives a line a problem, in the order of the file and then of the
+/// `Display` prints one line for each problem, in the order of the file and then of the
 /// environment: `gateway.toml:12: tenants.acme.weight: is less than 1; give …`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problems {

@@ -1,19 +1,19 @@
-//! Sections `[settle]` and `[sweep]`: how what is in doubt becomes certain.
+//! Sections `[settle]` and `[sweep]`: the resolution of in-doubt creates, and the scan.
 
 use std::time::Duration;
 
 use super::{reference::Key, section::Section};
 
-/// The times of a create whose outcome is unknown, from the moment it was sent.
+/// The times of the resolution of an in-doubt create, since it was sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolutionTimes {
-    /// Until AWS is first asked. Default 1 s; later probes are ever further apart.
+    /// Time to the first probe. Later probes are further apart. Default 1 s.
     pub first_probe: Duration,
-    /// Absent at AWS this long: the create may safely be sent again. Longer than an
-    /// attempt, which may still be under way. Default 60 s.
+    /// Time after which a create that AWS does not list may be sent again. Longer than an
+    /// attempt, which may still be running. Default 60 s.
     pub retry_after: Duration,
-    /// Absent at AWS this long: it is rejected, and its quota returned. Default
-    /// 15 min.
+    /// Time after which a create that AWS does not list is rejected, and its quota released.
+    /// Default 15 min.
     pub give_up_after: Duration,
 }
 
@@ -51,10 +51,10 @@ impl ResolutionTimes {
     }
 }
 
-/// The slow walk over everything that AWS has.
+/// The times of the scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanTimes {
-    /// From the end of one walk to the start of the next. Default 60 s.
+    /// Time from the end of a scan to the start of the next. Default 60 s.
     pub interval: Duration,
 }
 

@@ -1,5 +1,4 @@
-//! What one reading of a configuration has found out: problems, and which keys
-//! there are.
+//! The results of reading a configuration: the problems, and the keys that exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,24 +10,23 @@ use super::{
     settings::Settings,
 };
 
-/// What has been found out about a configuration so far.
 #[derive(Default)]
 pub(super) struct Report {
     problems: Vec<Problem>,
     broken_lines: BTreeSet<usize>,
-    /// Every key that was asked for, by its dotted name, and where it stands.
+    /// Every key that a section has read, by its dotted name, with its origin if it is set.
     known: BTreeMap<String, Option<Origin>>,
-    /// The keys that nobody asked for.
+    /// The keys that no section has read.
     unknown: Vec<(String, Origin)>,
-    /// The declarations of the keys that were asked for.
+    /// The declarations of the keys that sections have read.
     entries: Vec<Entry>,
-    /// Variables that look like ours and set nothing.
+    /// Variables with the prefix of the gateway that set nothing.
     ignored_variables: Vec<String>,
     settings: Settings,
 }
 
 impl Report {
-    /// A report that begins with what is no TOML.
+    /// Begins a report with the syntax errors.
     pub(super) fn new(syntax_errors: Vec<SyntaxError>) -> Self {
         let mut report = Self::default();
         for (line, message) in syntax_errors {
@@ -38,12 +36,12 @@ impl Report {
         report
     }
 
-    /// Whether the whole file could be read.
+    /// Whether the file has no syntax errors.
     pub(super) fn is_toml(&self) -> bool {
         self.broken_lines.is_empty()
     }
 
-    /// Records that a key is known, and its place and value if it is there.
+    /// Records that a key exists, with its origin and value if it is set.
     pub(super) fn asked_for(&mut self, key: &str, node: Option<&Node>) {
         self.known.insert(key.to_owned(), node.map(|node| node.origin.clone()));
         if let Some(node) = node {
@@ -67,22 +65,22 @@ impl Report {
         std::mem::take(&mut self.settings)
     }
 
-    /// Records that nobody knows a key.
+    /// Records a key that no section has read.
     pub(super) fn left_over(&mut self, key: String, origin: Origin) {
         self.unknown.push((key, origin));
     }
 
-    /// Records a problem where it stands. A line that is not TOML has been
-    /// reported already, and what was salvaged from it proves nothing.
+    /// Records a problem at its origin. A line with a syntax error was reported already, and
+    /// the values that were recovered from it are unreliable.
     pub(super) fn problem_at(&mut self, origin: Origin, key: String, words: String) {
         if !matches!(&origin, Origin::Line(line) if self.broken_lines.contains(line)) {
             self.problems.push(Problem { origin, key, words });
         }
     }
 
-    /// Records a problem with a key that need not be in the file: something is
-    /// missing, or does not go with another key. The nearest section is named
-    /// then. Silent if the file is no TOML: the key may be there, unreadable.
+    /// Records a problem with a key that may be absent, such as a missing key or a conflict
+    /// of two keys. The origin is then that of the nearest section. Does nothing if the file
+    /// has syntax errors, because the key may be on a line that was not read.
     pub(super) fn problem(&mut self, key: &str, words: impl Into<String>) {
         if self.is_toml() {
             let itself_and_above = std::iter::successors(Some(key), |key| {
@@ -94,14 +92,14 @@ impl Report {
         }
     }
 
-    /// The configuration if nothing is wrong with it, else every problem.
+    /// Returns the configuration, or all problems.
     pub(super) fn finish<T>(mut self, file: &str, config: Option<T>) -> Result<T, Problems> {
         for (key, origin) in std::mem::take(&mut self.unknown) {
-            let way_out = self.nearest(&key).map_or_else(
+            let remedy = self.nearest(&key).map_or_else(
                 || "correct or remove it".to_owned(),
                 |nearest| format!("did you mean {nearest}?"),
             );
-            self.problem_at(origin, key, format!("is not a known key; {way_out}"));
+            self.problem_at(origin, key, format!("is not a known key; {remedy}"));
         }
         for name in std::mem::take(&mut self.ignored_variables) {
             let meant = |key: &String| Some((key.clone(), environment::correction(&name, key)?));
@@ -118,8 +116,8 @@ impl Report {
         }
     }
 
-    /// The known key that an unknown one was meant to be: one of the same
-    /// section that is spelt alike, or the same key of another section.
+    /// Returns the known key that is most similar to an unknown one: a key of the same section
+    /// with a similar name, or the same name in another section.
     fn nearest(&self, key: &str) -> Option<&str> {
         let (section, name) = split(key);
         let alike = self
@@ -144,7 +142,7 @@ fn split(key: &str) -> (&str, &str) {
     key.rsplit_once('.').unwrap_or(("", key))
 }
 
-/// The number of single letters to insert, remove or replace between two words.
+/// Returns the edit distance of two words: insertions, removals and replacements.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -159,7 +157,7 @@ fn distance(from: &str, to: &str) -> usize {
     row[to.len()]
 }
 
-/// A key below another, as TOML writes it.
+/// Joins a key to its parent, as TOML writes it.
 pub(super) fn dotted(parent: &str, name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let name = if !name.is_empty() && name.chars().all(bare) {

@@ -1,6 +1,5 @@
-//! A small typed reader: a section hands out its keys as values within their
-//! limits. What is wrong goes to the report and reading goes on with the default, so
-//! that one run finds every problem.
+//! Typed reading of a section. A problem goes to the report, and the reader gets the
+//! default, so that one run finds all problems.
 
 use std::{cell::RefCell, fmt::Display, ops::RangeInclusive, time::Duration};
 
@@ -11,7 +10,7 @@ use super::{
     report::{Report, dotted},
 };
 
-/// The keys of one table. When it goes, the keys that nobody took are reported.
+/// The keys of one table. When it is dropped, it reports the keys that were not taken.
 pub(super) struct Section<'r> {
     report: &'r RefCell<Report>,
     key: String,
@@ -23,22 +22,22 @@ impl<'r> Section<'r> {
         Self { report, key: String::new(), entries }
     }
 
-    /// Whether the key is there, good or bad.
+    /// Whether the key is set, to a valid or an invalid value.
     pub(super) fn has(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
 
-    /// The names of all keys that nobody has taken yet.
+    /// The names of the keys that were not taken yet.
     pub(super) fn names(&self) -> Vec<String> {
         self.entries.keys().cloned().collect()
     }
 
-    /// Reports that a key has to be added or changed.
+    /// Reports a problem with a key, which may be absent.
     pub(super) fn problem(&self, name: &str, words: impl Into<String>) {
         self.report.borrow_mut().problem(&dotted(&self.key, name), words);
     }
 
-    /// Takes a key and converts its value. `None` if it is absent or bad.
+    /// Takes a key and converts its value. Returns `None` if it is absent or invalid.
     pub(super) fn take<T>(
         &mut self,
         name: &str,
@@ -56,19 +55,19 @@ impl<'r> Section<'r> {
             .ok()
     }
 
-    /// Takes a section; one that is absent has no keys.
+    /// Takes a section. An absent section has no keys.
     pub(super) fn section(&mut self, key: Key) -> Self {
         let name = self.declare(key, Kind::Section);
         self.named_section(name)
     }
 
-    /// Takes a section whose name the file chooses.
+    /// Takes a section whose name is not fixed, such as the id of a tenant.
     pub(super) fn named_section(&mut self, name: &str) -> Self {
         let entries = self.take(name, Node::table).unwrap_or_default();
         Self { report: self.report, key: dotted(&self.key, name), entries }
     }
 
-    /// Takes text of a form that must be there.
+    /// Takes required text of a form, and parses it.
     pub(super) fn required<T>(
         &mut self,
         key: Key,
@@ -192,7 +191,7 @@ impl<'r> Section<'r> {
         name
     }
 
-    /// Takes a key, if it is there, only to say why it must not be.
+    /// Takes a key that must not be set, and reports the problem if it is.
     pub(super) fn refuse(&mut self, name: &str, words: impl Into<String>) {
         if let Some(node) = self.entries.remove(name) {
             let key = dotted(&self.key, name);

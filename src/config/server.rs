@@ -1,4 +1,4 @@
-//! Section `[server]`: the listeners and what they admit.
+//! Section `[server]`: the listeners and their limits.
 
 use std::{
     fmt::Display,
@@ -24,41 +24,39 @@ const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCA
 /// The gRPC listener, the admin listener, and their limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
-    /// Where the gRPC API is served. Default 127.0.0.1:50051.
+    /// Address of the gRPC API. Default 127.0.0.1:50051.
     pub listen: SocketAddr,
-    /// Where `/metrics`, `/livez` and `/readyz` are served, never the gRPC API.
-    /// Default 127.0.0.1:9090; `None` for `admin_listen = "off"`.
+    /// Address of `/metrics`, `/livez` and `/readyz`. Default 127.0.0.1:9090; `None` if
+    /// disabled.
     pub admin_listen: Option<SocketAddr>,
-    /// `plaintext = "allow"`: plain text is served beyond the loopback. Default
-    /// `"loopback"`. Without effect where `tls` is there.
+    /// Whether plaintext is served beyond loopback. Default false. No effect with `tls`.
     pub plaintext: bool,
-    /// TLS on `listen`. Absent: plain text.
+    /// TLS on `listen`. Absent: plaintext.
     pub tls: Option<Tls>,
     /// The limits of the transport of `listen`.
     pub limits: Limits,
-    /// Calls that run at once, of all connections; more are answered UNAVAILABLE.
-    /// Default 1024.
+    /// Maximum number of concurrent calls of all connections. Default 1024.
     pub max_concurrent_requests: usize,
-    /// Bytes of one request message. Default 65536: the largest valid request,
-    /// with 50 tags, has some 20 KiB.
+    /// Maximum size of a request message. Default 65536; the largest valid request, with 50
+    /// tags, has about 20 KiB.
     pub max_message_bytes: usize,
-    /// The deadline of a call whose caller sends no `grpc-timeout`. Default 30 s.
+    /// Deadline of a call without a `grpc-timeout`. Default 30 s.
     pub default_deadline: Duration,
-    /// The longest deadline; a caller's longer one is cut to it. Default 120 s.
+    /// Longest deadline; a longer one is cut to it. Default 120 s.
     pub max_deadline: Duration,
     /// Whether gRPC reflection is served, for grpcurl. Default true.
     pub reflection: bool,
 }
 
-/// PEM files, with paths below the configuration file's folder unless absolute. They
-/// could be used when the configuration was read.
+/// PEM files, which were valid when the configuration was read. Their paths are relative
+/// to the folder of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// The server's certificate chain.
+    /// Certificate chain of the server.
     pub cert: PathBuf,
-    /// The certificate's private key.
+    /// Private key of the certificate.
     pub key: PathBuf,
-    /// The authorities of client certificates. Present: clients must show one.
+    /// Authorities of client certificates. Present: every client must show a certificate.
     pub client_ca: Option<PathBuf>,
 }
 
@@ -271,8 +269,8 @@ fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
 }
 
 fn readable(path: PathBuf) -> Result<PathBuf, String> {
-    let hint = "a relative path begins at the configuration file's folder";
-    // Only a file is opened: to open a pipe would be to wait for its writer.
+    let hint = "paths are relative to the folder of the configuration file";
+    // Opening a pipe would wait for its writer.
     match fs::metadata(&path) {
         Ok(metadata) if !metadata.is_file() => Err(format!("is not a file; {hint}")),
         Ok(_) => match fs::File::open(&path) {

@@ -14,7 +14,7 @@ use crate::{
     tenancy::{Rate, TenancySettings, TenantId, TenantSettings},
 };
 
-/// AWS allows 50 tags on a resource; callers and the gateway itself share the rest.
+/// AWS allows 50 tags on a resource. Callers and the gateway use the others.
 const MAX_EXTRA_TAGS: usize = 16;
 
 pub(super) fn read(mut section: Section<'_>) -> TenancySettings {
@@ -39,9 +39,9 @@ pub(super) fn read(mut section: Section<'_>) -> TenancySettings {
     TenancySettings { default, named, stage_owners }
 }
 
-/// Reads the keys of one tenant. A key that is not set is inherited from
-/// `[tenants.default]` if the file has that, else it has its built-in default. `extra_tags`
-/// are inherited as a whole.
+/// Reads the keys of one tenant. The tenant inherits an unset key from `[tenants.default]`
+/// if the file has that section; else the key has its default. `extra_tags` are inherited
+/// as a whole.
 fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSettings {
     let sets_bounds = ["max_queued", "max_concurrent_calls"].iter().any(|key| section.has(key));
     let settings = TenantSettings {
@@ -107,8 +107,8 @@ fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSetting
     };
     if sets_bounds && settings.max_queued > settings.max_concurrent_calls {
         let words = format!(
-            "is {}, and max_concurrent_calls of {} never lets so many wait; lower it, or raise \
-             max_concurrent_calls",
+            "is {}, more than max_concurrent_calls, which is {}; lower it, or raise \
+            max_concurrent_calls",
             settings.max_queued, settings.max_concurrent_calls
         );
         section.problem("max_queued", words);
@@ -130,7 +130,7 @@ fn rate(mut section: Section<'_>, inherited: Rate) -> Rate {
     Rate { per_second, burst: NonZeroU32::new(burst).unwrap_or(inherited.burst) }
 }
 
-/// Reads `create_rate`. A tenant that neither sets nor inherits it has no such limit.
+/// Reads `create_rate`. A tenant that neither sets nor inherits it has no create rate.
 fn create_rate(section: &mut Section<'_>, inherited: Option<Rate>) -> Option<Rate> {
     if !section.has("create_rate") {
         return inherited;
@@ -150,7 +150,7 @@ fn create_rate(section: &mut Section<'_>, inherited: Option<Rate>) -> Option<Rat
     Some(rate(keys, inherited.unwrap_or(unset)))
 }
 
-/// Reads `stage_arns`. A stage that two tenants list would be whose the order says.
+/// Reads `stage_arns`. A stage has one owner, so two tenants must not list it.
 fn stages(section: &mut Section<'_>, tenant: &TenantId, owners: &mut HashMap<StageArn, TenantId>) {
     let listed = section.texts(
         Key::new(
@@ -168,7 +168,7 @@ fn stages(section: &mut Section<'_>, tenant: &TenantId, owners: &mut HashMap<Sta
     );
     for arn in listed.unwrap_or_default() {
         if let Some(other) = owners.insert(arn, tenant.clone()) {
-            let words = format!("names a stage that {other} lists too; list it once");
+            let words = format!("names a stage that the tenant {other} lists too; list it once");
             section.problem("stage_arns", words);
         }
     }
@@ -281,8 +281,8 @@ mod tests {
         let problems = read("tenants.acme.max_queued = 51").unwrap_err();
         assert_eq!(
             problems,
-            "f:3: tenants.acme.max_queued: is 51, and max_concurrent_calls of 50 never lets so \
-             many wait; lower it, or raise max_concurrent_calls"
+            "f:3: tenants.acme.max_queued: is 51, more than max_concurrent_calls, which is 50; \
+            lower it, or raise max_concurrent_calls"
         );
         read("tenants.acme.max_queued = 50").unwrap();
         // Reported where it is set, and not for each tenant that inherits it.

@@ -132,13 +132,13 @@ gateway.toml:4: server.lissten: is not a known key; did you mean server.listen?
 gateway.toml:5: server.region: is not a known key; did you mean upstream.region?
 gateway.toml:6: server.max_connections: is less than 1; give a whole number from 1 to 1000000
 gateway.toml:7: server.tls.key: is missing; give the path of a PEM private key
-gateway.toml:8: server.tls.cert: cannot be read (entity not found); a relative path begins at the configuration file's folder
+gateway.toml:8: server.tls.cert: cannot be read (entity not found); paths are relative to the folder of the configuration file
 gateway.toml:10: upstream.calls_per_second: is more than 1000000; give a number above 0 and at most 1000000
 gateway.toml:11: upstream.attempt_timeout_ms: is text; give a whole number from 100 to 60000
 gateway.toml:12: upstream.account_id: is a whole number; give text in quotes
 gateway.toml:13: leger: is not a known key; did you mean ledger?
 gateway.toml:15: identity.jwt: is not supported by this version; use identity.metadata
-gateway.toml:15: identity: nobody could call; set identity.metadata.enabled = true
+gateway.toml:15: identity: is empty, so no caller has access; set identity.metadata.enabled = true
 gateway.toml:17: principals: is not supported by this version; use identity.metadata
 gateway.toml:19: tenants."no spaces": a tenant id has 1 to 64 characters of a-z, A-Z, 0-9, '_', '.' and '-', and begins with a letter or a digit; rename the tenant
 gateway.toml:21: tenants.acme.weight: is less than 1; give a whole number from 1 to 1000
@@ -156,7 +156,7 @@ gateway.toml:35: tenants.globex.allowed_protocols: names no protocol; give RTMPS
 gateway.toml:36: tenants.globex.stage_owner_tag: is not a tag's key; give 1 to 128 letters, digits, spaces and _ . : / = + - @
 gateway.toml:38: tenants.initech.allowed_protocols: names a protocol twice; name it once
 gateway.toml:39: tenants.initech.stage_arns[1]: is not the ARN of a stage; give one as arn:aws:ivs:REGION:ACCOUNT:stage/ID
-gateway.toml:41: tenants.umbrella.stage_arns: names a stage that initech lists too; list it once
+gateway.toml:41: tenants.umbrella.stage_arns: names a stage that the tenant initech lists too; list it once
 gateway.toml:43: tenants.default.stage_arns: a stage has one owner; list it under that tenant"#;
     assert_eq!(problems(text), expected.trim_start());
 }

@@ -1,30 +1,28 @@
-//! Section `[upstream]`: Amazon IVS Real-Time, or what stands in for it.
+//! Section `[upstream]`: Amazon IVS Real-Time, or an emulator of it.
 
 use std::time::Duration;
 
 use super::{reference::Key, section::Section};
 
-/// How AWS is reached, and how much of its budget is used.
+/// The endpoint of AWS, and the call rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
-    /// The AWS region. Absent: the AWS conventions decide (environment, profile).
+    /// AWS region. Absent: as the environment and the profile say.
     pub region: Option<String>,
-    /// An `http` or `https` URL in place of AWS's own. Absent: the AWS conventions
-    /// decide. It never holds credentials.
+    /// `http` or `https` URL, without credentials, in place of AWS's own. Absent: as the
+    /// environment and the profile say.
     pub endpoint_url: Option<String>,
-    /// Calls a second of each AWS operation; above 0, at most a million. Default 5, which
-    /// is AWS's own limit for an account and region, and not adjustable there. Of the
-    /// operations on tags AWS allows, and the gateway makes, twice as many.
+    /// Calls a second of each AWS operation; above 0. Default 5, the limit of AWS for an
+    /// account and region. AWS allows twice as many of the operations on tags.
     pub calls_per_second: f64,
-    /// From the start of a call to the end of its answer. Default 4 s.
+    /// Time limit of a call, to the end of its response. Default 4 s.
     pub attempt_timeout: Duration,
-    /// For the connection alone, within the attempt. Default 1 s.
+    /// Time limit of a connection, within that of the call. Default 1 s.
     pub connect_timeout: Duration,
-    /// How long the owner of a stage is believed before the stage is read again.
-    /// Default 60 s; zero is not at all.
+    /// Time for which the owner of a stage is cached. Zero disables the cache. Default 60 s.
     pub stage_cache: Duration,
-    /// The AWS account's 12 digits: stages of other accounts are refused without a
-    /// call. Absent: AWS refuses them.
+    /// The AWS account, 12 digits. Stages of other accounts are rejected without a call to
+    /// AWS. Absent: AWS rejects them.
     pub account_id: Option<String>,
 }
 
@@ -106,15 +104,15 @@ fn region(text: &str) -> Result<String, String> {
 }
 
 fn endpoint_url(text: &str) -> Result<String, String> {
-    let way_out = "give a URL as http://127.0.0.1:4566, or remove the key";
-    let url: http::Uri = text.parse().map_err(|_| format!("is not a URL; {way_out}"))?;
+    let remedy = "give a URL as http://127.0.0.1:4566, or remove the key";
+    let url: http::Uri = text.parse().map_err(|_| format!("is not a URL; {remedy}"))?;
     let authority = url.authority().map_or("", http::uri::Authority::as_str);
     if !matches!(url.scheme_str(), Some("http" | "https")) {
-        Err(format!("is neither http nor https; {way_out}"))
+        Err(format!("is neither http nor https; {remedy}"))
     } else if authority.contains('@') {
-        Err("holds credentials; remove them, since calls are signed with those of AWS".to_owned())
+        Err("contains credentials; remove them: calls are signed with those of AWS".to_owned())
     } else if url.host().is_none_or(str::is_empty) || url.query().is_some() || text.contains('#') {
-        Err(format!("is more or less than scheme, host, port and path; {way_out}"))
+        Err(format!("must have a scheme, a host, and optionally a port and a path; {remedy}"))
     } else {
         Ok(text.to_owned())
     }
@@ -141,7 +139,7 @@ mod tests {
             assert!(endpoint_url(bad).is_err(), "{bad}");
         }
         let problem = endpoint_url("http://user:hunter2@host").unwrap_err();
-        assert!(problem.starts_with("holds credentials") && !problem.contains("hunter2"));
+        assert!(problem.starts_with("contains credentials") && !problem.contains("hunter2"));
     }
 
     #[test]

@@ -36,10 +36,10 @@ pub(super) async fn announce(
         serve(ServingStatus::Serving).await;
         shutdown.cancelled().await;
     }
-    tracing::info!("draining: calls under way are finished, new ones refused");
+    tracing::info!("draining: running calls finish, new calls are rejected");
     readiness.send_replace(Readiness::NotReady("draining".into()));
     serve(ServingStatus::NotServing).await;
-    // Ends the watches too, which would hold their connections open.
+    // This also ends the watches, which would keep their connections open.
     for service in ["", SERVICE_NAME] {
         health.clone().clear_service_status(service).await;
     }

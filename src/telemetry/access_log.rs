@@ -41,9 +41,9 @@ impl<N: Fn() -> Instant> AccessLogLine<N> {
 
 impl<N: Fn() -> Instant> Drop for AccessLogLine<N> {
     fn drop(&mut self) {
-        // A call whose caller has left is dropped before its response.
-        let unanswered = if std::thread::panicking() { "INTERNAL" } else { "CANCELLED" };
-        log(self.record.known(), &self.rpc, self.code.unwrap_or(unanswered), (self.now)());
+        // The call is dropped without a response when its caller disconnects.
+        let no_response = if std::thread::panicking() { "INTERNAL" } else { "CANCELLED" };
+        log(self.record.known(), &self.rpc, self.code.unwrap_or(no_response), (self.now)());
     }
 }
 

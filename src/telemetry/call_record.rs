@@ -16,7 +16,7 @@ use ulid::Ulid;
 /// call.
 pub const CALL_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that is taken from a caller: it stands in every log line of the call.
+/// The longest id that a caller may choose. It is in every log line of the call.
 const MAX_CALL_ID_BYTES: usize = 128;
 
 /// The record of one call. Cheap to clone: all clones write into one record.
@@ -39,8 +39,8 @@ pub(super) struct Known {
 }
 
 impl CallRecord {
-    /// Begins the record of a call that started at `started`. The id of the call is the
-    /// caller's, if that can stand in a log, else `generate_id` makes one.
+    /// Begins the record of a call that started at `started`. The call has the caller's id if
+    /// that is loggable, else one of `generate_id`.
     #[must_use]
     pub fn begin(
         metadata: &HeaderMap,

@@ -17,10 +17,10 @@ use crate::support::{World, create};
 
 const LEASES: Leases = Leases { reserved: Duration::ZERO, sending: Duration::ZERO };
 
-/// The start-up line that says what the last stop left.
+/// The counts in the start-up line about the creates that the previous process left.
 async fn recovered(gateway: &crate::support::Gateway) -> [Value; 2] {
-    let message = "the ledger is open; what the last stop cut off is rejected if it was never \
-                   sent, else in doubt";
+    let message = "opened the ledger; creates that the previous process left are rejected, or \
+                   in doubt if they may have been sent";
     let line = gateway.log(message).await;
     ["rejected", "in_doubt"].map(|key| line[key].clone())
 }

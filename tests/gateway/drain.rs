@@ -16,7 +16,7 @@ async fn under_way(world: &World, acme: Caller) -> JoinHandle<Answer> {
     call
 }
 
-const DRAINING: &str = "draining: calls under way are finished, new ones refused";
+const DRAINING: &str = "draining: running calls finish, new calls are rejected";
 
 #[tokio::test]
 async fn what_is_under_way_is_finished_and_what_is_new_is_refused() {
@@ -63,7 +63,7 @@ async fn a_create_whose_caller_left_is_finished_too() {
     assert_eq!(refused.reason(), "TENANT_COUNT_QUOTA");
 }
 
-const RECOVERED: &str = "the ledger is open; what the last stop cut off is rejected if it was never sent, else in doubt";
+const RECOVERED: &str = "opened the ledger; creates that the previous process left are rejected, or in doubt if they may have been sent";
 
 #[tokio::test]
 async fn a_drain_has_an_end_and_what_it_cuts_is_in_doubt() {

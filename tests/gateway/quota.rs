@@ -197,7 +197,8 @@ async fn a_reload_raises_a_limit_and_a_bad_file_changes_nothing() {
     assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 1);
 
     let bad = "tenants.acme.max_ingest_configurations = 'many'\n";
-    let said = gateway.reload(bad, "the configuration is bad; the old one stays").await;
+    let said =
+        gateway.reload(bad, "the new configuration is invalid; the old one stays in force").await;
     assert_eq!(said["level"], "ERROR");
     let problems = said["problems"].as_str().unwrap();
     assert!(problems.contains("tenants.acme.max_ingest_configurations: is text"), "{problems}");

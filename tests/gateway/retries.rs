@@ -76,7 +76,7 @@ async fn draining_is_retried() {
         clients.push((client, process));
     }
     gateway.signal(Signal::TERM);
-    gateway.log("draining: calls under way are finished, new ones refused").await;
+    gateway.log("draining: running calls finish, new calls are rejected").await;
     for (_, process) in &clients {
         process.signal(Signal::USR2);
     }

@@ -108,8 +108,8 @@ async fn a_ledger_that_cannot_be_used_is_named() {
 #[tokio::test]
 async fn without_a_region_the_way_out_is_named() {
     let world = World::new();
-    let sayings = ["upstream.region", "AWS_REGION"];
-    serve_fails(&world, &["upstream.region", "upstream.endpoint_url"], &sayings).await;
+    let lines = ["upstream.region", "upstream.endpoint_url", "upstream.calls_per_second"];
+    serve_fails(&world, &lines, &["upstream.region", "AWS_REGION"]).await;
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn what_cannot_be_logged_is_named() {
 #[tokio::test]
 async fn the_region_may_come_from_the_environment() {
     let world = World::new();
-    let lines = ["upstream.region", "upstream.endpoint_url"];
+    let lines = ["upstream.region", "upstream.endpoint_url", "upstream.calls_per_second"];
     let url = world.emulator.url();
     let variables = [("AWS_REGION", "us-east-1"), ("AWS_ENDPOINT_URL_IVS_REALTIME", &*url)];
     let gateway = world.gateway_in(&lines, &variables).await;

@@ -213,7 +213,7 @@ pub(crate) async fn draining(world: &World) -> Refusal {
     });
     world.emulator.reached_by_creates(1).await;
     gateway.signal(Signal::TERM);
-    gateway.log("draining: calls under way are finished, new ones refused").await;
+    gateway.log("draining: running calls finish, new calls are rejected").await;
     let refused = refused(&acme, create("acme")).await;
     under_way.abort();
     refused
