@@ -1,7 +1,5 @@
-//! The edge: the steps that every call passes before it reaches its handler. `stack` shows
-//! their order, and each step's reason to stand where it stands.
-//!
-//! Built on the transport of `server`; calls `rpc`.
+//! The edge: the steps that every call passes before its handler. `stack` shows their order
+//! and the reason for it. The edge runs on the transport of `server`, and calls `rpc`.
 
 mod deadline;
 mod discard;

@@ -1,8 +1,8 @@
-//! What a call can fail with, in the gateway's own terms. `rpc::status` turns each
-//! into its row of the error table; nothing else names a gRPC code.
+//! The errors of a call. `rpc::status` maps each to its row of the error table, and is the
+//! only module that names gRPC codes.
 //!
-//! A message here is for the caller. What is for the operator goes to the log
-//! where it is handled, never through here.
+//! The messages are for the caller. Details for the operator are logged where the error is
+//! handled, and are not part of these errors.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -13,10 +13,10 @@ use crate::{
     tenancy::{LimitExceeded, RateLimit, TenantError, TenantId},
 };
 
-/// Why a call failed.
+/// An error of a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// Fields of the request break rules: all of them.
+    /// Fields of the request violate rules. Lists all violations.
     #[error("the request has invalid fields")]
     InvalidFields(Violations),
     /// The request is not a message of the method. The description is tonic's.
@@ -39,39 +39,39 @@ pub enum Error {
     )]
     RequestIdReused,
     /// No credential came with the call.
-    #[error("the call carries no credential; {way_out}")]
+    #[error("the call has no credential; {remedy}")]
     CredentialMissing {
-        /// What to send.
-        way_out: &'static str,
+        /// The credential to send.
+        remedy: &'static str,
     },
-    /// The credential cannot be accepted.
+    /// The credential is invalid.
     #[error("the credential is not valid: {0}")]
     CredentialInvalid(String),
-    /// The tenant is unknown, or not the caller's to act for. The same for both.
+    /// The tenant is unknown, or the caller may not act for it. The same error for both.
     #[error("the caller may not act for this tenant")]
     TenantForbidden,
-    /// The stage is absent, or not the tenant's. The same for both.
+    /// The stage does not exist, or is not the tenant's. The same error for both.
     #[error("the stage does not exist or is not the tenant's")]
     StageForbidden,
     /// The tenant may not use this protocol.
     #[error("the tenant may not use {}", .0.as_str())]
     ProtocolForbidden(IngestProtocol),
-    /// The ARN is absent, or not the tenant's. The same for both.
+    /// The configuration does not exist, or is not the tenant's. The same error for both.
     #[error("the ingest configuration does not exist or is not the tenant's")]
     NotFound {
-        /// The ARN that the caller knows.
+        /// The ARN of the request.
         arn: String,
     },
-    /// The tenant has as many configurations as it may.
+    /// The tenant has as many configurations as it may have.
     #[error(
         "the tenant has {used} of {limit} ingest configurations; delete one, or ask for a higher limit"
     )]
     TenantCountQuota {
-        /// Whose quota.
+        /// The tenant.
         tenant: TenantId,
-        /// How many count against the limit.
+        /// The number of configurations that count against the limit.
         used: u32,
-        /// The most there may be.
+        /// The limit.
         limit: u32,
     },
     /// The tenant exceeds its rate of calls.
@@ -79,7 +79,7 @@ pub enum Error {
     TenantRequestRate {
         /// The tenant.
         tenant: TenantId,
-        /// When the rate would admit the call.
+        /// Time until the rate admits the call.
         retry_after: Duration,
     },
     /// The tenant exceeds its rate of creates.
@@ -87,7 +87,7 @@ pub enum Error {
     TenantCreateRate {
         /// The tenant.
         tenant: TenantId,
-        /// When the rate would admit the create.
+        /// Time until the rate admits the create.
         retry_after: Duration,
     },
     /// The tenant has as many concurrent calls as it may have.
@@ -124,29 +124,29 @@ pub enum Error {
         /// The wait of a call that arrives now.
         predicted_wait: Duration,
     },
-    /// AWS answered with a failure, or could not be reached: not executed.
+    /// A call to AWS failed, and was not executed or is safe to repeat.
     #[error("{}", aws_message(.0))]
     Aws(AwsFailure),
-    /// A create with the same `request_id` still runs.
-    #[error("a create with the same request_id is still running; try again to join it")]
+    /// A create with the same `request_id` is running.
+    #[error("a create with the same request_id is running; retry to join it")]
     InProgress {
         /// The create.
         operation_id: OperationId,
     },
-    /// The create may or may not have happened.
+    /// AWS may or may not have executed the create.
     #[error("{}", unknown_outcome_message(*repeatable))]
     OutcomeUnknown {
-        /// The create: a `request_id` that joins it, if the caller sent none.
+        /// The id of the create. If the caller sent no `request_id`, it joins the create as one.
         operation_id: OperationId,
-        /// Whether the caller sent a `request_id`, so that it can ask again.
+        /// Whether the caller sent a `request_id`, so that it can retry.
         repeatable: bool,
-        /// AWS's id of the call, if it answered.
+        /// AWS's id of the call, if AWS responded.
         aws_request_id: Option<String>,
     },
-    /// The delete may or may not have happened.
+    /// AWS may or may not have executed the delete.
     #[error("AWS may or may not have deleted the configuration; retry to learn which")]
     DeleteOutcomeUnknown {
-        /// The create of the configuration.
+        /// The id of the create of the configuration.
         operation_id: OperationId,
         /// AWS's id of the call, if AWS responded.
         aws_request_id: Option<String>,
@@ -154,22 +154,22 @@ pub enum Error {
     /// The caller's deadline passed. A create that was sent continues.
     #[error("{}", deadline_message(*unfinished))]
     DeadlineExceeded {
-        /// The create that continues, if there is one.
+        /// The create that continues, if any.
         unfinished: Option<UnfinishedCreate>,
     },
-    /// The ledger cannot be read or written: creates fail closed.
+    /// The ledger cannot be read or written, or is not complete. Creates fail closed.
     #[error("the ledger is unavailable; nothing was created")]
     LedgerUnavailable,
     /// The gateway is shutting down.
-    #[error("the gateway is shutting down; another instance will answer")]
+    #[error("the gateway is shutting down; retry on a new connection")]
     Draining,
-    /// The gateway has more to do than it may hold.
-    #[error("the gateway is overloaded")]
+    /// The gateway has as many concurrent calls as it accepts.
+    #[error("the gateway is overloaded; retry later")]
     Overloaded,
     /// A defect of the gateway.
-    #[error("an internal error; the request id names it in the gateway's log")]
+    #[error("internal error; report it with the x-request-id of the call")]
     Internal,
-    /// There is no such method.
+    /// The service or the method does not exist.
     #[error("there is no such service or method; the API is ivs.ingest.v1.IngestService")]
     Unimplemented,
 }
@@ -177,7 +177,7 @@ pub enum Error {
 /// A create that continues after its caller's deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnfinishedCreate {
-    /// Its id: as a `request_id` it joins a create that has none.
+    /// The id of the create. It joins a create without a `request_id` as one.
     pub operation_id: OperationId,
     /// Whether the caller sent a `request_id`, so that it can retry.
     pub has_request_id: bool,
@@ -203,7 +203,7 @@ impl From<TenantError> for Error {
 }
 
 impl Error {
-    /// The stable reason of the error table, which the API publishes.
+    /// The reason, which the API publishes.
     #[must_use]
     pub const fn error_reason(&self) -> ErrorReason {
         match self {
@@ -236,13 +236,13 @@ impl Error {
         }
     }
 
-    /// The name of the reason: of the `ErrorInfo`, and the label in logs.
+    /// The name of the reason, for the `ErrorInfo` and for logs.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         self.error_reason().as_str_name()
     }
 
-    /// AWS's id of the call behind the error, if AWS answered one.
+    /// AWS's id of the failed call, if AWS responded.
     #[must_use]
     pub fn aws_request_id(&self) -> Option<&str> {
         match self {
@@ -270,8 +270,8 @@ const fn aws_reason(kind: FailureKind) -> ErrorReason {
     }
 }
 
-/// The message for the caller of a failure at AWS. AWS's own words are passed on only if
-/// they concern the caller's input: others may name roles and hosts.
+/// The message of a failed call to AWS. It contains AWS's text only if that is about the
+/// caller's input: other texts may name roles and hosts.
 fn aws_message(failure: &AwsFailure) -> Cow<'static, str> {
     let message = match failure.kind {
         FailureKind::Validation => {

@@ -1,5 +1,4 @@
-//! The gRPC service: parses the message, calls the handler, wraps the response. With
-//! `edge`, the only module that knows tonic.
+//! The gRPC service: parses the message, calls the handler, and converts the result.
 
 mod convert;
 pub mod status;
@@ -30,7 +29,7 @@ pub struct Rpc {
 }
 
 impl Rpc {
-    /// The service of these operations.
+    /// The service of these handlers.
     #[must_use]
     pub const fn new(handlers: Handlers) -> Self {
         Self { handlers }
@@ -94,8 +93,8 @@ impl IngestService for Rpc {
     }
 }
 
-/// Takes the context that the edge attached to the call. A call without one passed no
-/// authentication, and is rejected.
+/// Takes the context that the edge added to the call. A call without one was not
+/// authenticated, and is rejected.
 fn open<M>(request: Request<M>) -> Result<(CallContext, M), Status> {
     let (_, mut extensions, message) = request.into_parts();
     let context = extensions.remove().ok_or_else(|| status::of(&Error::Internal))?;

@@ -1,9 +1,8 @@
-//! Below the RPCs: accept, TLS, HTTP/2 and its limits, the drain, and the admin
-//! endpoints.
+//! The transport: accept, TLS, HTTP/2 and its limits, the drain, and the admin endpoints.
 //!
-//! One accept loop hands each connection to the worker with the fewest. A worker
-//! is a thread with a runtime and a service of its own, so that a request never
-//! crosses threads. Nothing here knows gRPC, tenants or AWS.
+//! One accept loop assigns each connection to the worker with the fewest connections. A
+//! worker is a thread with its own runtime and service, so that a request never crosses
+//! threads. This module knows no gRPC, tenants or AWS.
 
 mod accept;
 pub mod admin;

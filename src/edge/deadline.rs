@@ -1,25 +1,25 @@
-//! How long a caller waits: the `grpc-timeout` of the gRPC protocol.
+//! The deadline of a call: the `grpc-timeout` of the gRPC protocol.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 
-/// The answer leaves this much before the caller's deadline, or a tenth of it if
-/// that is less: an answer that comes too late is none.
+/// The response leaves this long before the caller's deadline, or a tenth of the deadline
+/// if that is less, so that it arrives in time.
 const MARGIN: Duration = Duration::from_millis(5);
 
-/// How long calls may take.
+/// The limits of deadlines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadlines {
-    /// For a caller that names no deadline.
+    /// Deadline of a caller that sends none.
     pub(super) default: Duration,
-    /// The longest that a caller may name.
+    /// Longest deadline.
     pub(super) max: Duration,
 }
 
 impl Deadlines {
-    /// How long the call with this metadata may take until its answer must leave.
-    /// A `grpc-timeout` that cannot be read is taken for none, as gRPC servers do.
+    /// Returns the time until the response of the call must leave. Ignores an invalid
+    /// `grpc-timeout`, as gRPC servers do.
     #[must_use]
     pub(super) fn of(&self, metadata: &HeaderMap) -> Duration {
         let named = metadata.get("grpc-timeout").and_then(|value| parse(value.as_bytes()));

@@ -1,5 +1,5 @@
-//! The gRPC health service. tonic's rejects a watch of an unknown service; the protocol
-//! wants `SERVICE_UNKNOWN` and an open stream.
+//! The gRPC health service. For a watch of an unknown service the protocol demands
+//! `SERVICE_UNKNOWN` and an open stream; the service of tonic rejects it.
 
 use std::{
     pin::Pin,
@@ -19,7 +19,8 @@ use tonic_health::{
 
 use crate::proto::v1::ingest_service_server::SERVICE_NAME;
 
-/// The health service of the statuses in `reporter`, until `draining` fires.
+/// Returns the health service for the statuses of `reporter`. `draining` ends the watches
+/// of unknown services.
 #[must_use]
 pub fn service(
     reporter: HealthReporter,
@@ -36,15 +37,15 @@ pub struct GatewayHealth {
     draining: CancellationToken,
 }
 
-/// The statuses of a service, as they change.
+/// A stream of the statuses of a service.
 pub enum Statuses {
     /// A service of the gateway.
     Known(WatchStream),
-    /// A service that the gateway does not have.
+    /// An unknown service.
     Unknown {
         /// Whether `SERVICE_UNKNOWN` was sent.
         is_sent: bool,
-        /// An open stream would hold its connection open.
+        /// Ends the stream, which would keep its connection open.
         draining: Pin<Box<WaitForCancellationFutureOwned>>,
     },
 }
@@ -64,7 +65,7 @@ impl Health for GatewayHealth {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Statuses>, Status> {
-        // The reporter has these from the start until the drain.
+        // The reporter knows these services from the start to the drain.
         if ["", SERVICE_NAME].contains(&request.get_ref().service.as_str()) {
             return Ok(self.statuses.watch(request).await?.map(Statuses::Known));
         }

@@ -1,4 +1,4 @@
-//! Authentication: the tenant that a call is for. It knows no limits.
+//! Authentication: determines the tenant of a call.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub const TENANT_HEADER: HeaderName = HeaderName::from_static("x-tenant-id");
 const NOT_AN_ID: &str =
     "x-tenant-id is not the id of a tenant; an id has letters, digits, '_', '.' and '-'";
 
-/// Authenticates callers by the identities that the configuration trusts.
+/// Authenticates callers by the identities of the configuration.
 #[derive(Debug)]
 pub struct Authenticator {
     identity: Identity,
@@ -24,26 +24,30 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Trusts `identity`.
+    /// Returns an authenticator for `identity`.
     #[must_use]
     pub const fn new(identity: Identity, tenants: Arc<Tenants>) -> Self {
         Self { identity, tenants }
     }
 
-    /// The tenant that the call is for.
+    /// Returns the tenant of the call.
     ///
     /// # Errors
     /// `CREDENTIAL_MISSING`, `CREDENTIAL_INVALID`, `TENANT_FORBIDDEN` and `OVERLOADED`.
     pub fn authenticate(&self, metadata: &HeaderMap) -> Result<Arc<Tenant>, Error> {
         if self.identity.metadata.is_none() {
-            return Err(Error::CredentialMissing { way_out: "no identity is configured" });
+            return Err(Error::CredentialMissing {
+                remedy: "the operator must configure an identity",
+            });
         }
         let mut named = metadata.get_all(TENANT_HEADER).iter();
         let name = named.next().ok_or(Error::CredentialMissing {
-            way_out: "send the metadata x-tenant-id with the tenant's id",
+            remedy: "send the id of the tenant in the metadata key x-tenant-id",
         })?;
         if named.next().is_some() {
-            return Err(Error::CredentialInvalid("x-tenant-id was sent more than once".to_owned()));
+            return Err(Error::CredentialInvalid(
+                "x-tenant-id has several values; send one".to_owned(),
+            ));
         }
         let tenant = name.to_str().ok().and_then(|name| TenantId::parse(name).ok());
         let tenant = tenant.ok_or_else(|| Error::CredentialInvalid(NOT_AN_ID.to_owned()))?;

@@ -12,8 +12,8 @@ use crate::{
 /// its message is decoded.
 const LEDGER_READS: [&str; 2] = ["ListIngestConfigurations", "GetQuota"];
 
-/// Admits a call within the limits of its tenant. The concurrency comes first: a call that
-/// exceeds it consumes nothing of the rate.
+/// Admits a call within the limits of its tenant. The concurrency is checked first, so that
+/// a call that exceeds it consumes nothing of the rate.
 pub(super) fn admit(
     tenant: &Tenant,
     method: &str,

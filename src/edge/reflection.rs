@@ -17,7 +17,7 @@ pub(super) fn with_reflection(routes: Routes) -> Routes {
         (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
         (v1, v1alpha) => {
             let error = v1.err().or(v1alpha.err());
-            tracing::error!(?error, "reflection is off: its descriptors cannot be read");
+            tracing::error!(?error, "reflection is disabled: its descriptors are invalid");
             routes
         }
     }

@@ -1,4 +1,4 @@
-//! The steps of every call, in order. Each says why it stands where it stands.
+//! The steps of every call, in their order, with the reasons for it.
 
 use std::{
     convert::Infallible,
@@ -51,7 +51,7 @@ pub struct Edge {
     ids: Ids,
 }
 
-/// An admitted call, and the places that it occupies.
+/// An admitted call and its permits.
 struct Admitted<'a> {
     _running: SemaphorePermit<'a>,
     _permit: ConcurrencyPermit,
@@ -88,15 +88,15 @@ impl Edge {
         metadata: &HeaderMap,
         record: &CallRecord,
     ) -> Result<Admitted<'_>, Error> {
-        // Before any work: a gateway that drains, or is full, rejects at no cost.
+        // Before any work, so that a draining or full gateway rejects at no cost.
         if self.draining.is_cancelled() {
             return Err(Error::Draining);
         }
         let running = self.running.try_acquire().map_err(|_| Error::Overloaded)?;
-        // Before the limits, which are the tenant's.
+        // Before the limits, which belong to the tenant.
         let tenant = self.authenticator.authenticate(metadata)?;
         record.tenant(tenant.id.as_str());
-        // Before the message is read: a flood costs its headers and little more.
+        // Before the message is read, so that a flood costs little more than its headers.
         let permit = limits::admit(&tenant, method, record)?;
         let deadline = self.clock.monotonic() + self.deadlines.of(metadata);
         let context = CallContext::new(tenant, &permit, deadline, record.clone());
@@ -116,15 +116,15 @@ impl Edge {
             others = with_reflection(others);
         }
         ServiceBuilder::new()
-            // First, so that nothing below can print a credential.
+            // First, so that no step below can print a credential.
             .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
-            // A panic below ends its own call alone: HTTP/2 shares the connection.
+            // A panic ends its call only, because calls share the HTTP/2 connection.
             .layer(CatchPanicLayer::custom(|_| response_of(&Error::Internal)))
             .service(Stack { edge: Arc::clone(self), ingest, others })
     }
 }
 
-/// The two services of a worker behind the steps.
+/// The services of a worker behind the steps.
 #[derive(Clone)]
 struct Stack {
     edge: Arc<Edge>,
@@ -134,8 +134,7 @@ struct Stack {
 
 impl Stack {
     async fn call_in_order(mut self, request: Request<Incoming>) -> Response<Body> {
-        // Before all else: a call that a later step rejects has an id and a line in the
-        // log too.
+        // First, so that a call that a later step rejects has an id and a line in the log.
         let Edge { clock, ids, .. } = &*self.edge;
         let generate_id = || ids.next_call_id(clock.wall());
         let record = CallRecord::begin(request.headers(), clock.monotonic(), generate_id);
@@ -147,7 +146,7 @@ impl Stack {
         let served = if is_ingest {
             self.serve(request, &record).await
         } else {
-            // Health and reflection reveal nothing of a tenant and cost AWS nothing.
+            // Health and reflection reveal nothing about tenants and cost no AWS call.
             let response = infallible(self.others.call(request).await);
             match status::rejected_by_tonic(response.headers()) {
                 Some(error @ Error::Unimplemented) => Err(error),
@@ -171,7 +170,7 @@ impl Stack {
         record: &CallRecord,
     ) -> Result<Response<Body>, Error> {
         let edge = Arc::clone(&self.edge);
-        // The places are held until the response is there, or the caller is gone.
+        // The permits are held until the handler returns or the caller disconnects.
         let method = request.uri().path().rsplit('/').next().unwrap_or_default();
         let admitted = edge.admit(method, request.headers(), record);
         let Admitted { _running, _permit, context } = match admitted {
@@ -183,7 +182,7 @@ impl Stack {
         };
         let deadline = Instant::from_std(context.deadline());
         request.extensions_mut().insert(context);
-        // Around all that waits, reading the body included.
+        // The deadline includes the read of the body.
         let served = timeout_at(deadline, self.ingest.call(request)).await;
         let response = served
             .map(infallible)
@@ -198,7 +197,7 @@ impl Service<Request<Incoming>> for Stack {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // Always ready: a full gateway rejects calls, and never makes a caller wait.
+        // Always ready: a full gateway rejects calls instead of delaying them.
         Poll::Ready(Ok(()))
     }
 

@@ -1,4 +1,4 @@
-//! From the gateway's types to the messages of the API.
+//! Conversions from the types of the gateway to the messages of the API.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -21,7 +21,7 @@ impl From<Created> for v1::CreateIngestConfigurationResponse {
 
 impl From<CallersConfiguration> for v1::IngestConfiguration {
     fn from(callers: CallersConfiguration) -> Self {
-        // The one place where keys leave: into the response to a caller that may have them.
+        // The only place that exposes stream keys.
         let (stream_key, redundant_ingest_credentials) = callers.keys.map(keys).unwrap_or_default();
         Self {
             name: callers.name,
@@ -137,13 +137,13 @@ impl From<State> for v1::LedgerState {
             State::InDoubt => Self::InDoubt,
             State::Live => Self::Live,
             State::Deleting => Self::Deleting,
-            // These do not count against the quota.
+            // Not counted against the quota.
             State::Rejected | State::Deleted => Self::Unspecified,
         }
     }
 }
 
-/// A count as the API has it: `int32`, so that JSON shows a number.
+/// A count of the API: `int32`, so that JSON shows a number.
 fn count(count: impl TryInto<i32>) -> i32 {
     count.try_into().unwrap_or(i32::MAX)
 }

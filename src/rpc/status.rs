@@ -18,22 +18,22 @@ use crate::{
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "ivs-ingest-gateway";
 
-/// When to come back after a failure that is over in about the time of one call.
+/// Retry delay after a failure that lasts about as long as one call.
 const SOON: Duration = Duration::from_millis(250);
 
-/// When to come back after a failure of AWS, of the ledger or of the network.
+/// Retry delay after a failure of AWS, of the ledger or of the network.
 const LATER: Duration = Duration::from_secs(1);
 
-/// The metadata by which gRPC clients that retry by themselves learn when to retry, in
-/// milliseconds (gRFC A6).
+/// The metadata key of the retry delay in milliseconds, which gRPC clients with a
+/// `retryPolicy` obey (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// The pushback that ends the retries of such a client.
+/// The value that ends the retries of such a client.
 const NEVER: i64 = -1;
 
-/// The most bytes of a message on the wire, where percent-encoding triples all that is not
-/// plain ASCII. The message is in the details too: all trailers stay under 3.3 KiB, because
-/// nginx and grpc-java accept 8 KiB of headers.
+/// Maximum size of a message on the wire, where percent-encoding triples other bytes than
+/// plain ASCII. The details repeat the message. All trailers together stay under 3.3 KiB,
+/// because nginx and grpc-java accept 8 KiB of headers.
 const MAX_MESSAGE_BYTES: usize = 1024;
 
 /// The error as a gRPC status, with its details.
@@ -67,8 +67,8 @@ fn bounded(mut message: String) -> String {
     message
 }
 
-/// The error of a call that tonic rejected before the service saw its message; `None` if the
-/// response is the service's. tonic's own rejections carry no details.
+/// Returns the error of a call that tonic rejected before the service received its message.
+/// Returns `None` for a response of the service. Rejections by tonic have no details.
 #[must_use]
 pub fn rejected_by_tonic(response: &HeaderMap) -> Option<Error> {
     if !response.contains_key("grpc-status") || response.contains_key("grpc-status-details-bin") {
@@ -94,7 +94,7 @@ fn too_large(message: &str) -> Option<Error> {
     Some(Error::MessageTooLarge { bytes: bytes.parse().ok()?, limit: limit.parse().ok()? })
 }
 
-/// The code's name in logs, by its number on the wire.
+/// The name of the code with that number on the wire, for logs.
 #[must_use]
 pub fn code_name(number: &[u8]) -> &'static str {
     match Code::from_bytes(number) {
@@ -161,7 +161,7 @@ fn code(error: &Error) -> Code {
     }
 }
 
-/// When the caller may retry; `None` if a retry cannot help, or is not safe.
+/// The delay after which the caller may retry; `None` if a retry cannot help or is not safe.
 fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::TenantRequestRate { retry_after, .. }
@@ -169,7 +169,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::TenantConcurrency { retry_after, .. }
         | Error::TenantQueueFull { retry_after, .. } => Some(*retry_after),
         Error::DeadlineTooShort { predicted_wait, .. } => Some((*predicted_wait).max(SOON)),
-        // A create without a request_id would be another create.
+        // A retry of a create without a request_id would be another create.
         Error::DeadlineExceeded { unfinished } => {
             unfinished.is_none_or(|create| create.has_request_id).then_some(SOON)
         }
@@ -227,7 +227,7 @@ fn details(error: &Error, message: &str) -> ErrorDetails {
     details
 }
 
-/// Facts for programs: each number of the message is here too.
+/// Metadata for programs. It contains each number of the message.
 fn metadata(error: &Error) -> HashMap<String, String> {
     let mut metadata = HashMap::new();
     let mut add = |key: &str, value: String| {

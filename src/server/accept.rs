@@ -1,5 +1,5 @@
-//! Accepting, and what to do when that fails. Both the gRPC listener and the admin
-//! listener accept through here.
+//! Accepts connections, for the gRPC listener and the admin listener, and handles the
+//! failures of accept(2).
 
 use std::{
     io::{self, ErrorKind},
@@ -9,8 +9,8 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// Connections the kernel may hold for us. std's 128 overflows when a fleet of
-/// clients reconnects at once; the kernel caps this at `net.core.somaxconn`.
+/// Backlog of the socket. The 128 of std overflow when many clients reconnect
+/// concurrently. The kernel caps it at `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -24,13 +24,13 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Binds and listens; port 0 takes a free port.
+    /// Binds and listens. With port 0 the system chooses a port.
     ///
     /// # Errors
-    /// The operating system's, with the address in the message.
+    /// An error of the operating system, with the address in the message.
     ///
     /// # Panics
-    /// When called outside a tokio runtime; it accepts on the one it was bound on.
+    /// Outside a tokio runtime. The acceptor belongs to the runtime that it was bound on.
     pub fn bind(listen: SocketAddr) -> io::Result<Self> {
         let bind = || {
             let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -45,17 +45,17 @@ impl Acceptor {
         Ok(Self { listener, pause: Pause::default() })
     }
 
-    /// The address bound, with the port taken where 0 was asked for.
+    /// The bound address, with the port that the system chose.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// The next connection. Failures never end the wait: those of one connection are
-    /// skipped, and any other (no file descriptor, no memory) pauses the accepting
-    /// for a growing, bounded time instead of spinning. Cancel safe.
+    /// Returns the next connection. Skips the failure of a single connection. After another
+    /// failure (no file descriptor, no memory) it waits for a growing, bounded time, so that
+    /// the loop does not spin. Cancel safe.
     pub(super) async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
@@ -67,7 +67,7 @@ impl Acceptor {
                 Err(error) => {
                     let (pause, first) = self.pause.next();
                     if first {
-                        tracing::warn!(%error, "cannot accept connections; trying again");
+                        tracing::warn!(%error, "cannot accept connections; retrying");
                     }
                     tokio::time::sleep(pause).await;
                 }
@@ -76,8 +76,8 @@ impl Acceptor {
     }
 }
 
-/// Whether the error is one that accept(2) reports for a connection that died in the
-/// queue. Listing these, and not the shortages, means that no error can make us spin.
+/// Whether accept(2) reports the error for a connection that failed in the backlog. All
+/// other errors cause a pause, so that an unknown error cannot make the loop spin.
 fn concerns_one_connection(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -91,14 +91,14 @@ fn concerns_one_connection(kind: ErrorKind) -> bool {
     )
 }
 
-/// How long to wait after failures in a row.
+/// The pauses after consecutive failures.
 #[derive(Debug, Default)]
 struct Pause {
     last: Option<Duration>,
 }
 
 impl Pause {
-    /// The pause to take now, and whether it is the first since a success.
+    /// Returns the next pause, and whether it is the first since a success.
     fn next(&mut self) -> (Duration, bool) {
         let next = self.last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
         (next, self.last.replace(next).is_none())

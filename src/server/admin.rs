@@ -1,6 +1,5 @@
-//! `/livez`, `/readyz` and `/metrics`, in plain HTTP/1 on a listener of their own:
-//! probes must be answered when the gRPC listener is full, and the gRPC port must
-//! not show metrics. The gRPC API is never served here.
+//! `/livez`, `/readyz` and `/metrics`, over HTTP/1 on a separate listener. Probes must
+//! succeed when the gRPC listener is full, and the gRPC listener must not expose metrics.
 
 use std::{borrow::Cow, convert::Infallible, fmt, pin::Pin, sync::Arc, time::Duration};
 
@@ -17,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::Acceptor;
 
-/// Probes and scrapes in progress at once; more wait in the kernel's queue.
+/// Maximum number of concurrent probes and scrapes. Others wait in the backlog.
 const MAX_CONNECTIONS: usize = 64;
-/// One connection carries one request, and takes no longer than this.
+/// Time limit of a connection, which carries one request.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -28,12 +27,12 @@ const PROMETHEUS: HeaderValue =
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
-/// Whether requests should be sent here.
+/// Whether load balancers should send requests to this gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// Yes.
+    /// They should.
     Ready,
-    /// No, and why: a word or a sentence for the person who looks.
+    /// They should not, for this reason.
     NotReady(Cow<'static, str>),
 }
 
@@ -50,12 +49,12 @@ pub enum MetricsFormat {
 pub type MetricsSource =
     Arc<dyn Fn(MetricsFormat) -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
 
-/// What the admin endpoints show.
+/// The content of the admin endpoints.
 #[derive(Clone)]
 pub struct Admin {
     /// For `/readyz`.
     pub readiness: watch::Receiver<Readiness>,
-    /// For `/metrics`, which is 404 without it.
+    /// For `/metrics`, which is 404 if absent.
     pub metrics: Option<MetricsSource>,
 }
 
@@ -66,8 +65,8 @@ impl fmt::Debug for Admin {
 }
 
 impl Admin {
-    /// Answers until `shutdown` fires. It is the last thing to stop: a draining
-    /// server is alive, and not ready.
+    /// Serves until `shutdown` fires. The admin listener stops last, because a draining
+    /// server is alive and not ready.
     pub async fn serve(self, mut acceptor: Acceptor, shutdown: CancellationToken) {
         let mut connections = JoinSet::new();
         loop {
@@ -76,7 +75,7 @@ impl Admin {
                 () = shutdown.cancelled() => return,
                 Some(_) = connections.join_next() => {}
                 (stream, _) = acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
-                    connections.spawn(answer_one(self.clone(), stream));
+                    connections.spawn(serve_one(self.clone(), stream));
                 }
             }
         }
@@ -116,7 +115,7 @@ impl Admin {
     }
 }
 
-async fn answer_one(admin: Admin, stream: TcpStream) {
+async fn serve_one(admin: Admin, stream: TcpStream) {
     let service = service_fn(async |request| Ok::<_, Infallible>(admin.respond(&request).await));
     let connection =
         http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);

@@ -1,4 +1,4 @@
-//! One connection, from its handshake to its last answer.
+//! One connection, from its handshake to its last response.
 
 use std::{
     convert::Infallible,
@@ -29,25 +29,24 @@ use tower::{ServiceExt, util::Oneshot};
 
 use super::{limits::Limits, preface, repeats::Repeats, tls::ServerTls};
 
-/// Bytes of one request that may be in flight before its handler reads them; the
-/// protocol's own default. Messages here are a few kilobytes.
+/// Flow-control window of a request: the default of HTTP/2. Messages have a few kilobytes.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024 - 1;
-/// The same for all requests of a connection: what one peer can make us buffer.
+/// Flow-control window of a connection. It bounds the memory that a peer can use.
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
-/// Answer bytes of one request that may wait for a slow peer.
+/// Maximum number of response bytes of a request that wait for a slow peer.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Who is at the other end; an extension of every request.
+/// The peer of a connection, as an extension of every request.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// The address the connection came from.
+    /// The address of the peer.
     pub addr: SocketAddr,
-    /// The verified certificates, the peer's own first; absent where none was asked for.
+    /// The verified certificates, the peer's own first; absent without client certificates.
     pub certificates: Option<Arc<[CertificateDer<'static>]>>,
 }
 
-/// What a worker serves: any tower service of HTTP that cannot fail. Implemented for
-/// all of them; it only spares repeating the bounds.
+/// An infallible tower service of HTTP requests. Implemented for all such services, so
+/// that the bounds are written once.
 pub trait HttpService:
     tower::Service<
         Request<Incoming>,
@@ -58,7 +57,7 @@ pub trait HttpService:
     + Send
     + 'static
 {
-    /// The body of an answer.
+    /// The body of a response.
     type ResponseBody: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
         + Send
         + 'static;
@@ -76,7 +75,7 @@ where
     type ResponseBody = B;
 }
 
-/// What all connections of a listener share.
+/// The state that all connections of a listener share.
 pub(super) struct Terms {
     pub(super) limits: Limits,
     tls: Option<Arc<ServerTls>>,
@@ -98,7 +97,7 @@ impl Terms {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)
-            // gRPC has no use for it.
+            // gRPC does not use it.
             .auto_date_header(false);
         let handshakes = limits.max_handshakes.get().min(Semaphore::MAX_PERMITS);
         Self {
@@ -111,7 +110,7 @@ impl Terms {
     }
 }
 
-/// Why a connection ended otherwise than by the peer's or our goodbye.
+/// A connection that did not end with a GOAWAY or a close by the peer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
     #[error("the TLS handshake failed: {0}")]
@@ -122,12 +121,12 @@ pub(super) enum ConnectionError {
     HandshakeTimeout,
     #[error("HTTP/2 failed: {0}")]
     Http2(#[from] hyper::Error),
-    #[error("requests were still open long after the connection's age was reached")]
+    #[error("requests were still running at the end of the drain of an old connection")]
     OutstayedAge,
 }
 
-/// Serves a connection until the peer leaves, its age is reached, or `draining` fires
-/// and its last request is answered.
+/// Serves a connection until the peer closes it, or until its age is reached or `draining`
+/// fires and its last request is finished.
 pub(super) async fn serve<S: HttpService>(
     stream: TcpStream,
     addr: SocketAddr,
@@ -157,22 +156,22 @@ pub(super) async fn serve<S: HttpService>(
     serve_http2(io, terms, service, draining).await
 }
 
-/// Runs a handshake in one of the bounded places for them. The deadline covers the
-/// wait for the place too. `None` when the server drains: nothing was promised yet.
+/// Runs a handshake within the limit of concurrent handshakes. The deadline includes the
+/// wait for a permit. Returns `None` if the server drains.
 async fn shake_hands<T>(
     handshake: impl Future<Output = Result<T, ConnectionError>>,
     deadline: Instant,
     terms: &Terms,
     draining: &CancellationToken,
 ) -> Result<Option<T>, ConnectionError> {
-    let placed = async {
-        let _place = terms.handshakes.acquire().await;
+    let permitted = async {
+        let _permit = terms.handshakes.acquire().await;
         handshake.await
     };
     tokio::select! {
         biased;
         () = draining.cancelled() => Ok(None),
-        shaken = timeout_at(deadline, placed) => match shaken {
+        shaken = timeout_at(deadline, permitted) => match shaken {
             Ok(outcome) => outcome.map(Some),
             Err(_) => Err(ConnectionError::HandshakeTimeout),
         },
@@ -195,7 +194,7 @@ where
         outcome = connection.as_mut() => return Ok(outcome?),
         () = draining.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            // The worker bounds this wait, and counts whom it cut.
+            // The worker bounds this wait, and counts the connections that it cuts.
             return Ok(connection.await?);
         }
         () = reach_age(terms.limits.max_connection_age) => {}
@@ -214,8 +213,8 @@ async fn reach_age(max_age: Option<Duration>) {
     }
 }
 
-/// The age, up to a tenth shorter or longer: connections opened together must not all
-/// be told to leave together. The randomness of std's hash keys is plenty for that.
+/// Returns the age, up to a tenth shorter or longer, so that connections that were opened
+/// together do not end together. The random keys of std's hasher are sufficient for it.
 #[expect(clippy::disallowed_methods, reason = "a connection has a real socket: no run repeats it")]
 fn jittered(age: Duration) -> Duration {
     let [.., high, low] = RandomState::new().hash_one(()).to_le_bytes();
@@ -223,7 +222,7 @@ fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * share)
 }
 
-/// Tells each request who its peer is.
+/// Adds the peer to each request.
 struct PeerService<S> {
     service: S,
     peer: Peer,

@@ -1,4 +1,4 @@
-//! The accept loop, and the workers it feeds.
+//! The accept loop and its workers.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -14,7 +14,7 @@ use super::{
     worker::{Drained, Worker, WorkerContext},
 };
 
-/// A bound socket that can be served.
+/// A bound socket, ready to serve.
 #[derive(Debug)]
 pub struct Listener {
     acceptor: Acceptor,
@@ -23,13 +23,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds and listens; port 0 takes a free port. Without `tls`, plain text.
+    /// Binds and listens. With port 0 the system chooses a port. Without `tls`: plaintext.
     ///
     /// # Errors
-    /// The operating system's, with the address in the message.
+    /// An error of the operating system, with the address in the message.
     ///
     /// # Panics
-    /// When called outside a tokio runtime; it accepts on the one it was bound on.
+    /// Outside a tokio runtime. The listener belongs to the runtime that it was bound on.
     pub fn bind(
         listen: SocketAddr,
         tls: Option<Arc<ServerTls>>,
@@ -38,20 +38,19 @@ impl Listener {
         Ok(Self { acceptor: Acceptor::bind(listen)?, tls, limits })
     }
 
-    /// The address bound, with the port taken where 0 was asked for.
+    /// The bound address, with the port that the system chose.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.acceptor.local_addr()
     }
 
-    /// Builds a service on each worker's own runtime, serves until `shutdown` fires,
-    /// then closes the socket and drains. Dropping the future drains too, unobserved.
+    /// Builds a service on the runtime of each worker, and serves until `shutdown` fires. Then
+    /// closes the socket and drains. Dropping the future also drains, in the background.
     ///
     /// # Errors
-    /// A worker's thread or runtime cannot be started, or a worker panicked outside
-    /// its connections, whose panics stay their own.
+    /// A thread or a runtime cannot be started, or a worker panicked outside its connections.
     pub async fn serve<F, Fut, S>(
         mut self,
         factory: F,
@@ -78,9 +77,9 @@ impl Listener {
             () = shutdown.cancelled() => Ok(()),
             Err(error) = accept_all(&mut self.acceptor, &workers, max_connections) => Err(error),
         };
-        // New connections go to another replica at once, not into a queue nobody reads.
+        // The socket closes first, so that new connections go to another replica immediately.
         drop(self.acceptor);
-        // All are told before the first is waited for.
+        // All workers are notified before the first is awaited.
         let draining: Vec<_> = workers.into_iter().map(Worker::drain).collect();
         let mut outcome = served.map(|()| Drained::default());
         for worker in draining {
@@ -91,7 +90,7 @@ impl Listener {
     }
 }
 
-/// Hands each connection to the worker with the fewest. Ends only when a worker died.
+/// Assigns each connection to the worker with the fewest. Returns only if a worker ended.
 async fn accept_all(
     acceptor: &mut Acceptor,
     workers: &[Worker],
@@ -121,9 +120,9 @@ async fn accept_all(
     }
 }
 
-/// Takes the connection off this runtime, so that its worker's can have it.
+/// Removes the connection from this runtime, so that the runtime of its worker can own it.
 fn leave_runtime(stream: TcpStream) -> io::Result<std::net::TcpStream> {
-    // Answers are small and whole: waiting to fill a segment only adds delay.
+    // A response is one small write, so Nagle's algorithm would only delay it.
     stream.set_nodelay(true)?;
     stream.into_std()
 }

@@ -1,8 +1,8 @@
-//! The HTTP/2 preface, read before HTTP/2 begins.
+//! Reads the HTTP/2 preface before hyper does.
 //!
-//! hyper waits for the preface without a limit, so a peer that connects and stays
-//! silent would hold its place for ever. Reading it here puts it under the
-//! handshake's time limit, and drops other protocols at their first wrong byte.
+//! hyper waits for the preface without a time limit, so a silent peer would occupy a
+//! connection permanently. Here the time limit of the handshake applies, and a connection
+//! of another protocol ends at its first wrong byte.
 
 use std::{
     io::{self, IoSlice},
@@ -15,17 +15,17 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 /// RFC 9113, section 3.4.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose preface was read and is given to its reader once more.
+/// A stream whose preface was read, and that returns the preface to its reader again.
 #[derive(Debug)]
 pub(super) struct Prefaced<T> {
     stream: T,
     replay: &'static [u8],
 }
 
-/// Reads the preface, and nothing past it.
+/// Reads the preface and no further byte.
 ///
 /// # Errors
-/// `InvalidData` when the peer speaks another protocol, else the stream's own.
+/// `InvalidData` if the peer uses another protocol, or an error of the stream.
 pub(super) async fn read<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<Prefaced<T>> {
     let mut received = [0; PREFACE.len()];
     let mut length = 0;
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_protocol_is_known_by_its_first_wrong_byte() {
-        // Both stay open: neither more bytes nor the end is waited for.
+        // Both streams stay open: the read needs neither further bytes nor the end.
         for (sent, kind) in [("P", None), ("GET", Some(io::ErrorKind::InvalidData))] {
             let (mut client, server) = tokio::io::duplex(64);
             client.write_all(sent.as_bytes()).await.unwrap();

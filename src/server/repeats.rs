@@ -1,4 +1,4 @@
-//! Events that any peer can repeat at will: the log gets one line for many of them.
+//! Events that any peer can cause repeatedly: the log gets one line for many of them.
 
 use std::{
     sync::{Mutex, PoisonError},

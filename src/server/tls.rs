@@ -1,7 +1,7 @@
-//! TLS: certificates and keys read from PEM files, and replaced while serving.
+//! TLS: certificates and keys from PEM files, which a reload replaces while serving.
 //!
-//! HTTP/2 is the only protocol offered, and aws-lc-rs the only provider. No error
-//! here quotes a file's content: it might be key material.
+//! The server offers HTTP/2 only, with aws-lc-rs as the provider. No error quotes the
+//! content of a file, which may be a key.
 
 use std::{
     fmt, fs, io,
@@ -23,16 +23,15 @@ use secrecy::{ExposeSecret, SecretSlice};
 /// The PEM files of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The server's certificate, then the intermediates.
+    /// The certificate of the server, then the intermediates.
     pub cert: PathBuf,
     /// The private key (PKCS #8, PKCS #1 or SEC 1).
     pub key: PathBuf,
-    /// The authorities of client certificates; when present, every client must
-    /// show a certificate.
+    /// The authorities of client certificates. Present: every client must show a certificate.
     pub client_ca: Option<PathBuf>,
 }
 
-/// Why a listener's TLS could not be set up. Each names the file.
+/// TLS files that cannot be used. Each error names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file cannot be read.
@@ -40,36 +39,36 @@ pub enum TlsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The operating system's error.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is no PEM, or not of what was looked for.
+    /// The file is not PEM, or lacks the expected item.
     #[error("{}: {problem}", .path.display())]
     Pem {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: &'static str,
     },
-    /// The certificate and the key do not make a usable pair.
+    /// The certificate and the key are not a valid pair.
     #[error("{} and {} cannot be used together", .cert.display(), .key.display())]
     Pair {
-        /// The certificate's file.
+        /// The file of the certificate.
         cert: PathBuf,
-        /// The key's file.
+        /// The file of the key.
         key: PathBuf,
         /// The TLS library's error.
         source: rustls::Error,
     },
-    /// A certificate of the client authorities is unusable.
-    #[error("{} holds a certificate that is no usable authority", .path.display())]
+    /// A certificate of the client authorities is invalid.
+    #[error("{} contains a certificate that is not a valid authority", .path.display())]
     Authority {
         /// The file.
         path: PathBuf,
         /// The TLS library's error.
         source: rustls::Error,
     },
-    /// The client authorities make no verifier.
+    /// The client authorities cannot verify certificates.
     #[error("client certificates cannot be verified with {}", .path.display())]
     Verifier {
         /// The file.
@@ -77,7 +76,7 @@ pub enum TlsError {
         /// The TLS library's error.
         source: VerifierBuilderError,
     },
-    /// The TLS library refuses its own defaults.
+    /// The TLS library rejects its own defaults.
     #[error("TLS cannot be set up")]
     Provider(#[source] rustls::Error),
 }
@@ -96,25 +95,24 @@ impl TlsError {
     }
 }
 
-/// What new connections are served with. Connections already open keep what they
-/// began with.
+/// The TLS settings of new connections. Open connections keep theirs.
 pub struct ServerTls {
     config: RwLock<Arc<ServerConfig>>,
 }
 
 impl ServerTls {
-    /// Reads the files (blocking; they are small).
+    /// Reads the files. Blocks; the files are small.
     ///
     /// # Errors
-    /// The first problem found, with its file.
+    /// The first problem, with its file.
     pub fn load(files: &TlsFiles) -> Result<Arc<Self>, TlsError> {
         Ok(Arc::new(Self { config: RwLock::new(read_config(files)?) }))
     }
 
-    /// Reads the files again, or others, for connections from now on.
+    /// Reads the files again, or other files, for new connections.
     ///
     /// # Errors
-    /// Those of [`ServerTls::load`]; what was in use then stays in use.
+    /// As [`ServerTls::load`]. After an error the old settings stay in force.
     pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
         let config = read_config(files)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
@@ -188,7 +186,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
 
-/// The PEM parser's own messages quote the line they stumble on: these do not.
+/// Replaces the messages of the PEM parser, which quote the line of the error.
 fn pem_error(path: &Path, error: &pem::Error, nothing_found: &'static str) -> TlsError {
     let problem = match error {
         pem::Error::NoItemsFound => nothing_found,

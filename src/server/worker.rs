@@ -1,7 +1,7 @@
 //! A worker: a thread, a current-thread runtime, a service, and its connections.
 //!
-//! A request that stays on one thread costs about a quarter less than on the
-//! multi-thread runtime, and its AWS connections and timers are not shared.
+//! A request that stays on one thread costs about a quarter less than on the multi-thread
+//! runtime, and shares no AWS connections or timers with other threads.
 
 use std::{
     io,
@@ -23,18 +23,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection::{self, ConnectionError, HttpService, Terms};
 
-/// What the service of a worker is built with.
+/// The parts from which a worker builds its service.
 #[derive(Debug, Clone)]
 pub struct WorkerContext {
-    /// Work that outlives its request (a mutation whose caller left). The worker ends
-    /// only when these are done, or the drain's time is over.
+    /// Tasks that outlive their requests: mutations whose callers disconnected. The worker
+    /// waits for them in a drain, up to the time limit.
     pub tasks: TaskTracker,
 }
 
-/// What was still unfinished when the drain's time was over, and so was dropped.
+/// The work that a drain cut at its time limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections with a request in flight, or a peer that does not answer.
+    /// Connections with a running request, or with an unresponsive peer.
     pub connections_cut: usize,
     /// Tasks of [`WorkerContext::tasks`].
     pub tasks_cut: usize,
@@ -51,7 +51,7 @@ impl std::ops::Add for Drained {
     }
 }
 
-/// The accept loop's end of a worker.
+/// The handle of a worker in the accept loop.
 pub(super) struct Worker {
     index: usize,
     connections: mpsc::UnboundedSender<Handover>,
@@ -63,14 +63,13 @@ pub(super) struct Worker {
 struct Handover {
     stream: TcpStream,
     addr: SocketAddr,
-    place: Place,
+    open: OpenConnection,
 }
 
-/// A connection's share of its worker's count, from hand-over to its end, however
-/// it ends.
-struct Place(Arc<AtomicUsize>);
+/// Counts a connection of a worker until it is dropped.
+struct OpenConnection(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -88,7 +87,7 @@ impl Worker {
         Fut: Future<Output = S>,
         S: HttpService,
     {
-        // Unbounded, but each entry holds a place, and those are bounded.
+        // Unbounded, but each entry is an open connection, and their number is bounded.
         let (connections, handovers) = mpsc::unbounded_channel();
         let (ready_tx, ready) = oneshot::channel();
         let (drained_tx, drained) = oneshot::channel();
@@ -106,7 +105,7 @@ impl Worker {
                 let _ = ready_tx.send(Ok(()));
                 run(handovers, terms, service, tasks).await
             });
-            // Drops what was cut, without waiting for blocking calls (a DNS look-up).
+            // Drops the cut work without waiting for blocking calls, such as a DNS lookup.
             runtime.shutdown_background();
             let _ = drained_tx.send(drained);
         })?;
@@ -118,18 +117,18 @@ impl Worker {
         (&mut self.ready).await.unwrap_or_else(|_| Err(self.died()))
     }
 
-    /// The connections handed to this worker that have not ended.
+    /// The number of open connections of this worker.
     pub(super) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
     pub(super) fn hand_over(&self, stream: TcpStream, addr: SocketAddr) -> io::Result<()> {
         self.open.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.open));
-        self.connections.send(Handover { stream, addr, place }).map_err(|_| self.died())
+        let open = OpenConnection(Arc::clone(&self.open));
+        self.connections.send(Handover { stream, addr, open }).map_err(|_| self.died())
     }
 
-    /// Tells the worker to drain; the future waits for its end.
+    /// Starts the drain of the worker. The future waits for its end.
     pub(super) fn drain(self) -> impl Future<Output = io::Result<Drained>> {
         let died = self.died();
         let Self { connections, drained, .. } = self;
@@ -142,9 +141,9 @@ impl Worker {
     }
 }
 
-/// Logs the end of a connection. Any peer can cause it at will, so that most are at `debug`.
-/// A failed TLS handshake is at `info`, because a wrong certificate is found by it. A peer
-/// that only opens and closes a connection is a health check.
+/// Logs a failed connection. Any peer can cause one, so most are logged at `debug`. A failed
+/// TLS handshake is logged at `info`, because it shows a wrong certificate. A peer that
+/// opens and closes a connection without a byte is a health check.
 fn log_failure(error: &ConnectionError, peer: SocketAddr, terms: &Terms) {
     match error {
         ConnectionError::Tls(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
@@ -156,7 +155,7 @@ fn log_failure(error: &ConnectionError, peer: SocketAddr, terms: &Terms) {
     }
 }
 
-/// Serves what is handed over, until the other end of the channel is gone; then drains.
+/// Serves connections until the channel of the accept loop closes, then drains.
 async fn run<S: HttpService>(
     mut handovers: mpsc::UnboundedReceiver<Handover>,
     terms: Arc<Terms>,
@@ -166,10 +165,10 @@ async fn run<S: HttpService>(
     let draining = CancellationToken::new();
     let drain_timeout: Duration = terms.limits.drain_timeout;
     let connections = TaskTracker::new();
-    while let Some(Handover { stream, addr, place }) = handovers.recv().await {
+    while let Some(Handover { stream, addr, open }) = handovers.recv().await {
         let (terms, service, draining) = (Arc::clone(&terms), service.clone(), draining.clone());
         connections.spawn(async move {
-            let _place = place;
+            let _open = open;
             let served = match tokio::net::TcpStream::from_std(stream) {
                 Ok(stream) => connection::serve(stream, addr, &terms, service, &draining).await,
                 Err(error) => Err(error.into()),
@@ -183,7 +182,7 @@ async fn run<S: HttpService>(
     let deadline = Instant::now() + drain_timeout;
     draining.cancel();
     connections.close();
-    // After the connections: until they are done, requests may still start tasks.
+    // After the connections, because running requests may start tasks.
     let _ = timeout_at(deadline, connections.wait()).await;
     tasks.close();
     let _ = timeout_at(deadline, tasks.wait()).await;
