@@ -1,9 +1,8 @@
-//! Amazon IVS Real-Time, through the AWS SDK. The SDK is known here and nowhere
-//! else.
+//! Amazon IVS Real-Time, through the AWS SDK. No other module knows the SDK.
 //!
-//! Called by `handlers`. Retries are off on every call: a create that the SDK
-//! repeated would leave a second configuration that nobody knows. Stream keys are
-//! `SecretString` from the moment they are read.
+//! The retries of the SDK are disabled: a repeated create would leave a second
+//! configuration that no caller knows. Stream keys are `SecretString` from the moment they
+//! are read.
 
 mod calls;
 mod changes;
@@ -30,50 +29,50 @@ pub use pacers::Pacers;
 
 use crate::request::{IngestConfigurationState, IngestProtocol};
 
-/// An answer, and the id that AWS gave the call.
+/// A response of AWS, and AWS's id of the call.
 #[derive(Debug)]
 pub struct Answer<T> {
-    /// What AWS answered.
+    /// The content of the response.
     pub value: T,
     /// AWS's id of the call, for a support case.
     pub aws_request_id: Option<String>,
 }
 
-/// An ingest configuration as AWS holds it.
+/// An ingest configuration at AWS.
 #[derive(Debug, Clone)]
 pub struct Configuration {
     /// Its ARN.
     pub arn: String,
     /// Its name; may be empty.
     pub name: String,
-    /// The protocol that the encoder speaks.
+    /// The protocol of the encoder.
     pub ingest_protocol: IngestProtocol,
-    /// Lets its holder publish.
+    /// The key that lets its holder publish.
     pub stream_key: SecretString,
     /// Its stage, if it has one.
     pub stage_arn: Option<String>,
     /// The participant that represents the encoder.
     pub participant_id: Option<String>,
-    /// Whether an encoder is publishing.
+    /// Active while an encoder publishes.
     pub state: IngestConfigurationState,
     /// The participant's name; may be empty.
     pub user_id: String,
     /// Whether a second encoder may publish.
     pub redundant_ingest: bool,
-    /// One an encoder, if redundant.
+    /// One for each encoder, if redundant.
     pub redundant_ingest_credentials: Vec<RedundantIngestCredential>,
-    /// What is attached to the participant.
+    /// Attributes of the participant.
     pub attributes: BTreeMap<String, String>,
     /// All tags, the gateway's included.
     pub tags: HashMap<String, String>,
 }
 
-/// What one of two redundant encoders needs.
+/// The credential of one of two redundant encoders.
 #[derive(Debug, Clone)]
 pub struct RedundantIngestCredential {
-    /// The participant that stands for this encoder.
+    /// The participant that represents this encoder.
     pub participant_id: Option<String>,
-    /// Lets its holder publish. The SDK's model does not promise it.
+    /// The key that lets its holder publish. Optional in the model of the SDK.
     pub stream_key: Option<SecretString>,
 }
 
@@ -84,13 +83,13 @@ pub struct Summary {
     pub arn: String,
     /// Its name; may be empty.
     pub name: String,
-    /// The protocol that the encoder speaks; none if this gateway does not know it.
+    /// The protocol of the encoder; `None` for a protocol that this gateway does not know.
     pub ingest_protocol: Option<IngestProtocol>,
     /// Its stage, if it has one.
     pub stage_arn: Option<String>,
     /// The participant that represents the encoder.
     pub participant_id: Option<String>,
-    /// Whether an encoder is publishing.
+    /// Active while an encoder publishes.
     pub state: IngestConfigurationState,
     /// The participant's name; may be empty.
     pub user_id: String,
@@ -101,16 +100,16 @@ pub struct Summary {
 /// One page of a list at AWS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// What it shows. A configuration that was just created may be missing.
+    /// The entries. A configuration that was just created may be missing.
     pub summaries: Vec<Summary>,
-    /// What asks for the next page; none on the last.
+    /// The token of the next page; `None` on the last page.
     pub next_token: Option<String>,
 }
 
-/// What the gateway needs to know of a stage.
+/// The fields of a stage that the gateway uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// Its tags: one of them says whose it is.
+    /// Its tags, one of which names its owner.
     pub tags: HashMap<String, String>,
     /// The URL for RTMP.
     pub rtmp_endpoint: Option<String>,

@@ -1,5 +1,5 @@
-//! Keeps the ledger true to AWS: resolves creates and deletes of unknown outcome, scans
-//! what AWS has, and rebuilds a lost ledger.
+//! Keeps the ledger consistent with AWS: resolves creates and deletes whose outcome is
+//! unknown, scans the configurations at AWS, and rebuilds a lost ledger.
 
 mod metrics;
 mod resolutions;
@@ -23,7 +23,7 @@ use crate::{
 /// The parts that the resolver and the scan share.
 #[derive(Clone)]
 pub struct Parts {
-    /// The rows to keep true.
+    /// The ledger to keep consistent with AWS.
     pub ledger: Arc<dyn Ledger>,
     /// AWS.
     pub ivs: Ivs,
@@ -37,7 +37,7 @@ pub struct Parts {
     pub clock: Clock,
 }
 
-/// The reason for which a scan or a probe ended early.
+/// The error that ended a scan or a probe.
 #[derive(Debug, thiserror::Error)]
 enum ScanError {
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! The calls themselves: from the gateway's types to the SDK's and back.
+//! The calls of a create and of reads, with conversions to and from the types of the SDK.
 
 use std::collections::HashMap;
 
@@ -15,27 +15,27 @@ use crate::{
     request::{CreateIngestConfiguration, IngestConfigurationState, IngestProtocol, StageArn},
 };
 
-/// What [`Ivs::create_ingest_configuration`] sends.
+/// The content of [`Ivs::create_ingest_configuration`].
 #[derive(Debug)]
 pub struct NewConfiguration<'a> {
-    /// What the caller asked for.
+    /// The request of the caller.
     pub request: &'a CreateIngestConfiguration,
     /// All tags: the caller's, the tenant's and the gateway's.
     pub tags: HashMap<String, String>,
 }
 
 impl Ivs {
-    /// Creates an ingest configuration. Sent at most once, which `permission` proves.
+    /// Creates an ingest configuration. `permission` proves that it is sent at most once.
     ///
     /// # Errors
-    /// [`CallError`] says whether it may have been created all the same.
+    /// [`CallError`], which says whether AWS may have created it.
     pub async fn create_ingest_configuration(
         &self,
         permit: Permit<Create>,
         permission: SendPermission,
         new: NewConfiguration<'_>,
     ) -> Result<Answer<Configuration>, CallError> {
-        // Consumed: the create is sent once.
+        // Consumed, so that the create is sent once.
         let SendPermission { .. } = permission;
         self.spend(permit, |client| create(client, new)).await
     }
@@ -43,7 +43,7 @@ impl Ivs {
     /// Reads an ingest configuration, its stream keys and its tags.
     ///
     /// # Errors
-    /// [`CallError`]; a read changes nothing, whatever it says.
+    /// [`CallError`].
     pub async fn get_ingest_configuration(
         &self,
         permit: Permit<Get>,
@@ -52,10 +52,10 @@ impl Ivs {
         self.spend(permit, |client| get(client, arn)).await
     }
 
-    /// Reads a stage's tags and endpoints.
+    /// Reads the tags and endpoints of a stage.
     ///
     /// # Errors
-    /// [`CallError`]; a read changes nothing, whatever it says.
+    /// [`CallError`].
     pub async fn get_stage(
         &self,
         permit: Permit<GetStage>,
@@ -119,7 +119,7 @@ pub(super) fn protocol(protocol: &types::IngestProtocol) -> Option<IngestProtoco
     IngestProtocol::from_name(protocol.as_str())
 }
 
-/// There are two states. One that a later model adds is not an encoder at work.
+/// A state that a later model adds counts as inactive.
 pub(super) fn state(state: &types::IngestConfigurationState) -> IngestConfigurationState {
     IngestConfigurationState::from_name(state.as_str())
         .unwrap_or(IngestConfigurationState::Inactive)
@@ -132,7 +132,7 @@ fn credential(credential: types::RedundantIngestCredential) -> RedundantIngestCr
     }
 }
 
-/// A text of AWS that is empty is absent.
+/// Returns `None` for an empty text of AWS.
 pub(super) fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
@@ -141,8 +141,7 @@ fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Reads what AWS answered. An answer without the members that AWS promises says
-/// nothing about what it did.
+/// Converts a response. Without its required members the outcome of the call is unknown.
 pub(super) fn configuration(
     answered: Option<types::IngestConfiguration>,
     aws_request_id: Option<String>,
@@ -176,8 +175,8 @@ pub(super) fn configuration(
 mod tests {
     use super::*;
 
-    /// The SDK's model promises neither member of a credential: the key of the configuration
-    /// must reach its caller nevertheless.
+    /// Both members of a credential are optional in the model of the SDK. The key of the
+    /// configuration must reach its caller nevertheless.
     #[test]
     fn a_redundant_credential_without_a_key_is_readable() {
         let credential = types::RedundantIngestCredential::builder().participant_id("p").build();

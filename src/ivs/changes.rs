@@ -10,19 +10,19 @@ use super::{
 };
 use crate::pacer::Permit;
 
-/// What [`Ivs::update_ingest_configuration`] changes.
+/// The change of [`Ivs::update_ingest_configuration`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Of which configuration.
+    /// The ARN of the configuration.
     pub arn: String,
-    /// The stage from now on, which may be none; `None`: as it is.
+    /// The new stage, or `Some(None)` for no stage; `None` keeps the stage.
     pub stage_arn: Option<Option<String>>,
-    /// Whether a second encoder may publish; or as it is.
+    /// Whether a second encoder may publish; `None` keeps the value.
     pub redundant_ingest: Option<bool>,
 }
 
 impl Change {
-    /// Whether the configuration is as the change makes it.
+    /// Whether the configuration has the values of the change.
     #[must_use]
     pub fn is_done(&self, configuration: &Configuration) -> bool {
         self.stage_arn.as_ref().is_none_or(|stage| *stage == configuration.stage_arn)
@@ -31,10 +31,10 @@ impl Change {
 }
 
 impl Ivs {
-    /// Changes an inactive configuration. To do it twice is to do it once.
+    /// Changes an inactive configuration. Idempotent.
     ///
     /// # Errors
-    /// [`CallError`] says whether it may have been changed all the same.
+    /// [`CallError`], which says whether AWS may have changed it.
     pub async fn update_ingest_configuration(
         &self,
         permit: Permit<Update>,
@@ -43,10 +43,10 @@ impl Ivs {
         self.spend(permit, |client| update(client, change)).await
     }
 
-    /// Writes tags on a configuration, beside those that it has.
+    /// Adds tags to a configuration. Idempotent.
     ///
     /// # Errors
-    /// [`CallError`]; to do it twice is to do it once.
+    /// [`CallError`].
     pub async fn tag(
         &self,
         permit: Permit<Tag>,
@@ -60,11 +60,10 @@ impl Ivs {
         self.spend(permit, tag).await
     }
 
-    /// Deletes a configuration; one that an encoder is publishing through only by
-    /// `force`.
+    /// Deletes a configuration. `force` is needed while an encoder publishes.
     ///
     /// # Errors
-    /// [`CallError`] says whether it may be gone all the same.
+    /// [`CallError`], which says whether AWS may have deleted it.
     pub async fn delete_ingest_configuration(
         &self,
         permit: Permit<Delete>,
@@ -83,7 +82,7 @@ async fn update(client: &Client, change: &Change) -> Result<Answer<Configuration
     let output = client
         .update_ingest_configuration()
         .arn(&change.arn)
-        // AWS takes an empty ARN for no stage.
+        // AWS reads an empty ARN as no stage.
         .set_stage_arn(change.stage_arn.clone().map(Option::unwrap_or_default))
         .set_redundant_ingest(change.redundant_ingest)
         .send()

@@ -5,11 +5,11 @@ use aws_sdk_ivsrealtime::Client;
 use super::{AwsMetrics, AwsOperation, CallError};
 use crate::pacer::{Outcome, Permit};
 
-/// A client of Amazon IVS Real-Time with its own connections. It belongs to the
-/// runtime that first uses it: the connections are driven there.
+/// A client of Amazon IVS Real-Time with its own connections, which belong to the runtime
+/// that first uses the client.
 #[derive(Debug, Clone)]
 pub struct Ivs {
-    /// Private to this file: the SDK is reached through [`Ivs::spend`] alone.
+    /// Private to this file, so that [`Ivs::spend`] is the only access to the SDK.
     client: Client,
     metrics: AwsMetrics,
 }
@@ -28,7 +28,7 @@ impl Ivs {
     where
         F: Future<Output = Result<T, CallError>>,
     {
-        // A future of the SDK has kilobytes, which every future around it would contain.
+        // Boxed: a future of the SDK has kilobytes, which every future around it would contain.
         let call = Box::pin(call(&self.client));
         async move {
             let counted = self.metrics.begin::<O>(permit.waited());

@@ -1,5 +1,5 @@
-//! Makes clients: region, credentials and endpoint by the AWS conventions, and
-//! the settings that make a call happen at most once.
+//! Builds clients: region, credentials and endpoint by the AWS conventions, and the
+//! settings by which the SDK sends a call at most once.
 
 use std::time::SystemTime;
 
@@ -17,10 +17,10 @@ use aws_smithy_http_client::tls;
 use super::{AwsMetrics, Ivs};
 use crate::{clock::Clock, config::Upstream};
 
-/// The environment variable by which the AWS conventions move this service.
+/// The environment variable that sets the endpoint of this service.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_IVS_REALTIME";
 
-/// What every client shares: where AWS is, and who the gateway is there.
+/// The settings that all clients share: endpoint, region and credentials.
 #[derive(Debug, Clone)]
 pub struct Sdk {
     shared: SdkConfig,
@@ -36,11 +36,11 @@ pub struct Seams {
     pub credentials: Option<SharedCredentialsProvider>,
     /// An HTTP client in place of one with connections of its own for each [`Ivs`].
     pub http_client: Option<SharedHttpClient>,
-    /// The time of signatures.
+    /// The clock of signatures.
     pub clock: Clock,
 }
 
-/// The wall clock as the SDK reads it.
+/// Adapts the wall clock to the SDK.
 #[derive(Debug)]
 struct WallClock(Clock);
 
@@ -50,12 +50,12 @@ impl TimeSource for WallClock {
     }
 }
 
-/// AWS cannot be talked to as configured.
+/// A client cannot be built from the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// No region is known.
     #[error(
-        "upstream.region is not set and the AWS conventions name no region; set it in the configuration, or AWS_REGION in the environment"
+        "upstream.region is not set, and neither the environment nor the profile has a region; set upstream.region, or AWS_REGION in the environment"
     )]
     NoRegion,
 }
@@ -88,7 +88,7 @@ impl Sdk {
         Ok(Self { shared, endpoint_url, timeouts, http_client })
     }
 
-    /// A client with connections of its own, which counts its calls in `metrics`.
+    /// Returns a client with its own connections, which counts its calls in `metrics`.
     #[must_use]
     pub fn client(&self, metrics: AwsMetrics) -> Ivs {
         let http_client = self.http_client.clone().unwrap_or_else(|| {
@@ -98,10 +98,10 @@ impl Sdk {
         });
         let mut config = Builder::from(&self.shared)
             .http_client(http_client)
-            // A create must not be sent twice. The gateway decides what is repeated.
+            // A create must not be sent twice. The gateway decides which calls to retry.
             .retry_config(RetryConfig::disabled())
             .timeout_config(self.timeouts.clone())
-            // Both guard long transfers and retries; there are none, and each costs
+            // Both are for long transfers and retries, which do not occur here. Each costs
             // microseconds a call.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .disable_clock_skew_correction(true);
@@ -111,7 +111,7 @@ impl Sdk {
         Ivs::new(aws_sdk_ivsrealtime::Client::from_conf(config.build()), metrics)
     }
 
-    /// Where calls go, for people.
+    /// The endpoint, for the log.
     #[must_use]
     pub fn endpoint(&self) -> String {
         let region = self.shared.region().map_or("", Region::as_ref);
@@ -122,7 +122,7 @@ impl Sdk {
             .unwrap_or_else(|| format!("https://ivsrealtime.{region}.amazonaws.com"))
     }
 
-    /// The region that calls are signed for.
+    /// The region of the signatures.
     #[must_use]
     pub fn region(&self) -> &str {
         self.shared.region().map_or("", Region::as_ref)

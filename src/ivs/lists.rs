@@ -1,4 +1,4 @@
-//! The calls by which doubts are settled and the ledger is kept true.
+//! The calls of the resolver and the scan.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use super::{
 
 use crate::pacer::Permit;
 
-/// The most that AWS shows on one page.
+/// The largest page of AWS.
 const PAGE_SIZE: i32 = 100;
 
 impl Ivs {
-    /// One page of the account's configurations, of one stage if it is named.
+    /// Returns one page of the configurations of the account, or of one stage.
     ///
     /// # Errors
-    /// [`CallError`]; a read changes nothing, whatever it says.
+    /// [`CallError`].
     pub async fn list_ingest_configurations(
         &self,
         permit: Permit<List>,
@@ -29,11 +29,11 @@ impl Ivs {
         self.spend(permit, |client| page(client, stage_arn, next_token)).await
     }
 
-    /// The tags of a configuration. AWS gives this call twice the rate of the others,
-    /// and no caller of the gateway spends it.
+    /// Returns the tags of a configuration. AWS allows twice the rate of other calls, and no
+    /// caller of the gateway uses it.
     ///
     /// # Errors
-    /// [`CallError`]; a read changes nothing, whatever it says.
+    /// [`CallError`].
     pub async fn list_tags(
         &self,
         permit: Permit<ListTags>,

@@ -12,7 +12,7 @@ use prometheus_client::{
 use super::{operations::AwsOperation, pacers::Pacers};
 use crate::pacer::Outcome;
 
-/// Bucket bounds of the queue wait, in seconds: from none to the longest deadline.
+/// Bucket bounds of the queue wait in seconds, up to the longest default deadline.
 const WAIT_SECONDS: [f64; 9] = [0.001, 0.01, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0];
 
 /// The values of the label `outcome`.
@@ -28,7 +28,7 @@ pub struct AwsMetrics {
 }
 
 impl AwsMetrics {
-    /// Registers the metrics, and those of the pacers' present load.
+    /// Registers the metrics, including those of the load of the pacers.
     #[must_use]
     pub fn register(registry: &mut Registry, pacers: Pacers) -> Self {
         let calls: Family<Labels<2>, Counter> = Family::default();
@@ -38,7 +38,7 @@ impl AwsMetrics {
         let help = "Time that calls spent in the queue for AWS, by operation";
         registry.register_with_unit("aws_queue_wait", help, Unit::Seconds, waits.clone());
         let metrics = Self { calls, waits };
-        // Every series exists from the start, so that a first throttle is a rise from zero.
+        // Every series exists from the start, so that a first event is an increase from 0.
         for (operation, _) in pacers.loads() {
             drop(metrics.waits.get_or_create(&[("operation", operation)]));
             for outcome in OUTCOMES {
@@ -58,7 +58,7 @@ impl AwsMetrics {
     }
 }
 
-/// A call in flight, counted when it goes out of scope.
+/// A running call. It is counted when this is dropped.
 pub(super) struct CountedCall<'a> {
     metrics: &'a AwsMetrics,
     operation: &'static str,
@@ -66,7 +66,7 @@ pub(super) struct CountedCall<'a> {
 }
 
 impl CountedCall<'_> {
-    /// The call has ended with this outcome. A call that is dropped has no response.
+    /// Records the outcome of the call. A call that is dropped before has no response.
     pub(super) fn ended(mut self, outcome: Outcome) {
         self.outcome = match outcome {
             Outcome::Completed => "completed",
@@ -83,7 +83,7 @@ impl Drop for CountedCall<'_> {
     }
 }
 
-/// The rates in force and the queues, read at each scrape.
+/// The present rates and queues, which each scrape reads.
 #[derive(Debug)]
 struct PacerLoad(Pacers);
 

@@ -1,7 +1,7 @@
-//! The operations of AWS as types: a [`Permit`](crate::pacer::Permit) of one operation
-//! cannot pay for another.
+//! The operations of AWS as types, so that a [`Permit`](crate::pacer::Permit) of one
+//! operation cannot be used for another.
 
-/// An operation of AWS. Each has a rate of its own in an account and region.
+/// An operation of AWS. Each has its own call rate in an account and region.
 pub trait AwsOperation {
     /// AWS's name of the operation.
     const NAME: &'static str;

@@ -1,7 +1,5 @@
-//! What became of a call: one classification for every way that the SDK can fail.
-//!
-//! The question is always the same: may AWS have carried the call out? Only where
-//! that is disproved is a failure [`CallError::NotExecuted`].
+//! Classifies failed calls by one question: may AWS have executed the call? A failure is
+//! [`CallError::NotExecuted`] only with a proof that AWS has not.
 
 use std::{error::Error, fmt, io, time::Duration};
 
@@ -14,34 +12,34 @@ use aws_sdk_ivsrealtime::{
 
 use crate::pacer::Outcome;
 
-/// A call that gave no answer to use.
+/// A failed call.
 #[derive(Debug, Clone)]
 pub enum CallError {
-    /// AWS did not carry it out, for sure.
+    /// AWS has not executed the call.
     NotExecuted(AwsFailure),
-    /// AWS may or may not have carried it out.
+    /// AWS may or may not have executed the call.
     Ambiguous(AwsFailure),
 }
 
-/// Why a call failed.
+/// The failure of a call.
 #[derive(Debug, Clone)]
 pub struct AwsFailure {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub kind: FailureKind,
-    /// AWS's words or the SDK's. They may name roles and hosts: for the log, and
-    /// for the caller only where the kind says so.
+    /// The text of AWS or of the SDK, for the log. It may name roles and hosts, so a caller
+    /// gets it only for [`FailureKind::Validation`].
     pub message: String,
-    /// AWS's id of the call, if it answered.
+    /// AWS's id of the call, if AWS responded.
     pub aws_request_id: Option<String>,
 }
 
-/// The kinds of failure that the gateway tells apart.
+/// The kinds of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// `ValidationException`. The message is for the caller.
     Validation,
-    /// `AccessDeniedException`, or a signature that AWS refused: the gateway's
-    /// own role or credentials.
+    /// `AccessDeniedException`, or a rejected signature. It concerns the role or the
+    /// credentials of the gateway.
     AccessDenied,
     /// `ServiceQuotaExceededException`: the account's quota.
     ServiceQuotaExceeded,
@@ -49,27 +47,27 @@ pub enum FailureKind {
     PendingVerification,
     /// `ResourceNotFoundException`.
     NotFound,
-    /// `ConflictException`: it is active.
+    /// `ConflictException`: the configuration is active.
     Conflict,
-    /// Too many calls a second in the account. AWS may say when to come back.
+    /// AWS throttled the account.
     Throttled {
-        /// When AWS said to come back.
+        /// The delay that AWS asked for, if any.
         retry_after: Option<Duration>,
     },
-    /// No connection was made: nothing was sent.
+    /// No connection could be opened, so nothing was sent.
     Unreachable,
-    /// No credentials could be resolved: nothing was sent.
+    /// No credentials could be resolved, so nothing was sent.
     NoCredentials,
-    /// It was sent, and no answer came that says what happened.
+    /// The call was sent, and no usable response arrived.
     NoAnswer,
-    /// AWS answered with a failure of its own (5xx).
+    /// AWS returned a 5xx.
     ServerError,
     /// AWS rejected the call with an error that this gateway does not know.
     Rejected,
 }
 
 impl CallError {
-    /// The failure, whatever it proves.
+    /// The failure of either variant.
     #[must_use]
     pub const fn failure(&self) -> &AwsFailure {
         match self {
@@ -94,7 +92,7 @@ impl CallError {
         }
     }
 
-    /// AWS said that it carried the call out, in words that cannot be read.
+    /// AWS returned a success that cannot be read.
     pub(super) fn unreadable(message: &str, aws_request_id: Option<String>) -> Self {
         Self::Ambiguous(AwsFailure {
             kind: FailureKind::NoAnswer,
@@ -110,8 +108,7 @@ impl fmt::Display for AwsFailure {
     }
 }
 
-/// Classifies a failed call. Every variant is named; what a later SDK may add is
-/// taken for ambiguous.
+/// Classifies a failed call. A variant that a later SDK adds counts as ambiguous.
 #[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 pub(super) fn classify<E>(error: SdkError<E, HttpResponse>) -> CallError
 where
@@ -131,7 +128,7 @@ where
                 None => CallError::Ambiguous(failure(FailureKind::NoAnswer, message)),
             }
         }
-        // Sent, and cut off: before, while or after AWS worked on it.
+        // The call was sent, and cut off before, during or after its execution.
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
             CallError::Ambiguous(failure(FailureKind::NoAnswer, describe(&error)))
         }
@@ -156,12 +153,12 @@ enum Executed {
     Maybe,
 }
 
-/// What an error that AWS answered with says. Declared errors come by their code;
-/// throttling is not declared, and any status may come.
+/// Classifies an error response of AWS by its code. Throttling is not a declared error, and
+/// any status may occur.
 fn answered(response: &HttpResponse, code: Option<&str>) -> (FailureKind, Executed) {
     let kind = match (response.status().as_u16(), code.unwrap_or_default()) {
         (500.., _) => return (FailureKind::ServerError, Executed::Maybe),
-        // A proxy gave up on a request that AWS may have had.
+        // A proxy gave up on a request that AWS may have received.
         (..=399 | 408, _) => return (FailureKind::NoAnswer, Executed::Maybe),
         (429, _) | (_, "ThrottlingException" | "TooManyRequestsException") => {
             FailureKind::Throttled { retry_after: retry_after(response) }
@@ -178,8 +175,8 @@ fn answered(response: &HttpResponse, code: Option<&str>) -> (FailureKind, Execut
     (kind, Executed::No)
 }
 
-/// AWS's words. Its errors here name the member `exceptionMessage`, which the SDK's
-/// own `message()` does not look for.
+/// Returns the message of an error response. In this service it is in the member
+/// `exceptionMessage`, which `message()` of the SDK does not read.
 fn message(response: &HttpResponse) -> String {
     #[derive(serde::Deserialize)]
     struct Words {
@@ -195,9 +192,9 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// The proof that no byte of the request left: no connection was made, or there were no
-/// credentials to sign with. `None` without a proof. The SDK's own `is_timeout` and `is_io`
-/// cannot tell: both are true of failures before and after sending.
+/// Returns the proof that no byte of the request was sent: no connection, or no
+/// credentials. `None` without a proof. `is_timeout` and `is_io` of the SDK are no proof:
+/// both are true for failures before and after sending.
 fn never_sent(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     chain(error).find_map(|error| {
         let connection = error.downcast_ref::<hyper_util::client::legacy::Error>();
@@ -209,8 +206,8 @@ fn never_sent(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     })
 }
 
-/// The error and all that caused it. An `io::Error` hides its payload from
-/// `source`, so it is asked for it.
+/// The error and its causes. `source` of an `io::Error` skips its payload, which is
+/// included here.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
@@ -218,7 +215,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     })
 }
 
-/// The whole chain in one line. No part of it holds a response's body.
+/// The chain of causes in one line. It contains no body of a response.
 fn describe(error: &(dyn Error + 'static)) -> String {
     chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -22,7 +22,7 @@ pub struct Pacers {
     pub get_stage: Pacer<GetStage>,
     /// `ListTagsForResource`.
     pub list_tags: Pacer<ListTags>,
-    /// `TagResource`, which the gateway's commands call and its server does not.
+    /// `TagResource`, which only the command `adopt` calls.
     pub tag: Pacer<Tag>,
 }
 
@@ -59,7 +59,7 @@ impl Pacers {
         }
     }
 
-    /// The load of each operation that the server calls, by AWS's name.
+    /// The load of each operation that the gateway calls, by AWS's name.
     pub(super) fn loads(&self) -> [(&'static str, Load); 7] {
         [
             load(&self.create),

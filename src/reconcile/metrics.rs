@@ -19,13 +19,13 @@ pub struct ReconcileMetrics {
     in_doubt: Gauge,
     /// In-doubt creates that were resolved.
     pub resolved: Counter,
-    /// Configurations that were found at AWS and given to a row.
+    /// Configurations that were found at AWS and assigned to a row.
     pub adopted: Counter,
-    /// Configurations that the gateway made and that are one too many.
+    /// Duplicate configurations of a create.
     pub orphans: Counter,
-    /// Live rows whose configuration AWS no longer had.
+    /// Live rows whose configuration no longer existed at AWS.
     pub vanished: Counter,
-    /// Scans of all that AWS has.
+    /// Completed scans.
     pub scans: Counter,
 }
 

@@ -10,16 +10,16 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{ledger::Resource, request::OperationId};
 
-/// What became of a create.
+/// The resolution of an in-doubt create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
-    /// It exists.
+    /// The configuration exists.
     Live(Resource),
-    /// It does not exist.
+    /// The configuration does not exist.
     Gone,
 }
 
-/// Where doubts are handed over and verdicts come from. Cheap to clone.
+/// Handle for submitting in-doubt creates and awaiting their resolution. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Resolutions(Arc<Shared>);
 
@@ -32,13 +32,13 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     senders: HashMap<OperationId, Vec<oneshot::Sender<Resolution>>>,
-    /// Rows that are absent for so long that they may be sent again, each with the
-    /// sending that this is about: of a later one nothing is known.
+    /// Creates that may be sent again, because AWS has not listed them for long enough, each
+    /// with the time of that sending. Nothing is known about a later sending.
     absent: HashMap<OperationId, SystemTime>,
 }
 
 impl Resolutions {
-    /// Waits for the verdict on a row in doubt, no longer than `patience`.
+    /// Waits for the resolution of a row in doubt, at most for `wait`.
     pub async fn resolution(&self, row: OperationId, wait: Duration) -> Option<Resolution> {
         let (sender, receiver) = oneshot::channel();
         self.with(|state| state.senders.entry(row).or_default().push(sender));
@@ -55,21 +55,21 @@ impl Resolutions {
         resolution.ok()?.ok()
     }
 
-    /// Whether the row, last sent at `sent_at`, has been absent since for so long that its
-    /// create may be sent again.
+    /// Whether the create that was last sent at `sent_at` may be sent again, because AWS has
+    /// not listed it for long enough.
     #[must_use]
     pub fn may_resend(&self, row: OperationId, sent_at: SystemTime) -> bool {
         self.with(|state| state.absent.get(&row) == Some(&sent_at))
     }
 
-    /// Tells the verdict to all who wait for it.
+    /// Notifies all waiters of the resolution.
     pub(super) fn publish(&self, row: OperationId, resolution: &Resolution) {
         let senders = self.with(|state| {
             state.absent.remove(&row);
             state.senders.remove(&row).unwrap_or_default()
         });
         for sender in senders {
-            // One who no longer waits will ask the ledger.
+            // A waiter that has given up reads the ledger later.
             let _ = sender.send(resolution.clone());
         }
     }

@@ -1,9 +1,9 @@
-//! Settles creates whose outcome is unknown: asks AWS, on a schedule, until each is
-//! found or proved absent.
+//! Resolves in-doubt creates: probes AWS, on a schedule, until each create is found or
+//! proved absent.
 //!
-//! Called by `handlers`, which hands doubts over and waits for verdicts, and run by
-//! `gateway`. It spends calls that no caller of the gateway needs: lists, and reads of
-//! tags. What decides is the `operation_id` tag, which only the gateway can write.
+//! `handlers` submits in-doubt creates and waits for their resolution; `core` runs the
+//! resolver. Probes use lists and reads of tags, which callers of the gateway do not need.
+//! The `operation_id` tag, which only the gateway writes, identifies a create.
 
 mod deletes;
 mod probe;
@@ -33,16 +33,16 @@ use crate::{
     request::OperationId,
 };
 
-/// The most doubts that are read from the ledger at once.
-const READ_AT_ONCE: u32 = 1000;
+/// Maximum number of in-doubt creates that one read of the ledger returns.
+const PAGE_SIZE: u32 = 1000;
 
-/// How often rows are looked for whose lease is over, when nothing else is to do.
+/// Longest time between two checks for expired leases.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The least time between two rounds, so that a burst of doubts is one round.
+/// Shortest time between two rounds, so that one round serves a burst of submissions.
 const MIN_ROUND_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Asks AWS about the rows in doubt.
+/// Probes AWS for the rows in doubt.
 pub struct Resolver {
     ledger: Arc<dyn Ledger>,
     ivs: Ivs,
@@ -55,14 +55,14 @@ pub struct Resolver {
     tags: Ticker,
     deletes: Ticker,
     schedules: BTreeMap<OperationId, Schedule>,
-    /// What the tags of configurations without a row said. The tag that decides is
-    /// written by the create, and by nothing after it.
+    /// Cache of the create that the tags of a configuration without a row name. Only the
+    /// create writes that tag, so an entry stays valid.
     read: HashMap<String, Option<OperationId>>,
 }
 
 impl Resolver {
-    /// Settles the doubts of `ledger` within half of AWS's rate for lists and tags,
-    /// which callers do not spend.
+    /// Returns a resolver that uses at most half of AWS's call rate of lists and of reads of
+    /// tags.
     #[must_use]
     pub fn new(parts: Parts, times: ResolutionTimes, calls_per_second: f64) -> Self {
         let Parts { ledger, ivs, pacers, resolutions, metrics, clock } = parts;
@@ -82,8 +82,8 @@ impl Resolver {
         }
     }
 
-    /// Settles until `shutdown` fires. What is in doubt then stays so in the ledger,
-    /// and is settled after the next start.
+    /// Resolves creates until `shutdown` fires. The others stay in doubt in the ledger, and are
+    /// resolved after the next start.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let resolutions = self.resolutions.clone();
         loop {
@@ -93,7 +93,7 @@ impl Resolver {
                 next = self.round() => next,
             };
             let next = next.unwrap_or_else(|error| {
-                tracing::error!(%error, "settling cannot read the ledger");
+                tracing::error!(%error, "the resolver cannot read the ledger");
                 Instant::now() + EXPIRY_INTERVAL
             });
             tokio::select! {
@@ -107,12 +107,16 @@ impl Resolver {
         }
     }
 
-    /// Probes every row whose probe is due, and answers when the next one is.
+    /// Probes every row whose probe is due. Returns the time of the next probe.
     async fn round(&mut self) -> Result<Instant, LedgerError> {
         let expired = self.ledger.expire().await?;
         if expired.in_doubt + expired.rejected > 0 {
             let (rejected, in_doubt) = (expired.rejected, expired.in_doubt);
-            tracing::warn!(rejected, in_doubt, "took over rows that nobody carried on");
+            tracing::warn!(
+                rejected,
+                in_doubt,
+                "expired leases: rows moved to rejected or in doubt"
+            );
         }
         for abandoned in self.ledger.abandoned_deletes().await? {
             self.resolve_delete(abandoned).await?;
@@ -134,13 +138,14 @@ impl Resolver {
         Ok(earliest.map_or(latest, |earliest| earliest.min(latest)))
     }
 
-    /// The rows in doubt, each with a schedule; rows that are settled lose theirs.
+    /// Returns the rows in doubt. Adds a schedule for each new row, and removes the schedules
+    /// of resolved rows.
     async fn in_doubt(&mut self) -> Result<Vec<InDoubtCreate>, LedgerError> {
         let mut in_doubt: Vec<InDoubtCreate> = Vec::new();
         loop {
             let after = in_doubt.last().map(|create| create.operation_id);
-            let mut more = self.ledger.in_doubt(after, READ_AT_ONCE).await?;
-            let last_page = more.len() < READ_AT_ONCE as usize;
+            let mut more = self.ledger.in_doubt(after, PAGE_SIZE).await?;
+            let last_page = more.len() < PAGE_SIZE as usize;
             in_doubt.append(&mut more);
             if last_page {
                 break;
@@ -148,7 +153,7 @@ impl Resolver {
         }
         let mut schedules = BTreeMap::new();
         for create in &in_doubt {
-            // One that was sent again since starts anew.
+            // A create that was sent again since gets a new schedule.
             let kept = self.schedules.remove(&create.operation_id);
             let schedule = kept.filter(|schedule| schedule.sent_at == create.sent_at);
             let schedule = schedule.unwrap_or_else(|| {
@@ -164,7 +169,7 @@ impl Resolver {
         Ok(in_doubt)
     }
 
-    /// It was looked for, from `began` on, and not found.
+    /// Records that a probe that began at `began` did not find the create.
     async fn not_found(
         &mut self,
         create: &InDoubtCreate,
@@ -177,7 +182,7 @@ impl Resolver {
             Absence::Proved => {
                 if self.resolved(create, Event::Absent).await? {
                     tracing::info!(operation_id = %create.operation_id, tenant = %create.tenant,
-                        "settled: it was never created, its quota is free");
+                        "resolved an in-doubt create: AWS did not create it, its quota is released");
                     self.resolutions.publish(create.operation_id, &Resolution::Gone);
                 }
             }
@@ -185,9 +190,9 @@ impl Resolver {
         Ok(())
     }
 
-    /// Applies the end of a doubt. A row that somebody else has moved on since is no
-    /// failure: whoever did so knew more. One that was sent again while AWS was asked is in
-    /// doubt anew.
+    /// Applies the resolution of a create, and returns whether it changed the row. A row that
+    /// another task has changed since the probe is not an error: that task knew more. A create
+    /// that was sent again during the probe stays in doubt.
     async fn resolved(
         &mut self,
         create: &InDoubtCreate,
@@ -197,7 +202,7 @@ impl Resolver {
         match self.ledger.apply_to_sending(operation_id, sent_at, event).await {
             Ok(transition) => {
                 self.schedules.remove(&operation_id);
-                // What changed nothing was known already, perhaps with another ARN.
+                // Without a change the outcome was known already, possibly with another ARN.
                 let ended = transition.is_some_and(|it| it.changed);
                 if ended {
                     self.metrics.resolved.inc();
@@ -205,7 +210,7 @@ impl Resolver {
                 Ok(ended)
             }
             Err(error @ (LedgerError::Illegal(_) | LedgerError::NoSuchRow(_))) => {
-                tracing::info!(operation_id = %create.operation_id, %error, "settled by another");
+                tracing::info!(operation_id = %create.operation_id, %error, "another task resolved the create");
                 self.schedules.remove(&create.operation_id);
                 Ok(false)
             }

@@ -1,11 +1,12 @@
-//! Walks over all that AWS has and keeps the ledger true: refreshes what each row
-//! last knew, adopts what carries our tags and has no row, and notices what is gone.
+//! Scans all configurations at AWS and corrects the ledger: refreshes the state of each
+//! row, adopts configurations that carry the gateway's tags and have no row, and releases
+//! rows whose configuration no longer exists.
 //!
-//! Run by `gateway`. It spends at most a tenth of AWS's rate, and never deletes what
-//! it cannot prove is ours. A new ledger, which may stand in place of a lost one, is
-//! rebuilt by a first whole walk before anything may be created: what was there would be
-//! made twice. A create that was under way when the ledger was lost can still escape that
-//! walk; a later one finds it and reports it.
+//! A scan uses at most a tenth of AWS's call rate. It only deletes duplicates that their
+//! tags identify. A new ledger may replace a lost one, so a first complete scan rebuilds it
+//! before the gateway creates anything; otherwise a create that exists could be repeated. A
+//! create that was running when the ledger was lost can be missing in that scan. A later
+//! scan finds and reports it.
 
 mod rebuild;
 
@@ -35,29 +36,30 @@ use crate::{
     tenancy::tags::{self, TenancyTags},
 };
 
-/// The most configurations of others that are remembered, so as not to read them
-/// again on each walk.
+/// Maximum number of foreign configurations that are cached, so that a scan does not read
+/// them again.
 const MAX_FOREIGN: usize = 100_000;
 
-/// When what was not ours is read again: an operator may have given it to a tenant.
+/// Age at which the cache of foreign configurations is cleared. An operator may have
+/// assigned one to a tenant since.
 const FOREIGN_AGE: Duration = Duration::from_hours(1);
 
-/// The share of AWS's rate that a walk spends, and the one that rebuilds a ledger.
+/// The parts of AWS's call rate that a scan and a rebuild use.
 const SHARE: f64 = 0.1;
 const REBUILD_SHARE: f64 = 0.5;
 
-/// How the sweep runs.
+/// The settings of the scan.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanConfig {
-    /// From the end of one walk to the start of the next.
+    /// Time from the end of a scan to the start of the next.
     pub interval: Duration,
-    /// AWS's rate of each operation.
+    /// Call rate of each AWS operation.
     pub calls_per_second: f64,
-    /// How long a row that has ended is remembered.
+    /// Time for which an ended row is kept.
     pub retention: Duration,
 }
 
-/// Walks over all that AWS has.
+/// Scans all configurations at AWS.
 pub struct Scan {
     ledger: Arc<dyn Ledger>,
     ivs: Ivs,
@@ -67,14 +69,14 @@ pub struct Scan {
     metrics: ReconcileMetrics,
     lists: Ticker,
     reads: Ticker,
-    /// Read, and not ours.
+    /// Configurations that do not carry the gateway's tags.
     foreign: HashSet<String>,
     foreign_since: Instant,
     clock: Clock,
 }
 
 impl Scan {
-    /// A sweep of what `ivs` shows into `ledger`.
+    /// Returns a scan that corrects the ledger of `parts`.
     #[must_use]
     pub fn new(parts: Parts, config: ScanConfig) -> Self {
         let Parts { ledger, ivs, pacers, resolutions, metrics, clock } = parts;
@@ -94,8 +96,8 @@ impl Scan {
         }
     }
 
-    /// Rebuilds a new ledger, says so in `complete`, and then walks until
-    /// `shutdown` fires.
+    /// Rebuilds a new ledger, sends `true` to `complete`, and then scans until `shutdown`
+    /// fires.
     pub async fn run(mut self, complete: watch::Sender<bool>, shutdown: CancellationToken) {
         let scans = async {
             self.rebuild(&complete).await;
@@ -104,10 +106,10 @@ impl Scan {
             loop {
                 tokio::time::sleep(self.config.interval).await;
                 if let Err(error) = self.scan().await {
-                    tracing::warn!(%error, "a sweep ended early");
+                    tracing::warn!(%error, "a scan failed");
                 }
                 if let Err(error) = self.prune().await {
-                    tracing::error!(%error, "ended rows could not be forgotten");
+                    tracing::error!(%error, "could not delete ended rows from the ledger");
                 }
             }
         };
@@ -129,7 +131,7 @@ impl Scan {
         let mut next_token = None;
         let mut unknown = Vec::new();
         loop {
-            self.lists.turn().await;
+            self.lists.tick().await;
             let permit = self.pacers.list.internal_permit().await;
             let at = self.clock.wall();
             let list = self.ivs.list_ingest_configurations(permit, None, next_token);
@@ -148,7 +150,7 @@ impl Scan {
             }
         }
         for arn in unknown {
-            self.look_into(arn).await?;
+            self.inspect(arn).await?;
         }
         for missed in self.ledger.finish_scan(began).await? {
             self.confirm_gone(missed).await?;
@@ -158,13 +160,13 @@ impl Scan {
     }
 
     async fn read(&mut self, arn: &str) -> Result<Answer<Configuration>, CallError> {
-        self.reads.turn().await;
+        self.reads.tick().await;
         let permit = self.pacers.get.internal_permit().await;
         self.ivs.get_ingest_configuration(permit, arn).await
     }
 
-    /// A configuration without a row: ours to adopt, or somebody else's.
-    async fn look_into(&mut self, arn: String) -> Result<(), ScanError> {
+    /// Reads a configuration without a row, and adopts it if it carries the gateway's tags.
+    async fn inspect(&mut self, arn: String) -> Result<(), ScanError> {
         if self.foreign.contains(&arn) {
             return Ok(());
         }
@@ -188,32 +190,32 @@ impl Scan {
             }
             Adopted::Orphan { kept } => self.orphan(operation_id, &arn, kept.as_deref()).await,
             Adopted::Displaced => {
-                // Somebody may have been told of it: it is not ours to delete.
+                // A caller may hold its key, so the gateway must not delete it.
                 self.metrics.orphans.inc();
-                tracing::error!(%operation_id, arn, "a configuration without a row, whose request_id made another; delete it if nobody uses it");
+                tracing::error!(%operation_id, arn, "found a duplicate configuration, whose key a caller may hold; delete it if no encoder uses it");
             }
             Adopted::UnderWay => {}
         }
         Ok(())
     }
 
-    /// Its tags prove it ours, and another configuration stands for its create. AWS
-    /// refuses to delete it if an encoder is publishing: then it stays.
+    /// Deletes a duplicate configuration of a create, which its tags identify. AWS rejects the
+    /// delete of an active configuration: then it stays.
     async fn orphan(&mut self, operation_id: OperationId, arn: &str, kept: Option<&str>) {
         self.metrics.orphans.inc();
-        self.reads.turn().await;
+        self.reads.tick().await;
         let permit = self.pacers.delete.internal_permit().await;
         match self.ivs.delete_ingest_configuration(permit, arn, false).await {
-            Ok(()) => tracing::warn!(%operation_id, arn, kept, "deleted a configuration too many"),
+            Ok(()) => tracing::warn!(%operation_id, arn, kept, "deleted a duplicate configuration"),
             Err(error) => {
                 let failure = error.failure();
-                tracing::error!(%operation_id, arn, kept, %failure, "a configuration too many remains");
+                tracing::error!(%operation_id, arn, kept, %failure, "could not delete a duplicate configuration");
             }
         }
     }
 
-    /// Two walks missed it. Only AWS's own word that it is not there frees its quota: a
-    /// list that shows nothing may be a list of the wrong place.
+    /// Reads a configuration that two scans have not listed. Only a read that does not find it
+    /// releases its quota: an empty list may be a list of the wrong account or region.
     async fn confirm_gone(&mut self, missed: UnconfirmedRow) -> Result<(), ScanError> {
         let UnconfirmedRow { operation_id, arn } = missed;
         match self.read(&arn).await {
@@ -226,7 +228,7 @@ impl Scan {
             Err(error) if error.failure().kind == FailureKind::NotFound => {
                 self.ledger.apply(operation_id, Event::Vanished).await?;
                 self.metrics.vanished.inc();
-                tracing::warn!(%operation_id, arn, "AWS no longer has it; its quota is free");
+                tracing::warn!(%operation_id, arn, "a configuration no longer exists at AWS; its quota is released");
             }
             Err(error) => return Err(ScanError::Aws(error)),
         }

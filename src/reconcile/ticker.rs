@@ -1,15 +1,15 @@
-//! Spends a rate of calls evenly, one caller at a time.
+//! Spreads calls evenly over time.
 
 use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// Gives turns at a steady rate. Turns that are not taken are not saved up.
+/// Ticks at a steady rate. Ticks that are not awaited are not saved.
 #[derive(Debug)]
 pub(super) struct Ticker(Interval);
 
 impl Ticker {
-    /// So many turns a second.
+    /// A ticker with that many ticks a second.
     #[must_use]
     pub(super) fn per_second(rate: f64) -> Self {
         let period = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX);
@@ -18,8 +18,8 @@ impl Ticker {
         Self(turns)
     }
 
-    /// Waits for the next turn.
-    pub(super) async fn turn(&mut self) {
+    /// Waits for the next tick.
+    pub(super) async fn tick(&mut self) {
         self.0.tick().await;
     }
 }

@@ -14,18 +14,18 @@ impl Resolver {
         abandoned: UnconfirmedRow,
     ) -> Result<(), LedgerError> {
         let UnconfirmedRow { operation_id, arn } = abandoned;
-        self.deletes.turn().await;
+        self.deletes.tick().await;
         let permit = self.pacers.get.internal_permit().await;
         let event = match self.ivs.get_ingest_configuration(permit, &arn).await {
             Ok(_) => Event::DeleteRefused,
             Err(error) if error.failure().kind == FailureKind::NotFound => Event::DeleteConfirmed,
             Err(error) => {
                 let failure = error.failure();
-                tracing::warn!(%operation_id, %failure, "a delete could not be looked into");
+                tracing::warn!(%operation_id, %failure, "could not resolve an in-doubt delete");
                 return Ok(());
             }
         };
-        tracing::info!(%operation_id, arn, event = event.name(), "settled a delete");
+        tracing::info!(%operation_id, arn, event = event.name(), "resolved an in-doubt delete");
         self.ledger.apply(operation_id, event).await?;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! One look at AWS for the doubts of one stage.
+//! One probe: looks at AWS for the in-doubt creates of one stage.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,30 +10,30 @@ use crate::{
     tenancy::tags::TenancyTags,
 };
 
-/// The most configurations without a row whose tags are remembered.
+/// Maximum number of configurations without a row whose tags are cached.
 const MAX_READ: usize = 100_000;
 
-/// What a summary and a row must have in common.
-type Likeness<'a> = (Option<&'a str>, &'a str, &'a str, Option<IngestProtocol>);
+/// The fields in which a summary must match the row of its create.
+type MatchKey<'a> = (Option<&'a str>, &'a str, &'a str, Option<IngestProtocol>);
 
-fn of_summary(summary: &Summary) -> Likeness<'_> {
+fn key_of_summary(summary: &Summary) -> MatchKey<'_> {
     (summary.stage_arn.as_deref(), &summary.name, &summary.user_id, summary.ingest_protocol)
 }
 
-fn of_in_doubt(create: &InDoubtCreate) -> Likeness<'_> {
+fn key_of_create(create: &InDoubtCreate) -> MatchKey<'_> {
     (create.stage_arn.as_deref(), &create.name, &create.user_id, Some(create.ingest_protocol))
 }
 
 impl Resolver {
-    /// Looks for the doubts of one stage; of none, through all that the account has.
-    /// A look that fails in the middle proves nothing about any of them.
+    /// Looks for the in-doubt creates of one stage; without a stage, among all configurations
+    /// of the account. A probe that fails halfway proves nothing about any of them.
     pub(super) async fn probe(
         &mut self,
         stage_arn: Option<&str>,
         in_doubt: Vec<InDoubtCreate>,
     ) -> Result<(), LedgerError> {
         let began = self.clock.wall();
-        let found = match self.look(stage_arn, &in_doubt).await {
+        let found = match self.find_by_tags(stage_arn, &in_doubt).await {
             Ok(found) => found,
             Err(ScanError::Ledger(error)) => return Err(error),
             Err(ScanError::Aws(error)) => {
@@ -41,7 +41,7 @@ impl Resolver {
                 tracing::warn!(stage_arn, in_doubt = in_doubt.len(), %failure, "a probe failed");
                 for create in &in_doubt {
                     if let Some(schedule) = self.schedules.get_mut(&create.operation_id) {
-                        schedule.put_off();
+                        schedule.postpone();
                     }
                 }
                 return Ok(());
@@ -56,17 +56,17 @@ impl Resolver {
         Ok(())
     }
 
-    /// The configurations at AWS that the tags say are those of the doubts.
-    async fn look(
+    /// Returns the configurations at AWS whose tags name one of the creates.
+    async fn find_by_tags(
         &mut self,
         stage_arn: Option<&str>,
         in_doubt: &[InDoubtCreate],
     ) -> Result<BTreeMap<OperationId, Vec<Summary>>, ScanError> {
-        let alike: HashSet<Likeness<'_>> = in_doubt.iter().map(of_in_doubt).collect();
+        let keys: HashSet<MatchKey<'_>> = in_doubt.iter().map(key_of_create).collect();
         let mut candidates = Vec::new();
         let mut next_token = None;
         loop {
-            self.lists.turn().await;
+            self.lists.tick().await;
             let permit = self.pacers.list.internal_permit().await;
             let list = self.ivs.list_ingest_configurations(permit, stage_arn, next_token);
             let page = match list.await {
@@ -74,7 +74,9 @@ impl Resolver {
                 Err(error) => return Err(ScanError::Aws(error)),
             };
             candidates.extend(
-                page.summaries.into_iter().filter(|summary| alike.contains(&of_summary(summary))),
+                page.summaries
+                    .into_iter()
+                    .filter(|summary| keys.contains(&key_of_summary(summary))),
             );
             next_token = page.next_token;
             if next_token.is_none() {
@@ -97,16 +99,16 @@ impl Resolver {
         Ok(found)
     }
 
-    /// Which create the tags of a configuration name.
+    /// Returns the create that the tags of a configuration name.
     async fn operation_of(&mut self, arn: &str) -> Result<Option<OperationId>, CallError> {
         if let Some(read) = self.read.get(arn) {
             return Ok(*read);
         }
-        self.tags.turn().await;
+        self.tags.tick().await;
         let permit = self.pacers.list_tags.internal_permit().await;
         let operation_id = match self.ivs.list_tags(permit, arn).await {
             Ok(tags) => TenancyTags::read(&tags).map(|tags| tags.operation_id),
-            // Deleted since it was listed.
+            // Deleted since the list.
             Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -117,9 +119,9 @@ impl Resolver {
         Ok(operation_id)
     }
 
-    /// Gives the row its configuration. A create that was sent again after a long
-    /// absence may have made two: the one in use is kept, and the others are deleted
-    /// unless an encoder is publishing through them.
+    /// Assigns the configuration to the row. A create that was sent again may have several
+    /// configurations: the active one is kept, and the others are deleted unless they are
+    /// active too.
     async fn found(
         &mut self,
         create: &InDoubtCreate,
@@ -132,7 +134,7 @@ impl Resolver {
         if self.resolved(create, Event::Found(resource.clone())).await? {
             self.metrics.adopted.inc();
             tracing::info!(operation_id = %create.operation_id, tenant = %create.tenant,
-                arn = kept.arn, "settled: it was created");
+                arn = kept.arn, "resolved an in-doubt create: AWS created it");
             self.resolutions.publish(create.operation_id, &Resolution::Live(resource));
             for orphan in matches.iter().filter(|other| other.arn != kept.arn) {
                 self.orphan(create.operation_id, orphan).await;
@@ -141,18 +143,18 @@ impl Resolver {
         Ok(())
     }
 
-    /// Deletes a configuration that the tags prove to be ours and that is one too
-    /// many. AWS refuses if it is active: then it is reported, and stays.
+    /// Deletes a duplicate configuration of a create, which its tags identify. AWS rejects the
+    /// delete of an active configuration: then it is reported, and stays.
     async fn orphan(&mut self, operation_id: OperationId, orphan: &Summary) {
         self.metrics.orphans.inc();
-        self.deletes.turn().await;
+        self.deletes.tick().await;
         let arn = &orphan.arn;
         let permit = self.pacers.delete.internal_permit().await;
         match self.ivs.delete_ingest_configuration(permit, arn, false).await {
-            Ok(()) => tracing::warn!(%operation_id, arn, "deleted a configuration too many"),
+            Ok(()) => tracing::warn!(%operation_id, arn, "deleted a duplicate configuration"),
             Err(error) => {
                 let failure = error.failure();
-                tracing::error!(%operation_id, arn, %failure, "a configuration too many remains");
+                tracing::error!(%operation_id, arn, %failure, "could not delete a duplicate configuration");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! When a doubt is looked into, and what it proves that nothing was found. Pure but
-//! for the clock.
+//! The times of the probes for an in-doubt create, and the conclusion from probes that
+//! found nothing. Pure, except for the clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,31 +7,32 @@ use tokio::time::Instant;
 
 use crate::config::ResolutionTimes;
 
-/// A list right after a create may not show it. So many lists in a row do not lie.
+/// Number of consecutive lists that must not show a create. A single list soon after the
+/// create proves nothing.
 const MIN_EMPTY_PROBES: u32 = 3;
 
 /// The longest time between two probes of one row.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The probes of one row.
+/// The schedule of the probes of one row.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
-    /// When the create was sent that the row doubts.
+    /// The time at which the create was sent.
     pub(super) sent_at: SystemTime,
-    /// When the next probe is due.
+    /// The time of the next probe.
     pub(super) due: Instant,
     interval: Duration,
     empty_probes: u32,
 }
 
-/// What it proves that the probes so far found nothing.
+/// The conclusion from probes that found nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absence {
-    /// Nothing yet.
+    /// None yet.
     Unproved,
-    /// The create may be sent again by who asks for it.
+    /// The create may be sent again if its caller retries.
     MayResend,
-    /// It does not exist.
+    /// The configuration does not exist.
     Proved,
 }
 
@@ -46,12 +47,12 @@ impl Schedule {
         }
     }
 
-    /// A probe that began at `began` found nothing.
+    /// Records a probe that began at `began` and found nothing.
     pub(super) fn not_found(&mut self, began: SystemTime, times: &ResolutionTimes) -> Absence {
         self.empty_probes += 1;
         self.interval = (self.interval * 2).min(MAX_INTERVAL);
         let age = began.duration_since(self.sent_at).unwrap_or_default();
-        // The probes that decide are not put off beyond the moment they can decide at.
+        // A probe is due at the earliest time at which it can be conclusive.
         let decides = [times.retry_after, times.give_up_after]
             .into_iter()
             .find(|after| age < *after)
@@ -66,8 +67,8 @@ impl Schedule {
         }
     }
 
-    /// A probe could not be carried through: it proves nothing.
-    pub(super) fn put_off(&mut self) {
+    /// Records a probe that failed, and so proves nothing.
+    pub(super) fn postpone(&mut self) {
         self.interval = (self.interval * 2).min(MAX_INTERVAL);
         self.due = Instant::now() + self.interval;
     }
@@ -97,7 +98,7 @@ mod tests {
         assert_eq!(early.not_found(seconds(899), &times()), Absence::MayResend);
         assert_eq!(early.not_found(seconds(900), &times()), Absence::Proved);
 
-        // After a restart the age is there at once, and the probes still count.
+        // After a restart the age is sufficient immediately, and the probes are still required.
         let mut late = Schedule::new(sent_at, sent_at, &times());
         assert_eq!(late.not_found(seconds(5000), &times()), Absence::Unproved);
         assert_eq!(late.not_found(seconds(5001), &times()), Absence::Unproved);
@@ -108,7 +109,7 @@ mod tests {
     fn a_probe_that_began_too_early_decides_nothing() {
         let sent_at = SystemTime::now();
         let mut schedule = Schedule::new(sent_at, sent_at, &times());
-        // A clock that went back makes the row younger, never older.
+        // A clock that is set back makes the row younger, never older.
         let before = sent_at - Duration::from_hours(1);
         for _ in 0..10 {
             assert_eq!(schedule.not_found(before, &times()), Absence::Unproved);

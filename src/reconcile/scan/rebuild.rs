@@ -6,12 +6,12 @@ use tokio::sync::watch;
 
 use super::{Scan, ScanError};
 
-/// The pause before a rebuild that failed is tried again.
+/// The pause before a failed rebuild is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Scan {
-    /// Scans until one whole scan has succeeded, unless `rebuilt` says that one has, and
-    /// publishes it.
+    /// Scans until one complete scan has succeeded, unless `rebuilt` is already true. Then
+    /// sends `true` to `rebuilt`.
     pub(super) async fn rebuild(&mut self, rebuilt: &watch::Sender<bool>) {
         while !*rebuilt.borrow() {
             match self.rebuild_once().await {
@@ -19,7 +19,7 @@ impl Scan {
                     rebuilt.send_replace(true);
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the new ledger is not rebuilt from AWS yet; creates are refused until it is");
+                    tracing::error!(%error, "the rebuild of the new ledger failed; creates are rejected until it succeeds");
                     tokio::time::sleep(RETRY).await;
                 }
             }
