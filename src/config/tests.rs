@@ -73,13 +73,13 @@ fn every_documented_key_is_read() {
 }
 
 #[test]
-fn unknown_tenants_are_nobody_without_a_default() {
+fn unknown_tenants_are_rejected_without_a_default() {
     let config = parse(SMALLEST).unwrap();
     assert_eq!(config.tenants.of(&TenantId::parse("acme").unwrap()), None);
 }
 
 #[test]
-fn all_problems_are_reported_at_once() {
+fn all_problems_are_reported_together() {
     let text = r#"[server]
 listen = "hunter2"
 plaintext = true

@@ -32,7 +32,7 @@ pub enum Earlier {
 
 /// Decides a reservation of the fingerprint `requested` whose `request_id` has a row in
 /// `state`, made for the fingerprint `recorded`. None if that row does not hold the
-/// `request_id`: the reservation goes on as if there were no row.
+/// `request_id`: the reservation continues as if there were no row.
 #[must_use]
 pub fn earlier<F: PartialEq>(state: State, recorded: &F, requested: &F) -> Option<Earlier> {
     if !holds_request_id(state) {

@@ -66,8 +66,8 @@ pub struct Load {
 }
 
 impl<O> Pacer<O> {
-    /// A pacer of `calls_per_second`. The value of `O` proves that the caller may make one:
-    /// whoever has a pacer has permits.
+    /// Returns a pacer of `calls_per_second`. The value of `O` proves that the caller may make
+    /// a pacer, and so permits.
     #[must_use]
     pub fn new(_: O, calls_per_second: f64) -> Self {
         let now = now();

@@ -249,6 +249,6 @@ mod tests {
         let mut ages: Vec<_> = (0..32).map(|_| jittered(age)).collect();
         assert!(ages.iter().all(|age| (900..=1100).contains(&age.as_secs())), "{ages:?}");
         ages.dedup();
-        assert!(ages.len() > 1, "all the same age");
+        assert!(ages.len() > 1, "every age is equal");
     }
 }

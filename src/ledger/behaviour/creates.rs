@@ -19,7 +19,7 @@ pub(super) async fn quota_is_the_count_of_rows_that_may_exist(subject: &Subject<
     let full = Reserved::OverQuota { used: 4 };
     assert_eq!(ledger.reserve(reservations.make("acme", None, 4)).await.unwrap(), full);
 
-    // Neither sending, nor doubt, nor a delete under way releases a place.
+    // Creates that are sent or in doubt, and running deletes, keep their quota.
     for row in &rows {
         subject.send(*row).await;
     }

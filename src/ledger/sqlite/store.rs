@@ -36,7 +36,7 @@ impl Job {
                 Err(error) => Err(LedgerError::Unavailable(error.to_string())),
             };
             Box::new(move |committed| {
-                // The caller may be gone; the change is made all the same.
+                // The caller may have disconnected; the change is made nevertheless.
                 let _ = sender.send(committed.map_err(Clone::clone).and(result));
             })
         });

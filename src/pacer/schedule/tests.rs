@@ -55,7 +55,7 @@ impl Clock {
         self.schedule.join(&FlowId::Internal, None, QueueEnd::Back, payload.to_owned(), self.now);
     }
 
-    /// What goes now.
+    /// Returns the calls that are granted now.
     fn goes(&mut self) -> Vec<String> {
         let next = std::iter::from_fn(|| self.schedule.next(self.now));
         next.map(|next| match next {
@@ -65,7 +65,7 @@ impl Clock {
         .collect()
     }
 
-    /// What goes in that time, in order.
+    /// Returns the calls that are granted in that time, in order.
     fn goes_within(&mut self, time: Duration) -> Vec<String> {
         let end = self.now + time;
         let mut gone = self.goes();

@@ -115,7 +115,7 @@ async fn plain_text_on_a_tls_port_is_ended() {
 }
 
 #[tokio::test]
-async fn silent_peers_hold_up_nobody_and_are_ended_in_time() {
+async fn silent_peers_delay_no_other_peer_and_are_disconnected() {
     let pki = Pki::new();
     let limits = Limits {
         handshake_timeout: Duration::from_secs(1),
