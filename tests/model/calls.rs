@@ -1,5 +1,5 @@
-//! A client's create: `operations::create`. Clients call again at any moment, with
-//! the same `request_id`, and stop at any moment.
+//! A client's create: `handlers::create`. Clients call again at any moment with the same
+//! `request_id`, and stop at any moment.
 
 use ivs_ingest_gateway::ledger::{Event, State, Step as RowStep};
 
@@ -50,7 +50,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
     }
 }
 
-/// What can become of an attempt that was permitted.
+/// The possible outcomes of a permitted attempt.
 fn attempt_steps(
     add: &mut impl FnMut(Calls, &dyn Fn(&mut World) -> Call),
     call: Call,
@@ -60,7 +60,7 @@ fn attempt_steps(
     let index = usize::from(attempt);
     let ends = |event: &Event, arn: Option<usize>, world: &mut World| {
         world.abandon(call);
-        // An outcome that the row cannot take is no news to it.
+        // An outcome that the row rejects changes nothing.
         let _ = world.apply(create, event, arn);
         Call::None
     };
@@ -75,7 +75,7 @@ fn attempt_steps(
         }
         Attempt::Refused => {
             add(Calls::RecordsAnswer, &|world| ends(&Event::NotExecuted, None, world));
-            // It waits for another turn, unless its row is somebody else's by now.
+            // It waits for another permit, unless another task has taken over the row.
             add(Calls::RecordsThrottle, &|world| {
                 world.abandon(call);
                 match world.apply(create, &Event::Throttled, None) {
@@ -97,8 +97,8 @@ fn attempt_steps(
 }
 
 impl World {
-    /// What the call is to do. One that is answered at once, or joins another, changes
-    /// nothing.
+    /// The next action of the call. A call with an immediate response, or one that joins
+    /// another, changes nothing.
     fn begin(&mut self, scene: &Scene, gateway: usize, request: usize) -> Call {
         match self.reserve(scene, u8::try_from(request).unwrap()) {
             Reserved::New { create } => Call::Reserved { create },
@@ -120,12 +120,12 @@ impl World {
     }
 
     fn end(&mut self, create: u8, event: &Event) -> Call {
-        // A row that was taken over since is somebody else's.
+        // Another task may have taken over the row since.
         let _ = self.apply(create, event, None);
         Call::None
     }
 
-    /// Records the sending. The ledger's answer is the only permission to send.
+    /// Records the sending. Only the ledger returns a permission to send.
     fn send(&mut self, scene: &Scene, create: u8, absent: Option<u8>, step: RowStep<'_>) -> Call {
         let permitted = self.apply_to(create, absent, step) == Ok(Applied::Changed);
         let create_of = &mut self.creates[usize::from(create)];

@@ -1,4 +1,4 @@
-//! Visits every state that can be reached, the nearest first.
+//! Visits every reachable state in breadth-first order.
 
 use std::{
     collections::HashMap,
@@ -11,21 +11,21 @@ use crate::{
     world::{Scene, World},
 };
 
-/// What an exploration found.
+/// The result of an exploration.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) states: usize,
     pub(crate) steps: usize,
-    /// The most steps that the nearest way to a state takes.
+    /// The length of the longest shortest path to a state.
     pub(crate) depth: usize,
-    /// The shortest way to something that must not be.
+    /// The shortest path to a violation.
     pub(crate) violation: Option<Trace>,
-    /// The shortest way to a state from which nothing leads to a settled one, without
-    /// faults and clients.
+    /// The shortest path to a state from which no resolved state can be reached without faults
+    /// and clients.
     pub(crate) never_resolves: Option<Trace>,
 }
 
-/// How a state is reached, and what is wrong with it.
+/// The path to a state, and the problem of the state.
 #[derive(Debug)]
 pub(crate) struct Trace {
     pub(crate) wrong: &'static str,
@@ -40,7 +40,7 @@ pub(crate) enum OnViolation {
     GoOn,
 }
 
-/// A hash of 64 bits that is quick without optimisation, where the standard library's
+/// A 64-bit hash that is fast in unoptimised builds, where the hash of the standard library
 /// would take most of the time.
 struct Mixer(u64);
 
@@ -75,16 +75,16 @@ impl Hasher for Mixer {
     }
 }
 
-/// The states seen. A state is known by its 64-bit fingerprint: that two of a million
-/// share one, and one of them is overlooked, has a chance of 1 in 10^7.
+/// The visited states, by 64-bit fingerprint. The probability that two of a million states
+/// have the same fingerprint, so that one is skipped, is 1 in 10^7.
 struct Seen {
     indices: HashMap<u64, u32>,
-    /// From which state each was reached first, and by which of its steps.
+    /// The state from which each was reached first, and the step.
     reached: Vec<(u32, u16)>,
 }
 
 impl Seen {
-    /// The state's index, and whether it is new.
+    /// Returns the index of the state, and whether it is new.
     fn visit(&mut self, world: &World, from: u32, by: usize) -> (u32, bool) {
         let next = u32::try_from(self.reached.len()).unwrap();
         let mut hasher = Mixer(0);
@@ -96,7 +96,7 @@ impl Seen {
         (index, index == next)
     }
 
-    /// The steps to a state, taken once more from the start.
+    /// Repeats the steps to a state from the start.
     fn trace(&self, scene: &Scene, to: u32, wrong: &'static str) -> Trace {
         let mut choices = Vec::new();
         let mut index = to;
@@ -119,7 +119,7 @@ impl Seen {
 pub(crate) fn explore(scene: &Scene, on_violation: OnViolation) -> Report {
     let mut seen = Seen { indices: HashMap::new(), reached: Vec::new() };
     let mut report = Report::default();
-    // Of each state: whether it is settled, and where it leads without faults.
+    // For each state: whether it is resolved, and its successors without faults.
     let mut resolves = Vec::new();
     let mut leads_to: Vec<(u32, u32)> = Vec::new();
     let mut frontier = vec![(0, World::new(scene))];
@@ -153,24 +153,24 @@ pub(crate) fn explore(scene: &Scene, on_violation: OnViolation) -> Report {
     }
     report.states = seen.reached.len();
     report.never_resolves = stuck(resolves, &leads_to)
-        .map(|index| seen.trace(scene, index, "nothing leads to a settled state from here"));
+        .map(|index| seen.trace(scene, index, "no resolved state can be reached from here"));
     report
 }
 
-/// The first state from which no settled one can be reached. The settled states are
-/// given, and what leads to them is found from behind.
-fn stuck(mut settles: Vec<bool>, leads_to: &[(u32, u32)]) -> Option<u32> {
+/// Returns the first state from which no resolved state can be reached. Searches backwards
+/// from the resolved states.
+fn stuck(mut resolves: Vec<bool>, leads_to: &[(u32, u32)]) -> Option<u32> {
     let mut changed = true;
     while changed {
         changed = false;
         for (from, to) in leads_to.iter().rev() {
-            if settles[*to as usize] && !settles[*from as usize] {
-                settles[*from as usize] = true;
+            if resolves[*to as usize] && !resolves[*from as usize] {
+                resolves[*from as usize] = true;
                 changed = true;
             }
         }
     }
-    let index = settles.iter().position(|settles| !settles)?;
+    let index = resolves.iter().position(|resolves| !resolves)?;
     u32::try_from(index).ok()
 }
 

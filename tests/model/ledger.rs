@@ -1,5 +1,5 @@
-//! The ledger: what an engine does in its transactions, on the model's rows. Every decision
-//! is the gateway's own, from `ledger::decide`.
+//! The transactions of the ledger, on the rows of the model. The decisions are the code of
+//! the gateway, `ledger::decide`.
 
 use ivs_ingest_gateway::ledger::{
     Event, Resource, State, Step,
@@ -8,7 +8,7 @@ use ivs_ingest_gateway::ledger::{
 
 use crate::world::{Create, Row, Scene, World};
 
-/// What [`World::reserve`] found.
+/// The result of [`World::reserve`].
 pub(crate) enum Reserved {
     New {
         create: u8,
@@ -16,11 +16,11 @@ pub(crate) enum Reserved {
     InDoubt {
         create: u8,
     },
-    /// Replayed, in progress, or over quota: the call ends and has changed nothing.
+    /// Replayed, in progress, or over quota: the call ends without a change.
     Nothing,
 }
 
-/// The row cannot take the step, or does not any more.
+/// The row rejects the step.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
 
@@ -43,7 +43,7 @@ impl World {
             Some(_) => return Reserved::Nothing,
             None => {}
         }
-        // The last is the scene's end and not the gateway's.
+        // The last is the bound of the scene, and not a decision of the gateway.
         let has_room = decide::has_room(self.used(), scene.quota);
         if !has_room || usize::from(self.minted) >= scene.creates {
             return Reserved::Nothing;
@@ -55,7 +55,7 @@ impl World {
         Reserved::New { create }
     }
 
-    /// The row that the unique index on tenant and `request_id` knows.
+    /// The row in the unique index on tenant and `request_id`.
     fn row_of(&self, request: u8) -> Option<(u8, State)> {
         (0..).zip(self.creates).find_map(|(index, create)| {
             let state = create.state().filter(|state| decide::holds_request_id(*state))?;
@@ -69,13 +69,13 @@ impl World {
         self.row_of(request).is_some_and(|(other, _)| other != create)
     }
 
-    /// The number of rows that count.
+    /// The number of rows that count against the quota.
     pub(crate) fn used(&self) -> u32 {
         let states = self.creates.iter().filter_map(Create::state);
         states.map(|state| u32::from(state.counts_against_quota())).sum()
     }
 
-    /// Applies a step. `arn` is what the step tells of the resource.
+    /// Applies a step. `arn` is the resource of the step.
     pub(crate) fn apply<'a>(
         &mut self,
         create: u8,
@@ -88,7 +88,7 @@ impl World {
         let Some(Change { state, is_sending, takes_request_id, .. }) = change else {
             return Ok(Applied::KnownBefore);
         };
-        // The unique index refuses it.
+        // The unique index rejects it.
         if takes_request_id && request_id_is_taken {
             return Err(Refused);
         }
@@ -101,7 +101,7 @@ impl World {
         Ok(Applied::Changed)
     }
 
-    /// A conclusion about one sending, which a later one makes void.
+    /// Applies a conclusion about one sending. A later sending makes it void.
     pub(crate) fn apply_to<'a>(
         &mut self,
         create: u8,
@@ -115,7 +115,7 @@ impl World {
         self.apply(create, step, None)
     }
 
-    /// A configuration that no row owns gets a row, or the decision why not.
+    /// Adopts a configuration without a row, or returns the decision against it.
     pub(crate) fn adopt(&mut self, create: u8, attempt: usize) -> Result<Adopt<u8>, Refused> {
         let row = self.creates[usize::from(create)].row;
         let arn = u8::try_from(attempt).unwrap();
@@ -139,14 +139,14 @@ impl World {
         Ok(decision)
     }
 
-    /// Whether a row has it.
+    /// Whether a row owns the configuration.
     pub(crate) fn owns(&self, create: usize, attempt: usize) -> bool {
         let arn = self.creates[create].row.and_then(|row| row.arn);
         arn.is_some_and(|arn| usize::from(arn) == attempt)
     }
 }
 
-/// The transition function does not look into resources.
+/// The transition function does not read resources.
 fn resource() -> Resource {
     Resource { arn: String::new(), participant_id: None }
 }

@@ -1,39 +1,38 @@
-//! Model checking of exactly-once create: every state that a few clients, gateways
-//! and faults can reach, in a model of everything around the ledger's decisions,
-//! which are the gateway's own (`ledger::state` and `ledger::decide`).
+//! Model checking of exactly-once create. Explores every state that a few clients, gateways
+//! and faults can reach, in a model of everything around the ledger's decisions. The
+//! decisions are the code of the gateway (`ledger::state` and `ledger::decide`).
 //!
-//! | module | what it models | after |
+//! | module | models | code |
 //! | --- | --- | --- |
-//! | `world` | what is durable, what a crash loses, what AWS has | |
+//! | `world` | durable state, state that a crash loses, state of AWS | |
 //! | `ledger` | each of the ledger's transactions, in one step | `ledger::sqlite` |
 //! | `calls` | clients that call again or stop, and the create that serves them | `handlers::create` |
-//! | `settling` | reading the doubts, a look at AWS, its conclusion: each a step | `reconcile::resolver` |
-//! | `sweeping` | lists, adoption, orphans, rows that AWS no longer has | `reconcile::scan` |
+//! | `resolving` | the read of in-doubt rows, a probe, its conclusion: one step each | `reconcile::resolver` |
+//! | `scanning` | lists, adoption, duplicates, rows without a configuration | `reconcile::scan` |
 //! | `upstream` | AWS, time, leases, crashes, the loss of the ledger | |
-//! | `properties` | what must always hold, and what is called settled | |
-//! | `explorer` | visits every state, the nearest first | |
+//! | `properties` | the invariants, and the definition of a resolved state | |
+//! | `explorer` | breadth-first visit of every state | |
 //!
-//! Between any two steps of one part every other part can take its own. Calls come,
-//! time out and are killed at any moment and any number of times; what bounds a scene
-//! is how many operation ids are minted and how often each is sent.
+//! Between two steps of one part, every other part can take steps. Calls arrive, time out
+//! and are killed at any moment and any number of times. The number of operation ids, and
+//! of sendings of each, bounds a scene.
 //!
-//! # What is assumed
+//! # Assumptions
 //!
-//! Time goes in ticks, of which the window until a create may be sent again has two
-//! and the one until it is given up three. In all but the last scenes:
+//! Time advances in ticks. A create may be sent again after two ticks, and is given up after
+//! three. In all scenes but the last:
 //!
-//! - AWS executes a create no later than one tick after its row became `SENDING`, and
-//!   the gateway waits for its answer no longer than that.
-//! - From one tick later on, every list shows the configuration. So the last moment to
-//!   be shown is no later than the first at which absence proves something: that this
-//!   is needed, too, is shown.
-//! - A read of one configuration tells the truth at any time.
-//! - A ledger is lost while no create is under way. What happens otherwise is shown.
+//! - AWS executes a create at most one tick after its row became `SENDING`, and the gateway
+//!   waits for the response at most that long.
+//! - One tick later, every list shows the configuration. So a configuration is listed at the
+//!   latest when absence becomes conclusive. A scene shows that this is necessary.
+//! - A read of one configuration is correct at any time.
+//! - A ledger is lost while no create is running. A scene shows the other case.
 //!
-//! # What is left out
+//! # Omissions
 //!
-//! Callers' deletes, the pruning of rows that ended, pages (a list is one step), and
-//! clocks that jump.
+//! Deletes by callers, the pruning of ended rows, pages (a list is one step), and clock
+//! steps.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, reason = "the model fails a test as a test does")]
@@ -58,7 +57,7 @@ use crate::{
 const TIMES: Times =
     Times { attempt_timeout: 1, executed_by: 1, shown_after: 1, retry_after: 2, give_up_after: 3 };
 
-/// One gateway, whose clients want one request carried out; settling alone.
+/// One gateway and one request, with the resolver only.
 const ONE: Scene = Scene {
     gateways: 1,
     requests: 1,
@@ -73,11 +72,11 @@ const ONE: Scene = Scene {
     broken: None,
 };
 
-/// The same with the sweep.
+/// The same with the scan.
 const SWEPT: Scene = Scene { scan: true, ..ONE };
 
-/// Explores the scene, and tells how much there was to see: past the capture of a
-/// test's output, because how far it looked is part of the result.
+/// Explores the scene, and prints the number of states. The number is part of the result,
+/// so it bypasses the capture of test output.
 fn explored(name: &str, scene: &Scene, on_violation: OnViolation) -> Report {
     let report = explore(scene, on_violation);
     let Report { states, steps, depth, .. } = &report;
@@ -86,13 +85,14 @@ fn explored(name: &str, scene: &Scene, on_violation: OnViolation) -> Report {
     report
 }
 
-/// Nothing is ever violated, and everything can settle from everywhere.
+/// Asserts that no state violates an invariant, and that a resolved state can be reached
+/// from every state.
 fn holds(name: &str, scene: &Scene) {
     let report = explored(name, scene, OnViolation::Stop);
     assert!(report.violation.is_none() && report.never_resolves.is_none(), "{report}");
 }
 
-/// The explorer finds that `wrong` happens without the rule.
+/// Asserts that the explorer finds the violation `wrong` without the rule.
 fn is_needed(rule: Rule, scene: &Scene, wrong: &str) {
     let scene = Scene { broken: Some(rule), ..scene.clone() };
     let report = explored(&format!("without {rule:?}"), &scene, OnViolation::Stop);
@@ -100,8 +100,8 @@ fn is_needed(rule: Rule, scene: &Scene, wrong: &str) {
     assert_eq!(found, Some(wrong), "{report}");
 }
 
-/// Beyond what is assumed two can be made; but from everywhere it can be settled again,
-/// with one configuration a live row.
+/// Outside the assumptions a create can be executed twice. A resolved state, with one
+/// configuration for each live row, can still be reached from every state.
 fn heals(name: &str, scene: &Scene) {
     let report = explored(name, scene, OnViolation::GoOn);
     assert!(report.violation.is_some(), "the assumption is not needed: {report}");

@@ -1,11 +1,11 @@
-//! What must always hold, and what is called settled.
+//! The invariants, and the definition of a resolved state.
 
 use ivs_ingest_gateway::ledger::State;
 
 use crate::world::{Attempt, Call, Create, Scene, World};
 
 impl World {
-    /// What is broken in this state, if anything.
+    /// Returns the violated invariant of this state, if any.
     pub(crate) fn violation(&self, scene: &Scene) -> Option<&'static str> {
         if self.sent_twice {
             return Some("one permission was used twice");
@@ -13,7 +13,7 @@ impl World {
         if self.used() > scene.quota {
             return Some("more rows count than the quota allows");
         }
-        // Until a lost ledger is rebuilt it cannot know, and nothing is created.
+        // A lost ledger is incomplete until it is rebuilt, and the gateway creates nothing.
         let is_rebuilding =
             self.gateways.iter().take(scene.gateways).any(|gateway| !gateway.complete);
         if !is_rebuilding && self.minted().any(|(_, create)| create.is_uncounted()) {
@@ -30,8 +30,8 @@ impl World {
         None
     }
 
-    /// The best that can be reached: nothing is under way, and every live row has its
-    /// configuration, and every configuration its live row.
+    /// Whether the state is resolved: no work is running, every live row has its configuration,
+    /// and every configuration has its live row.
     pub(crate) fn is_resolved(&self, scene: &Scene) -> bool {
         self.is_quiet(scene) && self.is_one_to_one()
     }
@@ -41,8 +41,8 @@ impl World {
         creates.map(|(_, create)| create.made().count()).sum()
     }
 
-    /// No call is under way, AWS has nothing left to do, lists show all, and no row
-    /// waits for anything.
+    /// Whether no call is running, AWS has executed everything, lists are complete, and no row
+    /// is in a transient state.
     pub(crate) fn is_quiet(&self, scene: &Scene) -> bool {
         let gateways = &self.gateways[..scene.gateways];
         gateways

@@ -1,5 +1,5 @@
-//! Settling: `settle`. The steps of a round are apart, so that everything else can
-//! happen between them.
+//! The resolver: `reconcile::resolver`. The steps of a round are separate, so that all
+//! other steps can occur between them.
 
 use ivs_ingest_gateway::ledger::{Event, State};
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// What the probes prove that found nothing.
+/// The conclusion from probes that found nothing.
 enum Absence {
     Unproved,
     MayResend,
@@ -45,8 +45,8 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
     }
 }
 
-/// What a list can show of a create's configurations that have no row: all, or all
-/// but some of the newest.
+/// The possible lists of a create's configurations without a row: all of them, or all but
+/// some of the newest.
 fn shown(scene: &Scene, from: &World, create: usize) -> Vec<[bool; MAX_SENDS]> {
     let mut lists = vec![[false; MAX_SENDS]];
     for (attempt, stage) in from.creates[create].attempts.iter().enumerate() {
@@ -85,7 +85,7 @@ impl Scene {
 }
 
 impl World {
-    /// Reads the rows in doubt: new ones, and those that were sent again, start anew.
+    /// Reads the rows in doubt. New rows, and rows that were sent again, get a new schedule.
     fn read_in_doubt(&mut self, gateway: usize) {
         let resolver = &mut self.gateways[gateway].resolver;
         for (index, create) in self.creates.iter().enumerate() {
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// Draws the conclusion from a look at AWS, which may be a while ago.
+    /// Draws the conclusion from a probe, which may be some time ago.
     fn conclude(&mut self, scene: &Scene, gateway: usize) {
         let Some(look) = self.gateways[gateway].resolver.look.take() else { return };
         let create = look.create;

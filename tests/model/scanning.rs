@@ -1,4 +1,4 @@
-//! The sweep: `sweep`.
+//! The scan: `reconcile::scan`.
 
 use ivs_ingest_gateway::ledger::{
     Event, State,
@@ -38,7 +38,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
     }
 }
 
-/// What a list can show: all, or all but some of the newest.
+/// The possible lists: all configurations, or all but some of the newest.
 fn lists(scene: &Scene, from: &World) -> Vec<Configurations> {
     let mut lists = vec![[[false; MAX_SENDS]; MAX_CREATES]];
     for (index, create) in from.minted() {
@@ -58,7 +58,7 @@ fn lists(scene: &Scene, from: &World) -> Vec<Configurations> {
 }
 
 impl World {
-    /// A walk that has listed: `Ledger::observe`.
+    /// A scan after its lists: `Ledger::observe`.
     fn scan(&mut self, listed: &Configurations) -> ScanRun {
         let mut scan = ScanRun { unknown: *listed, unseen: [false; MAX_CREATES] };
         for (index, listed) in listed.iter().enumerate() {
@@ -73,7 +73,7 @@ impl World {
         scan
     }
 
-    /// Reads one that has no row, and adopts it if it is ours.
+    /// Reads a configuration without a row, and adopts it if it carries the gateway's tags.
     fn look_into(&mut self, scene: &Scene, gateway: usize, create: usize, attempt: usize) {
         if let Some(scan) = &mut self.gateways[gateway].scan {
             scan.unknown[create][attempt] = false;
@@ -85,21 +85,21 @@ impl World {
             Ok(Adopt::Insert | Adopt::Apply) => {
                 self.gateways[gateway].resolver.absent[create] = None;
             }
-            // The gateway deletes the one and reports the other, which an operator deletes.
+            // The gateway deletes a duplicate, or reports it and an operator deletes it.
             Ok(Adopt::Orphan { .. } | Adopt::Displaced) => {
                 self.creates[create].attempts[attempt] = Attempt::Nothing;
             }
             Ok(Adopt::UnderWay) => {}
-            // The walk ends early, and the next one begins anew.
+            // The scan fails, and the next one starts from the beginning.
             Err(_) => self.gateways[gateway].scan = None,
         }
         if scene.broken == Some(Rule::RebuildIsWhole) {
-            // A ledger that is not empty passes for one that was never lost.
+            // A ledger that is not empty counts as one that was never lost.
             self.rebuilt |= self.creates.iter().any(|create| create.row.is_some());
         }
     }
 
-    /// `Ledger::finish_scan`, and a read of each row that two walks have missed.
+    /// `Ledger::finish_scan`, and a read of each row that two scans have not listed.
     fn end_scan(&mut self, scene: &Scene, gateway: usize, scan: &ScanRun) {
         self.gateways[gateway].scan = None;
         self.gateways[gateway].complete = true;
@@ -107,7 +107,7 @@ impl World {
         for index in (0..scene.creates).filter(|index| scan.unseen[*index]) {
             let create = &mut self.creates[index];
             let Some(row) = create.row.as_mut() else { continue };
-            // It was live before the scan, which did not see it.
+            // The row was live before the scan, which did not list it.
             let (updated_at, scan_began) = (0, 1);
             let missed_scans = u32::from(row.missed);
             let scanned = Scanned { state: row.state, updated_at, observed_at: None, missed_scans };

@@ -1,21 +1,21 @@
-//! Everything that can happen next. Each part of the gateway adds its steps.
+//! The possible steps. Each part of the gateway adds its own.
 
 use crate::{calls, resolving, scanning, upstream, world::Scene, world::World};
 
-/// One thing that happens.
+/// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Time goes by.
+    /// Time advances by a tick.
     Tick,
     /// AWS, and the network to it.
     Aws { does: Aws, create: usize, attempt: usize },
-    /// A client calls, or the create that carries its call out goes on.
+    /// A client calls, or the create of its call takes a step.
     Call { does: Calls, gateway: usize, request: usize },
-    /// A lease is over: somebody takes the row over.
+    /// A lease expires, and another task takes over the row.
     LeaseEnds { create: usize },
-    /// The settler goes on.
+    /// The resolver takes a step.
     Resolver { does: ResolutionStep, gateway: usize },
-    /// The sweep goes on.
+    /// The scan takes a step.
     Scan { does: ScanStep, gateway: usize },
     /// A gateway is killed, and starts again.
     Crash { gateway: usize },
@@ -28,13 +28,13 @@ pub(crate) enum Aws {
     Executes,
     Refuses,
     NeverGets,
-    /// Somebody deletes it behind the gateway's back.
+    /// An operator deletes the configuration without the gateway.
     IsToldToDelete,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Calls {
-    /// A client's call reserves, or joins a doubt.
+    /// A client's call reserves a row, or joins an in-doubt create.
     Begins,
     Cancels,
     RecordsSending,
@@ -42,10 +42,10 @@ pub(crate) enum Calls {
     SendsBytes,
     CannotConnect,
     RecordsAnswer,
-    /// AWS throttled it, and it is to be sent again.
+    /// AWS throttled the create, which is to be sent again.
     RecordsThrottle,
     TimesOut,
-    /// The ledger does not take the outcome, whatever it was.
+    /// The ledger rejects the outcome.
     CannotRecord,
 }
 
@@ -65,7 +65,7 @@ pub(crate) enum ScanStep {
 }
 
 impl Step {
-    /// What must not be needed for everything to settle: faults, and the clients.
+    /// Whether a resolved state must be reachable without this step: faults and clients.
     pub(crate) fn is_fault_or_client(self) -> bool {
         match self {
             Self::Crash { .. } | Self::LedgerIsLost => true,
@@ -77,7 +77,7 @@ impl Step {
     }
 }
 
-/// The steps from one state, each with the state that it leads to.
+/// The steps from one state, each with its successor.
 pub(crate) struct Steps<'a> {
     pub(crate) scene: &'a Scene,
     pub(crate) from: &'a World,
@@ -97,11 +97,11 @@ impl<'a> Steps<'a> {
         steps.found
     }
 
-    /// Adds what `happens`, unless it changes nothing.
+    /// Adds the step, unless it changes nothing.
     pub(crate) fn add(&mut self, step: Step, happens: impl FnOnce(&mut World)) {
         let mut world = *self.from;
         happens(&mut world);
-        // Which gateway is which makes no difference.
+        // Gateways are interchangeable.
         world.gateways[..self.scene.gateways].sort_unstable();
         if world != *self.from {
             self.found.push((step, world));

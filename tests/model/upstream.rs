@@ -1,4 +1,4 @@
-//! AWS as the model assumes it, time, leases, and what befalls gateway and ledger.
+//! AWS, time, leases, crashes, and the loss of the ledger.
 
 use ivs_ingest_gateway::ledger::{State, decide};
 
@@ -22,7 +22,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
                 Attempt::Sent { .. } => {
                     becomes(Aws::Executes, Attempt::Made { age: 0 });
                     becomes(Aws::NeverGets, Attempt::Nothing);
-                    // If nobody waits any more, a refusal is the same as a loss.
+                    // Without a waiter a rejection equals a loss.
                     if from.awaits(create, attempt) {
                         becomes(Aws::Refuses, Attempt::Refused);
                     }
@@ -48,7 +48,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
 }
 
 impl World {
-    /// An attempt has a time-out: it is over before time goes on.
+    /// Whether an attempt reaches its time-out before time can advance.
     fn every_attempt_is_in_time(&self, scene: &Scene) -> bool {
         self.gateways.iter().flat_map(|gateway| gateway.calls).all(|call| match call {
             Call::Sending { age, .. } => age < scene.times.attempt_timeout,
@@ -94,10 +94,10 @@ impl World {
         })
     }
 
-    /// `Ledger::expire`, on one row. It may come at any moment, which includes every
-    /// lease and every start.
+    /// `Ledger::expire`, on one row. It can occur at any moment, which includes every lease and
+    /// every start.
     fn take_over(&mut self, create: usize) {
-        // The lease ends now, and so a moment later it has expired.
+        // The lease ends now, so it has expired a moment later.
         let (lease_until, now) = (0, 1);
         let state = self.creates[create].state().unwrap();
         let event = decide::take_over(state, lease_until, now).unwrap();
@@ -105,8 +105,7 @@ impl World {
         self.apply(create, &event, None).unwrap();
     }
 
-    /// What the process had in memory is gone; what it had written to the network is
-    /// not.
+    /// A crash loses the memory of the process, and not the bytes that it has sent.
     pub(crate) fn crash(&mut self, gateway: usize) {
         for call in self.gateways[gateway].calls {
             self.abandon(call);
@@ -114,7 +113,7 @@ impl World {
         self.gateways[gateway] = Gateway { complete: self.rebuilt, ..Gateway::default() };
     }
 
-    /// Nobody waits for the call's attempt any more.
+    /// The call stops waiting for its attempt.
     pub(crate) fn abandon(&mut self, call: Call) {
         if let Call::Sending { create, attempt, .. } = call {
             let stage = &mut self.creates[usize::from(create)].attempts[usize::from(attempt)];

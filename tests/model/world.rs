@@ -1,61 +1,61 @@
-//! What the model consists of: everything that the create protocol reads or writes.
+//! The state of the model: everything that the create protocol reads or writes.
 
 use ivs_ingest_gateway::ledger::State;
 
-/// The most of each that any scene has; the state is a value of a fixed size.
+/// Bounds of all scenes, so that a state is a value of a fixed size.
 pub(crate) const MAX_CREATES: usize = 3;
 pub(crate) const MAX_SENDS: usize = 3;
 pub(crate) const MAX_REQUESTS: usize = 2;
 pub(crate) const MAX_GATEWAYS: usize = 2;
 
-/// So many lists that found nothing are needed, at the least, to prove an absence.
+/// Minimum number of lists without the configuration that prove its absence.
 pub(crate) const MIN_EMPTY_PROBES: u8 = 3;
 
-/// How much of everything there is, and what is assumed and obeyed.
+/// The bounds, assumptions and rules of an exploration.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
-    /// Gateways that share the ledger.
+    /// Number of gateways that share the ledger.
     pub(crate) gateways: usize,
-    /// The `request_id`s that the tenant's clients use, over and over.
+    /// Number of `request_id`s, which the clients of the tenant use repeatedly.
     pub(crate) requests: usize,
-    /// So many of them have been carried out before it begins.
+    /// Number of them that are executed at the start.
     pub(crate) live_at_start: u8,
-    /// How many operation ids are minted at the most, those included.
+    /// Maximum number of operation ids, including those.
     pub(crate) creates: usize,
-    /// How often one create is sent at the most.
+    /// Maximum number of sendings of a create.
     pub(crate) sends: u8,
-    /// The most rows of the tenant that may count.
+    /// The quota of the tenant.
     pub(crate) quota: u32,
-    /// Whether the sweep walks.
+    /// Whether the scan runs.
     pub(crate) scan: bool,
-    /// Whether somebody deletes configurations behind the gateway's back.
+    /// Whether an operator deletes configurations without the gateway.
     pub(crate) operator: bool,
-    /// Whether, and when, the file of the ledger is lost, once.
+    /// Whether and when the file of the ledger is lost.
     pub(crate) loss: Loss,
     pub(crate) times: Times,
-    /// The rule that is not obeyed, to see that it is needed.
+    /// A rule that is violated, to show that it is necessary.
     pub(crate) broken: Option<Rule>,
 }
 
-/// When the ledger is lost.
+/// The moment at which the ledger is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loss {
     Never,
-    /// While no create is under way, and lists show all that there is.
+    /// While no create is running and lists are complete.
     WhenQuiet,
     /// At any moment.
     Anytime,
 }
 
-/// In ticks of the model's clock since the create was sent.
+/// Times in ticks since the create was sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
-    /// When the gateway stops waiting for the answer.
+    /// The gateway stops waiting for the response.
     pub(crate) attempt_timeout: u8,
-    /// The last moment at which AWS may execute it. A time-out does not stop what is on
-    /// its way.
+    /// The last moment at which AWS may execute the create. A time-out does not stop bytes that
+    /// were sent.
     pub(crate) executed_by: u8,
-    /// How long a list may not show it, from its execution on.
+    /// Time from the execution to the moment when every list shows the configuration.
     pub(crate) shown_after: u8,
     /// `settle.retry_after_ms`.
     pub(crate) retry_after: u8,
@@ -63,41 +63,40 @@ pub(crate) struct Times {
     pub(crate) give_up_after: u8,
 }
 
-/// The rules whose breach must show.
+/// The rules whose violation the explorer must find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// `SENDING` is durable before any byte goes to AWS.
     SendIsDurable,
-    /// Only a step that the ledger takes as new permits to send, once.
+    /// Each accepted step of the ledger permits one sending.
     LedgerPermits,
     /// A create is sent again only after the window.
     ResendWaits,
     /// One empty list proves nothing.
     AbsenceTakesTime,
-    /// What was found absent is one sending of a create: of a later one it says
-    /// nothing.
+    /// Absence is a conclusion about one sending of a create, and not about a later one.
     AbsenceIsOfOneSending,
     /// Nothing is created before a lost ledger is rebuilt.
     CreatesWaitForTheRebuild,
-    /// A rebuild that was cut off starts anew.
+    /// An interrupted rebuild starts from the beginning.
     RebuildIsWhole,
 }
 
 /// One state of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct World {
-    /// By operation id, in the order of minting.
+    /// The creates, by operation id.
     pub(crate) creates: [Create; MAX_CREATES],
     pub(crate) minted: u8,
     pub(crate) gateways: [Gateway; MAX_GATEWAYS],
     pub(crate) ledger_lost: bool,
-    /// The ledger knows, durably, that it holds all that AWS has.
+    /// The ledger is durably marked as complete.
     pub(crate) rebuilt: bool,
     /// A permission to send was used twice.
     pub(crate) sent_twice: bool,
 }
 
-/// All that there is of one create: its row, and what became of it at AWS.
+/// One create: its row, and its attempts at AWS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Create {
     pub(crate) request: u8,
@@ -105,73 +104,73 @@ pub(crate) struct Create {
     pub(crate) attempts: [Attempt; MAX_SENDS],
 }
 
-/// A row of the ledger: durable.
+/// A row of the ledger, which is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     pub(crate) state: State,
-    /// How often it was sent: which sending `sent_at` is the time of.
+    /// The number of sendings. `sent_at` is the time of the last.
     pub(crate) sends: u8,
-    /// Time since then, no more than [`Times::give_up_after`].
+    /// Time since the last sending, at most [`Times::give_up_after`].
     pub(crate) age: u8,
-    /// Which attempt made what the row stands for.
+    /// The attempt whose configuration the row owns.
     pub(crate) arn: Option<u8>,
-    /// Walks in a row that did not see it.
+    /// Number of consecutive scans that did not list it.
     pub(crate) missed: u8,
 }
 
-/// One sending, from its permission to the configuration that it made.
+/// One sending, from its permission to its configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Attempt {
-    /// Not made, executed without effect, lost, or deleted since.
+    /// Not sent, executed without effect, lost, or deleted since.
     #[default]
     Nothing,
     /// Permitted; no byte has left the gateway.
     Permitted,
-    /// AWS has it or will have it, and may execute it. The time since it was sent.
+    /// Sent: AWS may execute it. Holds the time since it was sent.
     Sent { age: u8 },
-    /// AWS refused it, and has not answered yet.
+    /// AWS rejected it, and has not responded yet.
     Refused,
-    /// The configuration exists. The time since it was made, no more than
+    /// The configuration exists. Holds the time since its creation, at most
     /// [`Times::shown_after`].
     Made { age: u8 },
 }
 
-/// What a gateway has in memory: a crash loses it.
+/// The memory of a gateway, which a crash loses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Gateway {
-    /// By request: calls with the same `request_id` join.
+    /// The running create of each `request_id`, which calls join.
     pub(crate) calls: [Call; MAX_REQUESTS],
     pub(crate) resolver: Resolver,
     pub(crate) scan: Option<ScanRun>,
-    /// Creates are allowed: the ledger holds all that AWS has.
+    /// Whether creates are allowed, because the ledger is complete.
     pub(crate) complete: bool,
 }
 
-/// The create that carries out a `request_id`.
+/// The running create of a `request_id`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Call {
     #[default]
     None,
-    /// It has reserved, and not sent.
+    /// It has reserved a row, and not sent.
     Reserved { create: u8 },
-    /// It was told that this sending is absent, and asks to send once more.
+    /// The resolver found this sending absent, and the create requests another one.
     Resending { create: u8, absent: u8 },
-    /// It holds the permission of an attempt, or waits for its answer.
+    /// It holds the permission of an attempt, or waits for its response.
     Sending { create: u8, attempt: u8, age: u8 },
 }
 
-/// What a list and its tags show.
+/// The configurations that a list and its tags show.
 pub(crate) type Configurations = [[bool; MAX_SENDS]; MAX_CREATES];
 
-/// The settler's memory, by create.
+/// The memory of the resolver, by create.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Resolver {
     pub(crate) schedules: [Option<Schedule>; MAX_CREATES],
-    /// What may be sent again: which sending is absent.
+    /// The sending that is absent, so that the create may be sent again.
     pub(crate) absent: [Option<u8>; MAX_CREATES],
-    /// The doubts that the round has read from the ledger and not looked into yet.
+    /// The in-doubt creates that the round has read and not probed yet.
     pub(crate) round: [Option<InDoubt>; MAX_CREATES],
-    /// The look that was taken and not drawn conclusions from yet.
+    /// The probe without a conclusion yet.
     pub(crate) look: Option<Look>,
 }
 
@@ -181,7 +180,7 @@ pub(crate) struct Schedule {
     pub(crate) empty_probes: u8,
 }
 
-/// A row in doubt as it was read.
+/// A row in doubt when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InDoubt {
     pub(crate) sending: u8,
@@ -189,27 +188,27 @@ pub(crate) struct InDoubt {
     pub(crate) age: u8,
 }
 
-/// One list at AWS, and the tags of what it showed.
+/// One probe: a list at AWS, and the tags of its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Look {
     pub(crate) create: u8,
-    /// The doubt, with the age that it had when the look began.
+    /// The in-doubt create, with its age at the start of the probe.
     pub(crate) in_doubt: InDoubt,
-    /// The attempts whose configurations have no row and bear the create's tag.
+    /// The attempts whose configurations have no row and carry the create's tag.
     pub(crate) found: [bool; MAX_SENDS],
 }
 
-/// A walk of the sweep, after its lists.
+/// A scan after its lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ScanRun {
-    /// Listed, without a row, and not looked into yet.
+    /// Configurations that were listed, have no row, and were not read yet.
     pub(crate) unknown: Configurations,
-    /// Live rows from before the walk that no list showed.
+    /// Live rows from before the scan that no list showed.
     pub(crate) unseen: [bool; MAX_CREATES],
 }
 
 impl World {
-    /// Where the scene begins: all is quiet.
+    /// The initial state, without running work.
     pub(crate) fn new(scene: &Scene) -> Self {
         let gateway = Gateway { complete: true, ..Gateway::default() };
         let mut creates = [Create::default(); MAX_CREATES];
@@ -228,7 +227,7 @@ impl World {
         }
     }
 
-    /// The creates that were minted, by operation id.
+    /// The existing creates, by operation id.
     pub(crate) fn minted(&self) -> impl Iterator<Item = (usize, &Create)> {
         self.creates.iter().enumerate().take(usize::from(self.minted))
     }
@@ -251,7 +250,7 @@ impl Create {
         self.row.map(|row| row.state)
     }
 
-    /// How often it was sent.
+    /// The number of sendings.
     pub(crate) fn sends(&self) -> u8 {
         self.row.map_or(0, |row| row.sends)
     }
