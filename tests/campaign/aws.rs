@@ -1,4 +1,4 @@
-//! The emulator beside this test, and what it says is true.
+//! The emulator of the campaign, and the state of AWS that it reports.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -14,14 +14,14 @@ use tokio::{
     net::TcpStream,
 };
 
-/// How late a list shows what was created.
+/// Delay after which lists show a new configuration.
 const VISIBILITY_DELAY: Duration = Duration::from_millis(100);
 
-/// How long a slow fault takes: longer than an attempt may, and shorter than the time
-/// after which the gateway sends again.
+/// Delay of a slow fault: longer than the attempt time-out, and shorter than the time
+/// after which the gateway may send a create again.
 const SLOW: Duration = Duration::from_millis(600);
 
-/// The faults of the campaign, and how its report names them.
+/// The faults of the campaign, with their names in the report.
 const KINDS: [(FaultKind, &str); 10] = [
     (FaultKind::DropBefore, "drop_before"),
     (FaultKind::DropAfter, "drop_after"),
@@ -35,9 +35,9 @@ const KINDS: [(FaultKind, &str); 10] = [
     (FaultKind::Error, "error"),
 ];
 
-/// What the gateway calls, and of how many calls in a hundred each kind of fault befalls
-/// one. A look for what is in doubt takes one list a hundred configurations, and is made
-/// again if any of them fails: at 5 in a hundred none would succeed.
+/// The operations that the gateway calls, with the percentage of calls that get each kind
+/// of fault. A probe makes one list call for a hundred configurations, and starts again if
+/// one of them fails. At 5 % no probe would succeed.
 const OPERATIONS: [(Operation, f64); 6] = [
     (Operation::CreateIngestConfiguration, 5.0),
     (Operation::GetIngestConfiguration, 5.0),
@@ -47,10 +47,10 @@ const OPERATIONS: [(Operation, f64); 6] = [
     (Operation::ListIngestConfigurations, 1.0),
 ];
 
-/// Stops when it goes out of scope.
+/// Stops when it is dropped.
 pub(crate) struct Aws(Background);
 
-/// An ingest configuration as the emulator holds it.
+/// An ingest configuration of the emulator.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) arn: String,
@@ -65,8 +65,8 @@ impl Held {
 }
 
 impl Aws {
-    /// `calls_per_second` of 0 is no limit. `stages` are made as (name, tenant) says, and
-    /// their ARNs answered in that order.
+    /// Starts the emulator. `calls_per_second` of 0 is no limit. Creates `stages`, pairs of a
+    /// name and a tenant, and returns their ARNs in that order.
     pub(crate) fn start(
         calls_per_second: f64,
         seed: u64,
@@ -90,7 +90,7 @@ impl Aws {
         self.0.url()
     }
 
-    /// A client of the SDK. `retries` absent is the SDK's default.
+    /// A client of the SDK. Without `retries` it has the SDK's default.
     pub(crate) fn client(&self, retries: Option<RetryConfig>, attempt: Duration) -> Client {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -104,7 +104,7 @@ impl Aws {
         Client::from_conf(config.build())
     }
 
-    /// Lets each kind of fault befall a share of the calls of any operation.
+    /// Injects each kind of fault into a share of the calls of each operation.
     pub(crate) fn inject_faults(&self) {
         for (operation, percent) in OPERATIONS {
             let share = percent / 100.0;
@@ -114,8 +114,8 @@ impl Aws {
                     FaultKind::SlowBefore | FaultKind::SlowAfter => Fault::new(kind).delayed(SLOW),
                     _ => Fault::new(kind),
                 };
-                // The first fault that applies wins: each is drawn from the calls that
-                // those before it have left.
+                // A call gets the first fault that applies, so each probability is relative
+                // to the calls that the faults before it leave.
                 let probability = share / (1.0 - share * f64::from(index));
                 let fault = fault.on(operation).with_probability(probability);
                 self.control().add_fault(&fault).unwrap();
@@ -127,7 +127,7 @@ impl Aws {
         self.0.control()
     }
 
-    /// How many faults of each kind there were: of creates, and of all other calls.
+    /// The number of injected faults of each kind: for creates, and for all other calls.
     pub(crate) fn injected(&self) -> Vec<(&'static str, u64, u64)> {
         let injected = self.control().faults().unwrap().injected;
         let count = |kind: FaultKind, of_creates: bool| {
@@ -139,12 +139,12 @@ impl Aws {
         KINDS.map(|(kind, name)| (name, count(kind, true), count(kind, false))).to_vec()
     }
 
-    /// The calls of an operation so far.
+    /// The number of calls of an operation so far.
     pub(crate) fn calls(&self, operation: Operation) -> Calls {
         self.control().calls_of(operation).unwrap()
     }
 
-    /// How many ingest configurations AWS shows in its lists.
+    /// The number of ingest configurations that lists show.
     pub(crate) async fn listed(&self) -> usize {
         let client = self.client(None, Duration::from_secs(30));
         let mut pages =
@@ -156,7 +156,7 @@ impl Aws {
         listed
     }
 
-    /// Every ingest configuration there is, whether lists show it or not.
+    /// Every ingest configuration, also those that lists do not show yet.
     pub(crate) fn held(&self) -> Vec<Held> {
         let held = self.control().state().unwrap().ingest_configurations.into_iter();
         let held = held.map(|mut row| Held {
@@ -168,7 +168,7 @@ impl Aws {
     }
 }
 
-/// Sends a request and reads until the end.
+/// Sends a request and reads the response to its end.
 pub(crate) async fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;

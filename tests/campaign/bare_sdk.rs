@@ -9,15 +9,15 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{aws::Aws, callers::Wish};
 
-/// Creates at the same time: few enough that only the faults make them fail.
-const AT_ONCE: usize = 48;
+/// Number of concurrent creates: low enough that only faults make creates fail.
+const CONCURRENCY: usize = 48;
 
-/// How long the program waits before it calls again.
+/// Time between two calls of a program that retries.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What it came to.
+/// The result.
 pub(crate) struct Outcome {
-    /// Calls of the SDK, each with as many attempts as the SDK likes.
+    /// Calls of the SDK, each with the SDK's own retries.
     pub(crate) calls: usize,
     /// Creates that reached AWS.
     pub(crate) sent: u64,
@@ -27,10 +27,10 @@ pub(crate) struct Outcome {
     pub(crate) injected: Vec<(&'static str, u64, u64)>,
 }
 
-/// Carries out every wish: where the SDK gives up, the program calls it again.
+/// Executes every request. When the SDK gives up, the program calls it again.
 pub(crate) async fn run(aws: &Aws, wishes: Vec<Wish>, attempt_timeout: Duration) -> Outcome {
     let client = aws.client(None, attempt_timeout);
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let places = Arc::new(Semaphore::new(CONCURRENCY));
     let mut callers = JoinSet::new();
     for wish in wishes {
         let (client, places) = (client.clone(), Arc::clone(&places));
@@ -47,7 +47,7 @@ pub(crate) async fn run(aws: &Aws, wishes: Vec<Wish>, attempt_timeout: Duration)
         });
     }
     let ends = callers.join_all().await;
-    // What executes late is at AWS now.
+    // Late executions have ended by now.
     aws.control().clear_faults().unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let held: BTreeSet<String> = aws.held().into_iter().map(|held| held.arn).collect();
@@ -61,7 +61,7 @@ pub(crate) async fn run(aws: &Aws, wishes: Vec<Wish>, attempt_timeout: Duration)
     }
 }
 
-/// One call. A failure has been through the SDK's retries.
+/// One call. An error is final after the SDK's retries.
 async fn create(client: &Client, wish: &Wish) -> Option<String> {
     let request = wish.request.clone();
     let protocol = match request.ingest_protocol() {

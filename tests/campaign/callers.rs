@@ -1,5 +1,5 @@
-//! Callers of the gateway: impatient, unreliable, and never giving up on a request
-//! but for good.
+//! Callers of the gateway. They cancel calls, send some requests twice, and retry a request
+//! until it has an outcome or they abandon it.
 
 use std::{
     collections::BTreeMap,
@@ -15,30 +15,30 @@ use tonic_types::StatusExt;
 
 use crate::draws::Draws;
 
-/// Whoever has no answer after this long is stuck.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// Time limit of a request with all its retries.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// What one caller wants.
+/// The request of one caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
     pub(crate) tenant: String,
     pub(crate) request: CreateIngestConfigurationRequest,
 }
 
-/// What it comes to, as the caller knows it.
+/// The outcome of a request, as its caller knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The gateway answered with a configuration.
+    /// The gateway returned a configuration.
     Acknowledged { arn: String, stream_key: String },
-    /// The gateway answered that the tenant's quota is used up.
+    /// The gateway rejected the create for the tenant's quota.
     Refused,
-    /// The caller cancelled a call, and never asked again.
+    /// The caller cancelled a call and did not retry.
     Abandoned,
-    /// Anything else is wrong.
+    /// Any other outcome is a defect.
     Wrong(String),
 }
 
-/// What all callers did.
+/// The results of all callers.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) calls: AtomicUsize,
@@ -46,17 +46,17 @@ pub(crate) struct Tally {
     pub(crate) replayed: AtomicUsize,
 }
 
-/// How one call is cut short.
+/// The cancellation of one call.
 enum Cut {
     Never,
-    /// The caller names a deadline.
+    /// By a deadline.
     Deadline(Duration),
-    /// The caller goes away.
+    /// By a disconnect.
     Drop(Duration),
 }
 
 impl Wish {
-    /// A create of the tenant. Few differ from others: only the tags tell them apart.
+    /// A create of the tenant. Most creates are equal except for their tags.
     pub(crate) fn draw(draws: &mut Draws, tenant: &str, stages: &[String], id: String) -> Self {
         let text = |draws: &mut Draws, all: &[&str]| (*draws.one_of(all)).to_owned();
         let stage_arn =
@@ -78,12 +78,12 @@ impl Wish {
         Self { tenant: tenant.to_owned(), request }
     }
 
-    /// Asks for it once, and waits for the answer.
+    /// Sends the create once, and waits for the response.
     pub(crate) async fn ask(&self, client: &IngestServiceClient<Channel>) -> Option<End> {
         self.call(client, &Cut::Never, &Tally::default()).await
     }
 
-    /// Asks for it until there is an answer, with the same `request_id`.
+    /// Sends the create with the same `request_id` until it has an outcome.
     pub(crate) async fn carry_out(
         &self,
         client: &IngestServiceClient<Channel>,
@@ -94,7 +94,7 @@ impl Wish {
         let gives_up = draws.percent(15);
         loop {
             let cut = Cut::draw(draws);
-            // Some send twice at the same time, as a proxy that hedges does.
+            // Some callers send a request twice concurrently, as a hedging proxy does.
             let end = if draws.percent(5) {
                 let (one, other) =
                     tokio::join!(self.call(client, &cut, tally), self.call(client, &cut, tally));
@@ -107,15 +107,15 @@ impl Wish {
                 Some(end) => return end,
                 None => {}
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > REQUEST_TIMEOUT {
                 return End::Wrong("no answer".into());
             }
-            // Sooner than the gateway asks for.
+            // Earlier than the RetryInfo of the gateway.
             tokio::time::sleep(draws.ms(100, 1000)).await;
         }
     }
 
-    /// One call. None is a failure after which the caller is to ask again.
+    /// One call. Returns `None` for an error after which the caller retries.
     async fn call(
         &self,
         client: &IngestServiceClient<Channel>,
@@ -159,14 +159,14 @@ impl Cut {
         if !draws.percent(20) {
             return Self::Never;
         }
-        // Most creates take few milliseconds: as many cuts must fall into those.
+        // Most creates take a few milliseconds, so most cancellations must occur in that time.
         let longest = *draws.one_of(&[4, 10, 30, 100, 500]);
         let after = draws.ms(0, longest);
         if draws.percent(50) { Self::Deadline(after) } else { Self::Drop(after) }
     }
 }
 
-/// Two calls with one `request_id` must not be told two things.
+/// Two calls with one `request_id` must have the same outcome.
 fn agreed(one: Option<End>, other: Option<End>) -> Option<End> {
     match (one, other) {
         (Some(one @ End::Acknowledged { .. }), Some(other @ End::Acknowledged { .. }))
@@ -188,7 +188,7 @@ fn is_deadline(status: &Status) -> bool {
 }
 
 fn judge(status: &Status) -> Option<End> {
-    // The transport's own failures have no details: the gateway is dead, or not up yet.
+    // Errors of the transport have no details: the gateway is down or starting.
     let reason = status.get_details_error_info()?.reason;
     if reason == "TENANT_COUNT_QUOTA" {
         return Some(End::Refused);

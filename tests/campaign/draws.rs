@@ -1,12 +1,12 @@
-//! Chance that a seed reproduces.
+//! Random draws that a seed reproduces.
 
 use std::time::Duration;
 
-/// `SplitMix64` (Steele, Lea, Flood 2014): the same seed, the same draws.
+/// `SplitMix64` (Steele, Lea, Flood 2014).
 pub(crate) struct Draws(u64);
 
 impl Draws {
-    /// The draws of one of many who share a seed.
+    /// An independent sequence of draws for each index.
     pub(crate) fn of(seed: u64, who: u64) -> Self {
         let mut draws = Self(seed ^ who.wrapping_mul(0xd134_2543_de82_ef95));
         draws.next();
@@ -26,17 +26,17 @@ impl Draws {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// One of them.
+    /// One of the items.
     pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
 
-    /// True so many times in a hundred.
+    /// `true` with that probability in percent.
     pub(crate) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// From `from` up to `to` milliseconds.
+    /// A time between `from` and `to` milliseconds.
     pub(crate) fn ms(&mut self, from: usize, to: usize) -> Duration {
         Duration::from_micros((from * 1000 + self.below((to - from) * 1000)) as u64)
     }

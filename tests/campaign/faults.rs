@@ -1,4 +1,5 @@
-//! The campaign: callers, faults, cancellations and kills at once; and then the truth.
+//! The campaign: concurrent callers, faults, cancellations and kills, and then the
+//! comparison of all sides.
 
 use std::{
     sync::{
@@ -25,13 +26,13 @@ const TENANTS: usize = 6;
 const STAGES_A_TENANT: usize = 2;
 const CALLERS: usize = 128;
 
-/// What the stream keys of the emulator begin with.
+/// The prefix of the emulator's stream keys.
 const STREAM_KEY_PREFIX: &str = "rt_123456789012_us-east-1_";
 
-/// The longest that the clock of the kills runs for one of them.
+/// Longest time between two kills.
 const LONGEST_LIFE_MS: usize = 2600;
 
-/// How many creates and kills, and where the draws begin.
+/// The number of creates and kills, and the seed.
 struct Plan {
     seed: u64,
     creates: usize,
@@ -49,8 +50,8 @@ impl Plan {
         }
     }
 
-    /// The tenants and their quotas: room for all that each may want, but for the last,
-    /// which has too little for its share.
+    /// The tenants and their quotas. Each quota is sufficient for the creates of its tenant,
+    /// except that of the last tenant.
     fn tenants(&self) -> Vec<(String, usize)> {
         let name = |tenant| format!("tenant-{tenant}");
         let mut tenants: Vec<_> = (0..TENANTS).map(|tenant| (name(tenant), self.creates)).collect();
@@ -68,7 +69,7 @@ impl Plan {
     fn wishes(&self, stages: &[String]) -> Vec<Wish> {
         let mut draws = Draws::of(self.seed, 0);
         let wish = |index| {
-            // The last tenant wants twice what it may have.
+            // The last tenant requests twice its quota.
             let last = draws.percent(4);
             let tenant = if last { TENANTS - 1 } else { draws.below(TENANTS - 1) };
             let stages = &stages[tenant * STAGES_A_TENANT..][..STAGES_A_TENANT];
@@ -79,7 +80,7 @@ impl Plan {
     }
 }
 
-/// What the campaign through the gateway came to.
+/// The result of the campaign through the gateway.
 struct Outcome {
     findings: Findings,
     tally: Arc<Tally>,
@@ -87,13 +88,13 @@ struct Outcome {
     injected: Vec<(&'static str, u64, u64)>,
     /// Creates that reached AWS.
     sent: u64,
-    /// Configurations that AWS made and that are gone.
+    /// Configurations that AWS created and that were deleted.
     made_and_deleted: u64,
     keys_in_log: usize,
     took: Duration,
 }
 
-/// Nothing is made twice, lost or leaked, whatever fails and whoever dies.
+/// Nothing is created twice, lost or leaked, under all faults and kills.
 pub(crate) async fn campaign() {
     let plan = Plan::of_environment();
     say(&format!(
@@ -108,7 +109,7 @@ pub(crate) async fn campaign() {
     say(&table(&plan, &outcome, &bare));
 
     let Outcome { findings, .. } = outcome;
-    assert!(findings.wrong.is_empty(), "callers were told: {:#?}", findings.wrong);
+    assert!(findings.wrong.is_empty(), "wrong responses: {:#?}", findings.wrong);
     assert_eq!(findings.duplicates, 0, "duplicates");
     assert!(findings.lost.is_empty(), "lost: {:#?}", findings.lost);
     assert!(findings.leaked.is_empty(), "leaked: {:#?}", findings.leaked);
@@ -130,8 +131,8 @@ async fn through_the_gateway(plan: &Plan) -> Outcome {
     let wishes: Arc<[Wish]> = plan.wishes(&stages).into();
     let tally = Arc::new(Tally::default());
     let taken = Arc::new(AtomicUsize::new(0));
-    // Creates are let go as kills happen, and kills wait for the creates to begin: so the
-    // kills are spread over all of the work, and none meets an idle gateway.
+    // Each kill starts a part of the creates, and waits for them to begin. So the kills
+    // are spread over all creates, and none hits an idle gateway.
     let (allow, allowed) = watch::channel(0);
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
@@ -152,7 +153,7 @@ async fn through_the_gateway(plan: &Plan) -> Outcome {
 
     for kill in 0..plan.kills {
         allow.send_replace(plan.creates * (kill + 1) / plan.kills);
-        // The instant is the draw: nothing is waited for.
+        // The time of the kill is random, so this sleep waits for no event.
         tokio::time::sleep(draws.ms(20, LONGEST_LIFE_MS)).await;
         let due = plan.creates * kill / plan.kills;
         until("the callers keep up", async || taken.load(Ordering::Relaxed) >= due).await;
@@ -204,7 +205,7 @@ fn table(plan: &Plan, outcome: &Outcome, bare: &bare_sdk::Outcome) -> String {
     line("acknowledged", findings.acknowledged.to_string(), bare.acknowledged.to_string());
     line("refused: quota", findings.refused.to_string(), none());
     line("abandoned, and never made", findings.abandoned.to_string(), none());
-    line("abandoned, made and settled", findings.resolved.to_string(), none());
+    line("abandoned, created and resolved", findings.resolved.to_string(), none());
     line("live at AWS", findings.live.to_string(), bare.live.to_string());
     line(
         "duplicates",

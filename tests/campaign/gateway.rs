@@ -1,5 +1,5 @@
-//! The gateway as users start it: the binary, a configuration file and a ledger file,
-//! all of which survive its death.
+//! The gateway as users start it: the binary with a configuration file and a ledger file.
+//! The files survive a kill.
 
 use std::{
     fmt::Write,
@@ -23,13 +23,13 @@ use crate::{
     say,
 };
 
-/// Somebody must carry these on, or settle them.
+/// The states of rows with unfinished work.
 const UNRESOLVED: [State; 4] = [State::Reserved, State::Sending, State::InDoubt, State::Deleting];
 
-/// How long anything may take that ends by itself.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Time limit of every wait.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// A gateway's files and ports.
+/// The files and ports of a gateway.
 pub(crate) struct Gateway {
     folder: TempDir,
     listen: SocketAddr,
@@ -37,7 +37,7 @@ pub(crate) struct Gateway {
     running: Option<Child>,
 }
 
-/// What the configuration file says beyond the addresses.
+/// The settings of the configuration file other than addresses.
 pub(crate) struct Times {
     pub(crate) calls_per_second: f64,
     pub(crate) attempt_timeout_ms: u64,
@@ -76,7 +76,7 @@ pub(crate) struct LedgerRow {
 }
 
 impl Gateway {
-    /// Writes the configuration for the tenants, each with its quota. Nothing runs yet.
+    /// Writes the configuration with the tenants and their quotas. Starts nothing.
     pub(crate) fn new(
         aws: &Aws,
         times: &Times,
@@ -130,7 +130,7 @@ impl Gateway {
         Self { folder, listen, admin, running: None }
     }
 
-    /// Starts the process. It is not ready yet.
+    /// Starts the process, without a wait for its readiness.
     pub(crate) fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_ivs-ingest-gateway"))
@@ -149,7 +149,7 @@ impl Gateway {
         self.running = Some(child);
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until the gateway is ready.
     pub(crate) async fn ready(&self) {
         let request = "GET /readyz HTTP/1.1\r\nhost: gateway\r\n\r\n";
         until("the gateway is ready", async || {
@@ -162,7 +162,7 @@ impl Gateway {
     /// Kills the process with SIGKILL.
     ///
     /// # Panics
-    /// If it has ended by itself.
+    /// If the process has already ended.
     pub(crate) async fn kill(&mut self) {
         let mut child = self.running.take().unwrap();
         let ended = child.try_wait().unwrap();
@@ -170,33 +170,33 @@ impl Gateway {
         child.kill().await.unwrap();
     }
 
-    /// Stops the process as an operator does, with SIGTERM.
+    /// Stops the process with SIGTERM.
     pub(crate) async fn stop(&mut self) {
         let mut child = self.running.take().unwrap();
         let id = child.id().expect("the gateway ended by itself");
         let id = Pid::from_raw(id.try_into().unwrap()).unwrap();
         kill_process(id, Signal::TERM).unwrap();
-        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        let ended = tokio::time::timeout(WAIT_TIMEOUT, child.wait()).await;
         let status = ended.expect("the gateway does not stop").unwrap();
         assert!(status.success(), "{status}\n{}", self.log_end());
     }
 
-    /// A connection that is made when it is needed, and made again when it is lost.
+    /// A connection that opens when it is used, and reopens after it is lost.
     pub(crate) fn client(&self) -> IngestServiceClient<Channel> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.listen)).unwrap();
         IngestServiceClient::new(endpoint.connect_timeout(Duration::from_secs(1)).connect_lazy())
     }
 
-    /// Every row of the ledger, in order. The gateway may be running.
+    /// Every row of the ledger, in order, also while the gateway runs.
     pub(crate) fn rows(&self) -> Vec<LedgerRow> {
         self.try_rows().unwrap()
     }
 
-    /// The same, of a ledger that may not have been made yet.
+    /// The same for a ledger that may not exist yet.
     pub(crate) fn try_rows(&self) -> rusqlite::Result<Vec<LedgerRow>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(self.ledger_path(), flags)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(WAIT_TIMEOUT)?;
         let mut statement = connection.prepare(
             "SELECT tenant, request_id, operation_id, fingerprint, state, arn, name, stage_arn,
                user_id
@@ -218,33 +218,33 @@ impl Gateway {
         rows.collect()
     }
 
-    /// How many rows there are in any of these states.
+    /// The number of rows in any of these states.
     pub(crate) fn count(&self, states: &[State]) -> usize {
         let mut rows = self.rows();
         rows.retain(|row| states.iter().any(|state| row.state == *state as u8));
         rows.len()
     }
 
-    /// Waits until no row is in doubt or under way.
+    /// Waits until no row has unfinished work.
     pub(crate) async fn resolved(&self) {
-        until("every row is settled", async || self.count(&UNRESOLVED) == 0).await;
+        until("every row is resolved", async || self.count(&UNRESOLVED) == 0).await;
     }
 
     pub(crate) fn ledger_path(&self) -> PathBuf {
         self.folder.path().join("ledger.db")
     }
 
-    /// Deletes the ledger, and what SQLite keeps beside it.
+    /// Deletes the ledger with the other files of SQLite.
     pub(crate) fn lose_ledger(&self) {
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.ledger_path().into_os_string();
             path.push(suffix);
-            // After a clean stop there is nothing beside it.
+            // After a clean stop the other files do not exist.
             let _ = fs::remove_file(path);
         }
     }
 
-    /// Everything that was logged, by all lives of the gateway.
+    /// The log of all processes of the gateway.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap()
     }
@@ -261,7 +261,7 @@ impl Gateway {
 }
 
 impl Drop for Gateway {
-    /// A failed test leaves the ledger and the log to whoever looks into it.
+    /// A failed test keeps the ledger and the log for inspection.
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.folder.disable_cleanup(true);
@@ -270,20 +270,20 @@ impl Drop for Gateway {
     }
 }
 
-/// Waits until `happened` says so.
+/// Waits until `happened` returns true.
 ///
 /// # Panics
-/// If that takes longer than anything should.
+/// After [`WAIT_TIMEOUT`].
 pub(crate) async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !happened().await {
-        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} until {what}");
+        assert!(began.elapsed() < WAIT_TIMEOUT, "waited {WAIT_TIMEOUT:?} until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// An address that stays free while nobody listens there. Ports that the system gives
-/// to outgoing connections would not: they begin at 32768.
+/// A free port below 32768, where the range for outgoing connections begins, so that it
+/// stays free while the gateway is down.
 fn free_address(draws: &mut Draws) -> SocketAddr {
     loop {
         let port = u16::try_from(10_000 + draws.below(20_000)).unwrap();

@@ -1,6 +1,6 @@
-//! The gateway under faults, kills and losses: the real binary against an emulator of
-//! AWS, and then the truth of all three sides compared. `docs/faults.md` tells how to
-//! run it and what it shows.
+//! The gateway under faults, kills and losses: the real binary against an emulator of AWS,
+//! and then a comparison of callers, ledger and AWS. `docs/faults.md` describes how to run
+//! it and its results.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is a test")]
@@ -19,11 +19,11 @@ use std::{env, io::Write, str::FromStr};
 
 use tokio::sync::Mutex;
 
-/// One at a time: each measures, and has the machine for itself.
+/// The tests run one at a time, because each measures times.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_made_twice_lost_or_leaked() {
+async fn nothing_is_created_twice_lost_or_leaked() {
     let _alone = ALONE.lock().await;
     faults::campaign().await;
 }
@@ -35,12 +35,12 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_doubts_are_settled_after_a_crash() {
+async fn a_thousand_in_doubt_creates_are_resolved_after_a_crash() {
     let _alone = ALONE.lock().await;
     recovery::recovery().await;
 }
 
-/// Shows it even where the test succeeds: the harness hides what is printed by macros.
+/// Prints also for a test that succeeds. The harness captures the output of macros.
 fn say(text: &str) {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{text}").unwrap();

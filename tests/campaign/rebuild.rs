@@ -1,4 +1,4 @@
-//! A lost ledger is rebuilt from AWS alone, even by a gateway that is killed at it.
+//! A lost ledger is rebuilt from AWS alone, even if the gateway is killed during that.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ use crate::{
 
 const CREATES: usize = 300;
 
-/// Half of it is for the rebuilding: so it takes more than a second, and can be killed.
+/// The rebuild uses half of it, so it takes more than a second and can be killed.
 const CALLS_PER_SECOND: f64 = 400.0;
 
-/// What was created before the ledger was lost.
+/// The configurations that were created before the ledger was lost.
 struct Before {
     wishes: Vec<Wish>,
     ends: Vec<End>,
@@ -29,7 +29,7 @@ struct Before {
 pub(crate) async fn rebuild() {
     let seed = number_from_environment("CAMPAIGN_SEED", 1);
     let mut draws = Draws::of(seed, 0);
-    // Each tenant creates as much as it may.
+    // Each tenant uses its whole quota.
     let tenants: Vec<_> = (0..3).map(|tenant| (format!("tenant-{tenant}"), CREATES / 3)).collect();
     let of_tenant = |(tenant, _): &(String, usize)| (format!("{tenant}-studio"), tenant.clone());
     let (aws, stages) = Aws::start(CALLS_PER_SECOND, seed, tenants.iter().map(of_tenant));
@@ -65,8 +65,7 @@ pub(crate) async fn rebuild() {
     let before = Before { wishes, ends, rows: gateway.rows() };
     assert_eq!(before.rows.len(), CREATES);
 
-    // A list may not show yet what was created last, and a walk can find only what lists
-    // show.
+    // Lists show new configurations late, and the rebuild finds only listed ones.
     until("AWS lists all of them", async || aws.listed().await == CREATES).await;
     gateway.lose_ledger();
     let lost = Instant::now();
@@ -98,7 +97,7 @@ pub(crate) async fn rebuild() {
 }
 
 impl Before {
-    /// Checks that the ledger says what it said, to a reader and to callers.
+    /// Checks that the rebuilt ledger equals the lost one, for a reader and for callers.
     async fn is_back(&self, gateway: &Gateway, aws: &Aws) {
         let rows = gateway.rows();
         assert!(rows == self.rows, "{} rows, not the {} of before", rows.len(), self.rows.len());
@@ -118,7 +117,7 @@ impl Before {
     }
 }
 
-/// Asks for all at once, and again for what the gateway could not do yet.
+/// Sends all requests concurrently, and retries those that the gateway rejected.
 async fn ask_all(client: &IngestServiceClient<Channel>, wishes: &[Wish]) -> Vec<Option<End>> {
     let mut asking = JoinSet::new();
     for (index, wish) in wishes.iter().cloned().enumerate() {

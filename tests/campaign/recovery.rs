@@ -1,5 +1,5 @@
-//! A crash that leaves a thousand creates in doubt, half of which AWS carried out: how
-//! long until the gateway serves again, and until each of them is settled.
+//! A crash leaves a thousand creates in doubt, half of which AWS executed. Measures the time
+//! until the gateway serves again, and until each create is resolved.
 
 use std::{
     collections::BTreeMap,
@@ -30,15 +30,15 @@ use crate::{
 const ROWS: usize = 1000;
 const TENANTS: usize = 10;
 
-/// Of each operation, for the gateway and for the emulator, which throttles beyond it.
+/// Call rate of each operation, for the gateway and for the emulator.
 const CALLS_PER_SECOND: f64 = 100.0;
 
-/// AWS's own, and what settling may spend of it: half the lists, half the reads of tags
-/// (of which AWS allows twice as many).
+/// AWS's call rate, and the parts that the resolver may use: half of the lists and half of
+/// the reads of tags, of which AWS allows twice as many.
 const AWS_LISTS_PER_SECOND: f64 = 2.5;
 const AWS_TAG_READS_PER_SECOND: f64 = 5.0;
 
-/// So many lists and reads of tags.
+/// A number of lists and of reads of tags.
 struct Looks {
     lists: u64,
     tag_reads: u64,
@@ -92,10 +92,10 @@ pub(crate) async fn recovery() {
         ready.as_secs_f64(),
         "to the last that exists",
         found.as_secs_f64(),
-        to_find.told(),
+        to_find.describe(),
         "to the last that does not",
         resolved.as_secs_f64(),
-        to_resolve.told(),
+        to_resolve.describe(),
         window_left.as_secs_f64(),
     ));
     let rows = gateway.rows();
@@ -117,7 +117,7 @@ impl Looks {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "they are few")]
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let Self { lists, tag_reads } = self;
         let at_aws =
             *lists as f64 / AWS_LISTS_PER_SECOND + *tag_reads as f64 / AWS_TAG_READS_PER_SECOND;
@@ -125,13 +125,13 @@ impl Looks {
     }
 }
 
-/// Leaves the ledger as a crash does after every create was sent. Every other one is at
-/// AWS.
+/// Leaves the ledger as a crash does after every create was sent. AWS has executed every
+/// other create.
 async fn crash(gateway: &Gateway, aws: &Aws, wishes: Vec<Wish>) {
     let lease = Duration::from_mins(1);
     let leases = Leases { reserved: lease, sending: lease };
     let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases, Clock::system()).unwrap();
-    // It is not one in place of a lost one.
+    // The ledger does not replace a lost one.
     ledger.mark_rebuilt().await.unwrap();
     let ledger = Arc::new(ledger);
     let ids = Arc::new(Ids::random());

@@ -1,4 +1,4 @@
-//! Compares what callers were told, what the ledger says, and what AWS holds.
+//! Compares the responses to callers, the rows of the ledger, and the configurations at AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,26 +10,27 @@ use crate::{
     gateway::LedgerRow,
 };
 
-/// What the comparison found.
+/// The result of the comparison.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Requests that the callers know to be carried out.
+    /// Requests whose callers received a configuration.
     pub(crate) acknowledged: usize,
-    /// Requests that were carried out and whose callers never learnt.
+    /// Requests that were executed and whose callers abandoned them.
     pub(crate) resolved: usize,
     pub(crate) refused: usize,
-    /// Requests that their callers abandoned and that were not carried out.
+    /// Requests that were not executed and whose callers abandoned them.
     pub(crate) abandoned: usize,
     pub(crate) live: usize,
     /// Configurations beyond the first of one request.
     pub(crate) duplicates: usize,
-    /// Acknowledged, and not there, or there with another key.
+    /// Configurations that a caller received, and that AWS does not have or has with another
+    /// key.
     pub(crate) lost: Vec<String>,
-    /// Places in a quota without a configuration, and configurations without a place.
+    /// Used quota without a configuration, and configurations that use no quota.
     pub(crate) leaked: Vec<String>,
-    /// Tenants, each with its places in the ledger and its configurations at AWS.
+    /// Tenants, with their quota use in the ledger and their configurations at AWS.
     pub(crate) tenants: BTreeMap<String, (usize, usize)>,
-    /// What no caller should be told.
+    /// Responses that no caller should receive.
     pub(crate) wrong: Vec<String>,
 }
 
@@ -97,7 +98,7 @@ impl Findings {
         self.leaked.extend(without_place.map(|is| format!("{is:?} has no place")));
     }
 
-    /// Tenants whose use of their quota is not what AWS holds.
+    /// Tenants whose quota use differs from their configurations at AWS.
     pub(crate) fn tenants_that_differ(&self) -> usize {
         self.tenants.values().filter(|(places, held)| places != held).count()
     }

@@ -34,7 +34,7 @@ use crate::aws::{Aws, Trace};
 const START: Duration = Duration::from_secs(1_000_000_000);
 
 /// The deadline of every call, and the leases of the ledger.
-const PATIENCE: Duration = Duration::from_mins(1);
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 const CONFIG: &str = r#"
     [upstream]
@@ -70,7 +70,7 @@ impl System {
         let aws = Aws::new(AwsClock::new(wall), seed, trace.clone());
 
         let folder = tempfile::tempdir().unwrap();
-        let leases = Leases { reserved: PATIENCE, sending: PATIENCE };
+        let leases = Leases { reserved: CALL_TIMEOUT, sending: CALL_TIMEOUT };
         let (store, _) = Store::open(&folder.path().join("ledger.db"), &clock).unwrap();
         let (ledger, queues) = SqliteLedger::new(leases, clock.clone());
         let driver = tokio::spawn(drive(store, queues));
@@ -130,7 +130,7 @@ impl System {
         let record = CallRecord::begin(&HeaderMap::new(), clock.monotonic(), id);
         let tenant = self.core.tenants().get(&TenantId::parse("acme").unwrap()).unwrap();
         let permit = permitted(tenant.acquire_concurrency(CallKind::Other), &record).unwrap();
-        (CallContext::new(tenant, &permit, clock.monotonic() + PATIENCE, record), permit)
+        (CallContext::new(tenant, &permit, clock.monotonic() + CALL_TIMEOUT, record), permit)
     }
 }
 

@@ -1,16 +1,15 @@
-//! How fairly AWS's calls are shared, and how true what callers are told of it is.
+//! The fairness of the shares of AWS's calls, and the accuracy of predicted waits.
 //!
-//! | module | what it shows | by |
+//! | module | shows | by |
 //! | --- | --- | --- |
 //! | `mixes` | shares, waits, bounds and predictions for mixes of tenants | simulation |
-//! | `throttles` | the rate that is found when others spend from the account | simulation |
-//! | `simulation` | tenants, AWS and the network around the gateway's own schedule | |
+//! | `throttles` | the rate that the pacer finds when other software uses the account | simulation |
+//! | `simulation` | tenants, AWS and the network around the gateway's schedule | |
 //!
-//! `tests/gateway/fairness.rs` shows the same of the gateway itself, as its users run it.
+//! `tests/gateway/fairness.rs` shows the same for the whole gateway.
 //!
-//! A simulation takes thousands of seconds in one. It draws from a seed, so that every
-//! run is the same. What it finds is printed past the capture of a test's output, because
-//! it is what the test is run for.
+//! A simulation runs thousands of virtual seconds in a second. A seed makes every run equal.
+//! The results bypass the capture of test output, because they are the purpose of the test.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, reason = "tests")]

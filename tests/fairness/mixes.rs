@@ -1,4 +1,4 @@
-//! Mixes of tenants: how the calls are shared, and how long whom they keep waiting.
+//! Mixes of tenants: the shares of calls, and the waits.
 
 use std::{
     io::{Write, stdout},
@@ -9,7 +9,7 @@ use crate::simulation::{
     AWS_RATE, Call, Demand, Outcome, Scene, Tenant, most_in_a_second, simulate,
 };
 
-/// What is left out at the start: the time in which queues fill.
+/// The time at the start that is ignored, in which queues fill.
 const WARM_UP: Duration = Duration::from_mins(1);
 
 struct Found {
@@ -72,8 +72,8 @@ fn found(scene: &Scene, outcome: &Outcome) -> Found {
     }
 }
 
-/// Jain's index over what each tenant that always wants more has had, by weight: 1 is
-/// equal, 1/n is all for one.
+/// Jain's index of the weighted shares of the tenants that always have more calls. 1 is
+/// equal; 1/n means that one tenant has everything.
 fn jain(scene: &Scene, calls: &[&Call]) -> f64 {
     let shares: Vec<f64> = (0..scene.tenants.len())
         .filter(|index| matches!(scene.tenants[*index].demand, Demand::Flood))
@@ -120,7 +120,7 @@ fn count(count: usize) -> f64 {
     count as f64
 }
 
-/// The predictions of few tenants are good to a second, in the median.
+/// With few tenants, predictions are accurate to a second in the median.
 fn is_foreseen(found: &Found) {
     holds(found);
     assert!(found.error_median <= Duration::from_secs(1), "{:?}", found.error_median);
@@ -132,7 +132,7 @@ fn holds(found: &Found) {
     assert_eq!(found.throttled, 0);
     assert!(found.jain >= 0.99, "{}", found.jain);
     assert!(found.worst_wait <= found.bound, "{:?} > {:?}", found.worst_wait, found.bound);
-    // A fifth of the waits that are allowed, where nearly all come too late to wait at all.
+    // A fifth of the allowed waits, where nearly all calls are rejected.
     assert!(found.error_median <= Duration::from_secs(6), "{:?}", found.error_median);
 }
 
@@ -164,7 +164,7 @@ fn ten_tenants() {
 
 #[test]
 fn a_hundred_tenants() {
-    // A call of each makes 20 s: the deadline of 30 s, not the queue's length, refuses more.
+    // One call of each tenant takes 20 s, so the deadline of 30 s limits the queue.
     let floods = (0..100).map(|index| tenant(1 + index % 3, Demand::Flood)).collect();
     holds(&measure("100 floods, weights 1 to 3", 1000, floods));
     let mut tenants = vec![tenant(1, Demand::Even { per_second: 0.04 }); 90];

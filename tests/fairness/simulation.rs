@@ -1,4 +1,4 @@
-//! Tenants, AWS and the network, in virtual time, around the gateway's own schedule.
+//! Tenants, AWS and the network in virtual time, around the gateway's schedule.
 
 use std::{
     cmp::Reverse,
@@ -14,22 +14,22 @@ use ivs_ingest_gateway::pacer::schedule::{
 /// AWS's limit, in calls a second and in the burst of its bucket.
 pub(crate) const AWS_RATE: f64 = 5.0;
 
-/// How long every caller waits for an answer.
+/// Deadline of every call.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// All tenants together, if all flood, come ten times as often as AWS allows.
+/// Call rate of all flooding tenants together, as a multiple of AWS's rate.
 const FLOOD_PER_SECOND: u64 = 50;
 
-/// How a tenant calls.
+/// The arrival pattern of a tenant.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Demand {
-    /// Always more than it can have.
+    /// More calls than it can get, at all times.
     Flood,
-    /// At even distances.
+    /// At even intervals.
     Even { per_second: f64 },
-    /// At random, so many a second in the mean.
+    /// At random, with this mean rate a second.
     Random { per_second: f64 },
-    /// As fast as it can for the first half of each period.
+    /// A flood in the first half of each period.
     Bursts { period: Duration },
 }
 
@@ -41,23 +41,23 @@ pub(crate) struct Tenant {
     pub(crate) max_queued: u32,
 }
 
-/// What there is to simulate.
+/// The input of a simulation.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) seconds: u64,
-    /// The calls a second that other software makes in the account.
+    /// Calls a second of other software in the account.
     pub(crate) used_elsewhere: f64,
     pub(crate) seed: u64,
 }
 
-/// One call that had its turn.
+/// One call that was granted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) tenant: usize,
     pub(crate) arrived: Duration,
     pub(crate) predicted: Duration,
-    /// When it went, since the start; the last time if AWS throttled it before.
+    /// The time of its last grant, since the start.
     pub(crate) went: Duration,
 }
 
@@ -67,19 +67,18 @@ impl Call {
     }
 }
 
-/// What a simulation showed.
+/// The result of a simulation.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// Calls in the order of their turns.
+    /// Calls in the order of their grants.
     pub(crate) calls: Vec<Call>,
-    /// When calls went, throttled ones included.
+    /// The times of grants, including those of throttled calls.
     pub(crate) went: Vec<Duration>,
     /// Calls that AWS throttled.
     pub(crate) throttled: usize,
-    /// Calls that failed because AWS throttled them and their deadline did not allow
-    /// another turn.
+    /// Calls that AWS throttled and whose deadline did not allow a retry.
     pub(crate) failed: usize,
-    /// By tenant: refusals for a full queue and for the deadline.
+    /// By tenant: rejections for a full queue and for the deadline.
     pub(crate) refused: Vec<[usize; 2]>,
     /// The longest queue of all calls together.
     pub(crate) most_queued: usize,
@@ -90,7 +89,7 @@ enum Happening {
     Arrival {
         tenant: usize,
     },
-    /// A call reaches AWS, and is answered after so many microseconds.
+    /// A call reaches AWS, which responds after that many microseconds.
     AtAws {
         call: usize,
         sent_us: u64,
@@ -100,8 +99,8 @@ enum Happening {
         sent_us: u64,
         throttled: bool,
     },
-    /// The next turn may be free.
-    Turn,
+    /// The next slot may be free.
+    Slot,
 }
 
 struct Simulation {
@@ -112,8 +111,8 @@ struct Simulation {
     schedule: Schedule<usize>,
     agenda: BinaryHeap<Reverse<(u64, u64, Happening)>>,
     sequence: u64,
-    /// When the next [`Happening::Turn`] is planned.
-    turn_us: Option<u64>,
+    /// The time of the next planned [`Happening::Slot`].
+    slot_us: Option<u64>,
     draws: Draws,
     aws: Bucket,
     calls: Vec<Call>,
@@ -136,7 +135,7 @@ impl Simulation {
             schedule: Schedule::new(Budget::new(AWS_RATE, start), start),
             agenda: BinaryHeap::new(),
             sequence: 0,
-            turn_us: None,
+            slot_us: None,
             draws: Draws(scene.seed),
             aws: Bucket { tokens: AWS_RATE, at_us: 0, used_elsewhere: scene.used_elsewhere },
             calls: Vec::new(),
@@ -144,7 +143,7 @@ impl Simulation {
             scene,
         };
         for tenant in 0..new.scene.tenants.len() {
-            // Nobody begins at the same moment.
+            // Each tenant starts at another moment.
             let first = new.draws.below(1_000_000);
             new.plan(first, Happening::Arrival { tenant });
         }
@@ -164,7 +163,7 @@ impl Simulation {
                 Happening::Answer { call, sent_us, throttled } => {
                     self.answer(call, sent_us, throttled);
                 }
-                Happening::Turn => self.turn_us = None,
+                Happening::Slot => self.slot_us = None,
             }
             self.give_turns();
         }
@@ -199,15 +198,15 @@ impl Simulation {
             let went = Duration::from_micros(self.now_us);
             self.calls[call].went = went;
             self.outcome.went.push(went);
-            // What the network does to even distances.
+            // The network delays calls at random.
             let at_aws = self.now_us + 1_000 + self.draws.below(20_000);
             self.plan(at_aws, Happening::AtAws { call, sent_us: self.now_us });
         }
         if let Some(at) = self.schedule.wakes_at() {
             let at_us = u64::try_from((at - self.start).as_micros()).unwrap() + 1;
-            if self.turn_us.is_none_or(|planned| at_us < planned) {
-                self.turn_us = Some(at_us);
-                self.plan(at_us, Happening::Turn);
+            if self.slot_us.is_none_or(|planned| at_us < planned) {
+                self.slot_us = Some(at_us);
+                self.plan(at_us, Happening::Slot);
             }
         }
     }
@@ -254,7 +253,7 @@ impl Simulation {
     }
 }
 
-/// AWS's token bucket, from which others may spend too.
+/// AWS's token bucket, which other software may use too.
 struct Bucket {
     tokens: f64,
     at_us: u64,
@@ -314,7 +313,7 @@ impl Draws {
     }
 }
 
-/// The most calls that went in any second, its end not included.
+/// The largest number of grants in any half-open second.
 pub(crate) fn most_in_a_second(went: &[Duration]) -> usize {
     let mut window = VecDeque::new();
     let mut most = 0;

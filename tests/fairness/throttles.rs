@@ -1,19 +1,19 @@
-//! The rate that is found when other software spends from the account.
+//! The rate that the pacer finds when other software uses the account.
 
 use std::io::{Write, stdout};
 
 use crate::simulation::{AWS_RATE, Demand, Scene, Tenant, simulate};
 
 struct Found {
-    /// The calls that AWS carried out, of those that the others left.
+    /// Executed calls, as a part of those that the other software leaves.
     used: f64,
-    /// The calls that AWS throttled, of those that went.
+    /// Throttled calls, as a part of the granted calls.
     throttled: f64,
-    /// Calls that failed because they were throttled too late for another turn.
+    /// Calls that failed because their deadline did not allow a retry after a throttle.
     failed: usize,
 }
 
-/// Four tenants that always want more, while others spend from the same budget.
+/// Simulates four flooding tenants while other software uses the same account.
 fn beside_others(used_elsewhere: f64, seconds: u64) -> Found {
     let tenants = vec![Tenant { weight: 1, demand: Demand::Flood, max_queued: 10 }; 4];
     let outcome = simulate(Scene { tenants, seconds, used_elsewhere, seed: 7 });
@@ -38,13 +38,13 @@ fn beside_others(used_elsewhere: f64, seconds: u64) -> Found {
 }
 
 #[test]
-fn what_others_leave_is_found() {
+fn the_rate_that_other_software_leaves_is_found() {
     for (used_elsewhere, seconds) in [(2.5, 100), (2.5, 4000), (1.0, 4000)] {
         let found = beside_others(used_elsewhere, seconds);
         assert!(found.used >= 0.9, "{}", found.used);
         assert!(found.throttled < 0.02, "{}", found.throttled);
         assert_eq!(found.failed, 0);
     }
-    // One call a second for four tenants: a call is throttled more often, and tried again.
+    // At one call a second for four tenants, a call is throttled more often.
     assert!(beside_others(4.0, 4000).throttled < 0.1);
 }

@@ -1,5 +1,5 @@
-//! The gateway's side of AWS, over real sockets: what a failed call proves, how
-//! doubts are settled, and how the ledger is kept true.
+//! The gateway's side of AWS over real sockets: the classification of failed calls, the
+//! resolver, and the scan.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the harness fails a test as a test does")]

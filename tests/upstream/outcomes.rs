@@ -1,4 +1,4 @@
-//! One case for every way that a create can fail: may AWS have carried it out?
+//! One case for every failure of a create: may AWS have executed it?
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
@@ -46,7 +46,7 @@ fn ambiguous(error: CallError) -> FailureKind {
     }
 }
 
-/// A server that does `serve` with its first connection and listens on.
+/// A server that runs `serve` with its first connection and keeps listening.
 async fn upstream<F: Future<Output = ()> + Send>(
     serve: impl FnOnce(TcpStream) -> F + Send + 'static,
 ) -> Ivs {
@@ -55,7 +55,7 @@ async fn upstream<F: Future<Output = ()> + Send>(
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         serve(stream).await;
-        // A second attempt would be a retry, and there are none.
+        // A second connection would be a retry, and retries are disabled.
         let again = listener.accept().await;
         panic!("called again: {again:?}");
     });
@@ -72,7 +72,7 @@ async fn read_request(stream: &mut TcpStream) {
     }
 }
 
-/// A server that reads the request and answers these bytes, and then closes.
+/// A server that reads the request, sends these bytes, and closes the connection.
 async fn answering(answer: String) -> Ivs {
     upstream(async move |mut stream| {
         read_request(&mut stream).await;
@@ -105,7 +105,7 @@ async fn name_not_found() {
     assert_eq!(not_executed(fail(&ivs).await), FailureKind::Unreachable);
 }
 
-/// The kernel drops what comes to a listener whose queue is full.
+/// The kernel drops connections to a listener whose backlog is full.
 #[tokio::test]
 async fn connect_timed_out() {
     let socket = TcpSocket::new_v4().unwrap();
@@ -218,7 +218,7 @@ async fn server_errors() {
             assert_eq!(ambiguous(fail(&ivs).await), FailureKind::ServerError, "{status} {body}");
         }
     }
-    // A code that is a refusal elsewhere says nothing beside a 500.
+    // A code that means "not executed" elsewhere proves nothing with a 500.
     let headers = "x-amzn-errortype: ValidationException\r\n";
     let ivs = answering(answer("500 Internal Server Error", headers, "{}")).await;
     assert_eq!(ambiguous(fail(&ivs).await), FailureKind::ServerError);

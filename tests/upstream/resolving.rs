@@ -1,4 +1,4 @@
-//! Doubts end by what AWS shows, and by nothing else.
+//! An in-doubt create is resolved from what AWS lists, and from nothing else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::support::{Aws, Rows, create, pacers, request};
 
-/// Long enough for any of these tests; none waits for it to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of a resolution. No test waits for its end.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn times(retry_after_ms: u64, give_up_after_ms: u64) -> ResolutionTimes {
     ResolutionTimes {
@@ -26,7 +26,7 @@ fn times(retry_after_ms: u64, give_up_after_ms: u64) -> ResolutionTimes {
     }
 }
 
-/// Settles until it goes out of scope.
+/// Runs a resolver until the guard is dropped.
 fn resolve(
     rows: &Rows,
     ivs: Ivs,
@@ -38,12 +38,11 @@ fn resolve(
     let ledger = Arc::clone(&rows.ledger);
     let stop = CancellationToken::new();
     let pacers = pacers(&stop);
-    let told = resolutions.clone();
     let parts = Parts {
         ledger,
         ivs,
         pacers,
-        resolutions: told,
+        resolutions: resolutions.clone(),
         metrics: metrics.clone(),
         clock: Clock::system(),
     };
@@ -53,11 +52,12 @@ fn resolve(
 }
 
 #[tokio::test]
-async fn what_was_created_is_found_by_its_tag_among_its_likes() {
+async fn a_configuration_is_found_by_its_tag_among_similar_ones() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
-    // Three creates that look the same in a list: one answered, one lost, one never made.
+    // Three creates with equal list entries: one succeeded, one lost its response, one was
+    // never executed.
     let answered = rows.sending("acme", &request).await;
     let lost = rows.ambiguous("acme", &request).await;
     let never = rows.ambiguous("globex", &request).await;
@@ -67,7 +67,7 @@ async fn what_was_created_is_found_by_its_tag_among_its_likes() {
     create(&ivs, &request, &lost).await.unwrap_err();
 
     let (resolutions, metrics, _stop) = resolve(&rows, ivs, times(60_000, 900_000));
-    let resolution = resolutions.resolution(lost.operation_id, PATIENCE).await.unwrap();
+    let resolution = resolutions.resolution(lost.operation_id, TIMEOUT).await.unwrap();
     let Resolution::Live(found) = resolution else { panic!("{resolution:?}") };
     assert_ne!(found.arn, made.arn);
     assert!(aws.arns().contains(&found.arn));
@@ -90,7 +90,7 @@ async fn a_create_without_a_stage_is_found_on_any_page() {
     let row = rows.ambiguous("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
     let (resolutions, _, _stop) = resolve(&rows, ivs, times(60_000, 900_000));
-    let resolution = resolutions.resolution(row.operation_id, PATIENCE).await.unwrap();
+    let resolution = resolutions.resolution(row.operation_id, TIMEOUT).await.unwrap();
     assert_eq!(resolution, Resolution::Live(resource(&made)));
     assert!(aws.calls(Operation::ListIngestConfigurations) >= 3);
 }
@@ -101,13 +101,13 @@ async fn absence_takes_several_probes_beyond_the_window() {
     let row = rows.ambiguous("acme", &request("studio", &aws.stage_arn)).await;
     let (resolutions, _, _stop) = resolve(&rows, aws.ivs().await, times(100, 300));
     let started = std::time::Instant::now();
-    assert_eq!(resolutions.resolution(row.operation_id, PATIENCE).await, Some(Resolution::Gone));
+    assert_eq!(resolutions.resolution(row.operation_id, TIMEOUT).await, Some(Resolution::Gone));
     assert!(started.elapsed() >= Duration::from_millis(280), "{:?}", started.elapsed());
     assert!(aws.calls(Operation::ListIngestConfigurations) >= 3);
     assert_eq!(rows.used("acme").await, 0);
 }
 
-/// The proof of a long absence is about one sending: it permits one more, and no third.
+/// Absence is a conclusion about one sending: it permits a second sending, and no third.
 #[tokio::test]
 async fn a_long_absence_permits_one_more_sending() {
     let (aws, rows) = (Aws::start(), Rows::new());
@@ -125,7 +125,7 @@ async fn a_long_absence_permits_one_more_sending() {
 }
 
 #[tokio::test]
-async fn what_a_list_shows_late_is_found_late() {
+async fn a_configuration_that_is_listed_late_is_found_late() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     aws.control().set_visibility_delay(Duration::from_millis(400)).unwrap();
@@ -133,7 +133,7 @@ async fn what_a_list_shows_late_is_found_late() {
     let row = rows.ambiguous("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
     let (resolutions, _, _stop) = resolve(&rows, ivs, times(2000, 4000));
-    let resolution = resolutions.resolution(row.operation_id, PATIENCE).await.unwrap();
+    let resolution = resolutions.resolution(row.operation_id, TIMEOUT).await.unwrap();
     assert_eq!(resolution, Resolution::Live(resource(&made)));
 }
 
@@ -144,8 +144,8 @@ async fn probes_that_fail_prove_nothing() {
     let request = request("studio", &aws.stage_arn);
     let row = rows.ambiguous("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
-    // Long past the window, and AWS in trouble: every list and every read of tags fails
-    // at first.
+    // The create is older than the window, and at first every list and every read of tags
+    // fails.
     for (operation, kind) in [
         (Operation::ListIngestConfigurations, FaultKind::Error500Before),
         (Operation::ListIngestConfigurations, FaultKind::DropBefore),
@@ -155,12 +155,12 @@ async fn probes_that_fail_prove_nothing() {
         aws.fault(operation, kind);
     }
     let (resolutions, _, _stop) = resolve(&rows, ivs, times(1, 2));
-    let resolution = resolutions.resolution(row.operation_id, PATIENCE).await.unwrap();
+    let resolution = resolutions.resolution(row.operation_id, TIMEOUT).await.unwrap();
     assert_eq!(resolution, Resolution::Live(resource(&made)));
 }
 
 #[tokio::test]
-async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
+async fn of_two_configurations_the_active_one_is_kept() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
@@ -173,13 +173,13 @@ async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
         aws.control().set_state(arn, PublishState::Active).unwrap();
     }
     let (resolutions, metrics, _stop) = resolve(&rows, ivs, times(60_000, 900_000));
-    let resolution = resolutions.resolution(row.operation_id, PATIENCE).await.unwrap();
+    let resolution = resolutions.resolution(row.operation_id, TIMEOUT).await.unwrap();
     let Resolution::Live(kept) = resolution else { panic!("{resolution:?}") };
     assert!(made[1..].contains(&kept.arn));
     while metrics.orphans.get() < 2 || aws.calls(Operation::DeleteIngestConfiguration) < 2 {
         tokio::task::yield_now().await;
     }
-    // An encoder is publishing through the third: it stays, and is reported.
+    // An encoder publishes through the third, so it stays and is reported.
     let mut left = aws.arns();
     left.sort();
     made.remove(0);
@@ -188,7 +188,7 @@ async fn of_two_the_one_in_use_is_kept_and_the_other_deleted() {
 }
 
 #[tokio::test]
-async fn a_late_answer_ends_the_doubt() {
+async fn a_late_response_resolves_the_create() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);

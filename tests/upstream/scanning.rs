@@ -1,4 +1,4 @@
-//! The sweep keeps the ledger true to AWS, and rebuilds a lost one.
+//! The scan corrects the ledger, and rebuilds a lost one.
 
 use std::{
     sync::Arc,
@@ -54,7 +54,7 @@ fn scan(rows: &Rows, ivs: Ivs, is_complete: bool) -> Scanning {
 }
 
 impl Scanning {
-    /// Waits for as many whole walks from now on.
+    /// Waits for that number of further complete scans.
     async fn scans(&self, count: u64) {
         let until = self.metrics.scans.get() + count;
         while self.metrics.scans.get() < until {
@@ -83,7 +83,7 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
     }
     let new = Rows::new();
     assert!(!new.ledger.is_rebuilt().await.unwrap());
-    // The first walk is cut off: it leaves rows, and a ledger that is not complete.
+    // The first scan is interrupted: it leaves rows, and an incomplete ledger.
     let failing = Fault::new(FaultKind::Error500Before).on(Operation::GetIngestConfiguration);
     aws.control().add_fault(&failing.with_probability(0.05)).unwrap();
     let mut scanning = scan(&new, ivs, false);
@@ -101,7 +101,7 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
 }
 
 #[tokio::test]
-async fn an_empty_ledger_is_not_complete_before_aws_was_seen() {
+async fn an_empty_ledger_is_incomplete_before_the_first_scan() {
     let (aws, rows) = (Aws::start(), Rows::new());
     aws.fault(Operation::ListIngestConfigurations, FaultKind::Error500Before);
     let mut scanning = scan(&rows, aws.ivs().await, false);
@@ -111,7 +111,7 @@ async fn an_empty_ledger_is_not_complete_before_aws_was_seen() {
 }
 
 #[tokio::test]
-async fn what_aws_no_longer_has_is_released_after_two_walks() {
+async fn a_configuration_that_no_longer_exists_is_released_after_two_scans() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let gone = live(&aws, &rows, &ivs, "acme").await;
@@ -125,9 +125,9 @@ async fn what_aws_no_longer_has_is_released_after_two_walks() {
     assert_eq!(scanning.metrics.vanished.get(), 1);
 }
 
-/// A list that leaves out what is there frees nothing.
+/// A list that omits existing configurations releases nothing.
 #[tokio::test]
-async fn a_list_that_shows_nothing_is_not_believed() {
+async fn an_empty_list_releases_nothing() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     aws.control().set_visibility_delay(Duration::from_hours(1)).unwrap();
@@ -139,11 +139,11 @@ async fn a_list_that_shows_nothing_is_not_believed() {
 }
 
 #[tokio::test]
-async fn what_is_not_ours_is_left_alone() {
+async fn foreign_configurations_stay_unchanged() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     live(&aws, &rows, &ivs, "acme").await;
-    let name = "somebody-elses";
+    let name = "foreign";
     let foreign = request(name, &aws.stage_arn);
     let tags = [("team".to_owned(), "other".to_owned())].into();
     create_with_tags(&ivs, &foreign, tags).await.unwrap();
@@ -151,12 +151,12 @@ async fn what_is_not_ours_is_left_alone() {
     scanning.scans(3).await;
     assert_eq!(rows.used("acme").await, 1);
     assert_eq!(aws.arns().len(), 2);
-    // It was read once, and is known since.
+    // It was read once, and is cached.
     assert_eq!(aws.calls(Operation::GetIngestConfiguration), 1);
 }
 
 #[tokio::test]
-async fn a_second_configuration_of_one_create_is_deleted() {
+async fn a_duplicate_configuration_is_deleted() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
@@ -171,9 +171,10 @@ async fn a_second_configuration_of_one_create_is_deleted() {
     assert_eq!((rows.used("acme").await, scanning.metrics.orphans.get()), (1, 1));
 }
 
-/// A ledger that was lost before lists showed the first: its caller holds its key.
+/// The ledger was lost before lists showed the first configuration, whose key a caller
+/// holds.
 #[tokio::test]
-async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
+async fn a_configuration_whose_key_a_caller_may_hold_is_not_deleted() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
@@ -194,7 +195,7 @@ async fn what_a_caller_may_have_been_told_of_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn rows_that_ended_are_forgotten() {
+async fn ended_rows_are_deleted() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let tags = rows.sending("acme", &request("studio", &aws.stage_arn)).await;

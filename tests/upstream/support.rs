@@ -35,7 +35,7 @@ pub(crate) async fn ivs_at(url: &str) -> Ivs {
 }
 
 pub(crate) async fn ivs_with(url: &str, credentials: SharedCredentialsProvider) -> Ivs {
-    // A second call is refused: it is installed already, which is what is wanted.
+    // Fails if another test has installed the provider, which is sufficient.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let upstream = Upstream {
         region: Some("us-east-1".into()),
@@ -63,7 +63,7 @@ pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration 
     CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap()
 }
 
-/// Pacers that keep nobody waiting, until `stop` fires.
+/// Pacers without waits, until `stop` fires.
 pub(crate) fn pacers(stop: &CancellationToken) -> Pacers {
     let pacers = Pacers::new(10_000.0);
     tokio::spawn(pacers.clone().run(stop.clone()));
@@ -75,14 +75,14 @@ pub(crate) async fn permit<O>(pacer: impl FnOnce(Pacers) -> Pacer<O>) -> Permit<
     pacer(Pacers::new(10_000.0)).internal_permit().await
 }
 
-/// Deletes a configuration at AWS, behind the gateway.
+/// Deletes a configuration at AWS, without the gateway.
 pub(crate) async fn delete(ivs: &Ivs, arn: &str) {
     ivs.delete_ingest_configuration(permit(|pacers| pacers.delete).await, arn, false)
         .await
         .unwrap();
 }
 
-/// An emulator that runs until it goes out of scope.
+/// An emulator that runs until it is dropped.
 pub(crate) struct Aws {
     emulator: Background,
     pub(crate) stage_arn: String,
@@ -103,12 +103,12 @@ impl Aws {
         self.emulator.control()
     }
 
-    /// The next call of the operation goes wrong.
+    /// Injects a fault into the next call of the operation.
     pub(crate) fn fault(&self, operation: Operation, kind: FaultKind) {
         self.control().add_fault(&Fault::new(kind).on(operation).times(1)).unwrap();
     }
 
-    /// The ARNs of all that exists.
+    /// The ARNs of all configurations.
     pub(crate) fn arns(&self) -> Vec<String> {
         let state = self.control().state().unwrap();
         state.ingest_configurations.into_iter().map(|one| one.arn).collect()
@@ -119,7 +119,7 @@ impl Aws {
     }
 }
 
-/// A ledger in a folder of its own, and what makes rows in it.
+/// A ledger in a temporary folder.
 pub(crate) struct Rows {
     pub(crate) ledger: Arc<SqliteLedger>,
     ids: Ids,
@@ -140,7 +140,7 @@ impl Rows {
         Self { ledger: Arc::new(ledger), ids: Ids::random(), _folder: None }
     }
 
-    /// A row that is being sent, and the tags of its create.
+    /// Adds a row in `SENDING`, and returns the tags of its create.
     pub(crate) async fn sending(
         &self,
         tenant: &str,
@@ -189,7 +189,7 @@ impl Rows {
         tags
     }
 
-    /// How many rows of the tenant count against its quota.
+    /// The number of rows that count against the tenant's quota.
     pub(crate) async fn used(&self, tenant: &str) -> u32 {
         self.ledger.usage(TenantId::parse(tenant).unwrap()).await.unwrap().total()
     }
