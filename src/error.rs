@@ -158,7 +158,7 @@ pub enum Error {
         unfinished: Option<UnfinishedCreate>,
     },
     /// The ledger cannot be read or written, or is not complete. Creates fail closed.
-    #[error("the ledger is unavailable; nothing was created")]
+    #[error("the ledger is unavailable; retry later")]
     LedgerUnavailable,
     /// The gateway is shutting down.
     #[error("the gateway is shutting down; retry on a new connection")]
@@ -183,8 +183,16 @@ pub struct UnfinishedCreate {
     pub has_request_id: bool,
 }
 
+/// Rounds a delay up to whole milliseconds, at least one: a client that retries earlier is
+/// rejected again.
+pub fn whole_milliseconds(delay: Duration) -> Duration {
+    let milliseconds = delay.as_nanos().div_ceil(1_000_000).max(1);
+    Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
+}
+
 impl From<LimitExceeded> for Error {
     fn from(LimitExceeded { tenant, limit, retry_after }: LimitExceeded) -> Self {
+        let retry_after = whole_milliseconds(retry_after);
         match limit {
             RateLimit::Requests => Self::TenantRequestRate { tenant, retry_after },
             RateLimit::Creates => Self::TenantCreateRate { tenant, retry_after },

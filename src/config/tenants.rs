@@ -43,8 +43,8 @@ pub(super) fn read(mut section: Section<'_>) -> TenancySettings {
 /// if the file has that section; else the key has its default. `extra_tags` are inherited
 /// as a whole.
 fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSettings {
-    let sets_bounds = ["max_queued", "max_concurrent_calls"].iter().any(|key| section.has(key));
-    let settings = TenantSettings {
+    let sets_max_queued = section.has("max_queued");
+    let mut settings = TenantSettings {
         max_ingest_configurations: section.integer(
             Key::new("max_ingest_configurations", "Ingest configurations that may exist at AWS."),
             inherited.max_ingest_configurations,
@@ -105,7 +105,10 @@ fn tenant(mut section: Section<'_>, inherited: &TenantSettings) -> TenantSetting
             )
             .unwrap_or_else(|| inherited.stage_owner_tag.clone()),
     };
-    if sets_bounds && settings.max_queued > settings.max_concurrent_calls {
+    if !sets_max_queued {
+        settings.max_queued = settings.max_queued.min(settings.max_concurrent_calls);
+    }
+    if settings.max_queued > settings.max_concurrent_calls {
         let words = format!(
             "is {}, more than max_concurrent_calls, which is {}; lower it, or raise \
             max_concurrent_calls",
@@ -285,8 +288,9 @@ mod tests {
             lower it, or raise max_concurrent_calls"
         );
         read("tenants.acme.max_queued = 50").unwrap();
-        // Reported where it is set, and not for each tenant that inherits it.
-        let inherited = "tenants.default.max_concurrent_calls = 5\ntenants.acme.weight = 2";
-        assert_eq!(read(inherited).unwrap_err().lines().count(), 1);
+        // A default or an inherited value is reduced instead.
+        let fewer = "tenants.default.max_concurrent_calls = 5\ntenants.acme.weight = 2";
+        let tenants = read(fewer).unwrap().tenants;
+        assert!(tenants.named.values().all(|tenant| tenant.max_queued == 5));
     }
 }

@@ -155,7 +155,7 @@ async fn join(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
 
 /// Waits for the outcome and records its ids.
 async fn wait(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
-    let outcome = waiter.outcome().await;
+    let outcome = waiter.outcome().await.unwrap_or_else(|| Err(task_failed(record)));
     if let Ok(created) = &outcome {
         if let Some(operation_id) = created.operation_id {
             record.operation(operation_id.ulid());
@@ -165,6 +165,18 @@ async fn wait(waiter: Waiter<Created>, record: &CallRecord) -> Outcome {
         }
     }
     outcome
+}
+
+/// The error of a create whose task panicked, possibly after it sent the create.
+fn task_failed(record: &CallRecord) -> Error {
+    match record.operation_id().filter(|_| record.may_be_sent()) {
+        Some(operation_id) => Error::OutcomeUnknown {
+            operation_id: operation_id.into(),
+            repeatable: record.create_has_request_id() == Some(true),
+            aws_request_id: None,
+        },
+        None => Error::Internal,
+    }
 }
 
 fn over_quota(tenant: &Tenant, used: u32) -> Error {

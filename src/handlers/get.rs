@@ -71,7 +71,8 @@ impl Handlers {
                 waiter
             }
         };
-        let (configuration, aws_request_id) = waiter.outcome().await?;
+        let (configuration, aws_request_id) =
+            waiter.outcome().await.unwrap_or(Err(Error::Internal))?;
         if let Some(id) = &aws_request_id {
             context.record().aws_request(id);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::CallContext;
 use crate::{
-    error::Error,
+    error::{Error, whole_milliseconds},
     ivs::{AwsOperation, CallError},
     pacer::{Flow, FlowId, Pacer, Permit, Rejection, RejectionCause, Terms, Ticket},
     tenancy::{Limit, Tenant},
@@ -132,6 +132,7 @@ fn rejected<O: AwsOperation>(context: &CallContext, rejection: Rejection) -> Err
 
 fn error<O: AwsOperation>(rejection: Rejection) -> Error {
     let Rejection { cause, predicted_wait } = rejection;
+    let predicted_wait = whole_milliseconds(predicted_wait);
     match cause {
         RejectionCause::QueueFull => {
             // With no predicted wait, another call took the place a moment ago.

@@ -114,11 +114,11 @@ impl<K: Eq + Hash, M, T> Drop for Leader<K, M, T> {
 }
 
 impl<T: Clone> Waiter<T> {
-    /// Waits for the outcome. Returns [`Error::Internal`] if the leader is dropped without one,
-    /// which is a defect.
-    pub(super) async fn outcome(mut self) -> Outcome<T> {
+    /// Waits for the outcome. Returns `None` if the leader is dropped without one, because
+    /// its task panicked.
+    pub(super) async fn outcome(mut self) -> Option<Outcome<T>> {
         let outcome = self.0.wait_for(Option::is_some).await;
-        outcome.ok().and_then(|outcome| outcome.as_deref().cloned()).unwrap_or(Err(Error::Internal))
+        outcome.ok().and_then(|outcome| outcome.as_deref().cloned())
     }
 }
 
@@ -160,8 +160,8 @@ mod tests {
         let (leader, waiter) = lead(&reads);
         let joined = follow(&reads);
         leader.finish(Ok(7));
-        assert_eq!(waiter.outcome().await.unwrap(), 7);
-        assert_eq!(joined.outcome().await.unwrap(), 7);
+        assert_eq!(waiter.outcome().await.unwrap().unwrap(), 7);
+        assert_eq!(joined.outcome().await.unwrap().unwrap(), 7);
         // A later call starts new work.
         lead(&reads);
     }
@@ -171,7 +171,7 @@ mod tests {
         let reads = Reads::default();
         let (leader, waiter) = lead(&reads);
         drop(leader);
-        assert!(matches!(waiter.outcome().await, Err(Error::Internal)));
+        assert!(waiter.outcome().await.is_none());
         lead(&reads);
     }
 

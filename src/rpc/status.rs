@@ -29,12 +29,16 @@ const LATER: Duration = Duration::from_secs(1);
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The value that ends the retries of such a client.
-const NEVER: i64 = -1;
+const NEVER: i32 = -1;
 
 /// Maximum size of a message on the wire, where percent-encoding triples other bytes than
 /// plain ASCII. The details repeat the message. All trailers together stay under 3.3 KiB,
 /// because nginx and grpc-java accept 8 KiB of headers.
 const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// Maximum length of AWS's id of a call in the details. AWS's own have 36 characters; a
+/// proxy may send longer ones.
+const MAX_AWS_REQUEST_ID_CHARACTERS: usize = 128;
 
 /// The error as a gRPC status, with its details.
 #[must_use]
@@ -43,7 +47,7 @@ pub fn of(error: &Error) -> Status {
     let details = details(error, &message);
     let delay = retry_after(error);
     let pushback =
-        delay.map_or(NEVER, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+        delay.map_or(NEVER, |delay| i32::try_from(delay.as_millis()).unwrap_or(i32::MAX));
     let mut metadata = MetadataMap::new();
     metadata.insert(PUSHBACK, pushback.into());
     if matches!(error, Error::MessageCompressed) {
@@ -174,7 +178,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
             unfinished.is_none_or(|create| create.has_request_id).then_some(SOON)
         }
         Error::Aws(failure) => match failure.kind {
-            FailureKind::Throttled { retry_after } => Some(retry_after.unwrap_or(LATER)),
+            FailureKind::Throttled { retry_after } => Some(retry_after.unwrap_or(LATER).max(SOON)),
             FailureKind::Unreachable
             | FailureKind::NoCredentials
             | FailureKind::NoAnswer
@@ -234,7 +238,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         metadata.insert(key.to_owned(), value);
     };
     if let Some(id) = error.aws_request_id() {
-        add("aws_request_id", id.to_owned());
+        add("aws_request_id", id.chars().take(MAX_AWS_REQUEST_ID_CHARACTERS).collect());
     }
     match error {
         Error::TenantCountQuota { used, limit, .. } => {

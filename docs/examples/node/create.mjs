@@ -32,7 +32,12 @@ const { root } = protobuf.parse(`
 function gatewayError(error) {
   let reason, delayMs;
   const [encoded] = error.metadata?.get("grpc-status-details-bin") ?? [];
-  const details = encoded ? root.lookupType("Status").decode(encoded).details : [];
+  let details = [];
+  try {
+    if (encoded) details = root.lookupType("Status").decode(encoded).details;
+  } catch {
+    // Malformed details are not the gateway's.
+  }
   for (const { type_url, value } of details) {
     if (type_url === "type.googleapis.com/google.rpc.ErrorInfo") {
       const info = root.lookupType("ErrorInfo").decode(value);
@@ -64,7 +69,7 @@ async function create(client, request, tenant, attemptTimeoutMs, budgetMs) {
       let { reason, delayMs } = gatewayError(error);
       if (reason === undefined) {
         // The network or a proxy made this error. The gateway may have created the
-        // configuration, or may do so yet: only the same request_id finds out. The
+        // configuration, or may still do so: only the same request_id finds out. The
         // jitter keeps many clients from returning in the same moment.
         delayMs = backoffMs * (0.5 + Math.random() / 2);
         backoffMs = Math.min(backoffMs * 2, LAST_BACKOFF_MS);

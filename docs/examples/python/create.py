@@ -60,7 +60,7 @@ def create(stub, request, tenant, attempt_timeout_s, budget_s):
             reason, delay_s = gateway_error(error)
             if reason is None:
                 # The network or a proxy made this error. The gateway may have created the
-                # configuration, or may do so yet: only the same request_id finds out. The
+                # configuration, or may still do so: only the same request_id finds out. The
                 # jitter keeps many clients from returning in the same moment.
                 delay_s = random.uniform(backoff_s / 2, backoff_s)
                 backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)

@@ -66,7 +66,12 @@ impl Create {
                     let aws_request_id = failure.aws_request_id;
                     Err(Error::OutcomeUnknown { operation_id, repeatable, aws_request_id })
                 }
-                Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => Err(unknown),
+                // A read soon after the create may not find the configuration yet.
+                Err(
+                    Error::NotFound { .. }
+                    | Error::TenantQueueFull { .. }
+                    | Error::DeadlineTooShort { .. },
+                ) => Err(unknown),
                 outcome => outcome,
             },
             // Proved absent, which usually takes longer than this wait, or not resolved in time.

@@ -92,7 +92,7 @@ async fn create(
         };
         let (reason, delay) = gateway_error(&status).unwrap_or_else(|| {
             // The network or a proxy made this error. The gateway may have created the
-            // configuration, or may do so yet: only the same request_id finds out. The
+            // configuration, or may still do so: only the same request_id finds out. The
             // jitter keeps many clients from returning in the same moment.
             let delay = backoff.mul_f64(random.random_range(0.5..1.0));
             backoff = (backoff * 2).min(LAST_BACKOFF);
