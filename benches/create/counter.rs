@@ -45,7 +45,7 @@ impl Counter {
         perf_count(&text).ok().map(|_| Self::Perf)
     }
 
-    /// What to start a process with so that it can be counted; none if nothing is
+    /// The program that starts a process so that its instructions are counted, if one is
     /// needed.
     pub(crate) fn wrapper(self, scratch: &Path) -> Option<Command> {
         if self == Self::Perf {

@@ -50,7 +50,7 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(40);
 /// One measurement of one subject.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
-    /// What is measured.
+    /// The measured quantity.
     pub(crate) subject: Subject,
     /// Where to call: the subject, or the upstream if the subject is a caller.
     pub(crate) address: SocketAddr,
@@ -63,10 +63,10 @@ pub(crate) struct Load {
     /// Measured calls.
     #[arg(long)]
     pub(crate) requests: usize,
-    /// Calls under way at once.
+    /// Number of concurrent calls.
     #[arg(long)]
     pub(crate) concurrency: usize,
-    /// What counts user instructions, if anything.
+    /// The counter of user instructions, if any.
     #[arg(long)]
     pub(crate) counter: Option<Counter>,
     /// A file name that the counter may use.
@@ -74,7 +74,7 @@ pub(crate) struct Load {
     pub(crate) scratch: PathBuf,
 }
 
-/// What one measurement showed.
+/// The result of one measurement.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Sample {
     /// CPU time of the subject's process, user and system, in microseconds a call.
@@ -264,8 +264,8 @@ impl Load {
     }
 }
 
-/// Makes the calls of these numbers, so many at once, and answers how long each
-/// took, in microseconds. The first call that fails ends it all.
+/// Makes these calls with that concurrency, and returns the time of each in microseconds.
+/// The first failure ends the measurement.
 async fn drive<F>(
     call: impl Fn(usize) -> F + Clone + Send + 'static,
     numbers: Range<usize>,

@@ -1,4 +1,4 @@
-//! What a create costs through the gateway, beside what it is made of.
+//! The cost of a create through the gateway, beside the cost of its parts.
 //!
 //! `cargo bench --bench create`, with `-- --help` for the options. Each subject is
 //! a process of its own, measured in turn with all others, round after round, over
@@ -56,7 +56,7 @@ struct Options {
     /// Measured calls of one subject in one round.
     #[arg(long, default_value_t = 8000)]
     requests: usize,
-    /// Calls under way at once, on 8 connections.
+    /// Number of concurrent calls, on 8 connections.
     #[arg(long, default_value_t = 64)]
     concurrency: usize,
     /// The subjects, instead of all.
@@ -69,12 +69,12 @@ struct Options {
     /// mean nothing. For machines on which perf cannot count.
     #[arg(long)]
     callgrind: bool,
-    /// What cargo adds.
+    /// An argument that cargo adds.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What this program does when it starts itself.
+/// The role of a process that this program starts.
 #[derive(Debug, Subcommand)]
 enum Role {
     /// Be what stands in for AWS.

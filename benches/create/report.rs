@@ -9,7 +9,7 @@ use crate::{
     subjects::Subject::{self, A, Auth, B, Budget, C, D, E, G, H, R, Rate},
 };
 
-/// What each subject showed in one round.
+/// The results of the subjects in one round.
 pub(crate) type Round = HashMap<Subject, Sample>;
 
 /// Prints the medians of all rounds and the ratios within them.

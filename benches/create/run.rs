@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             std::fs::remove_dir_all(place)?;
         }
         rounds.push(round);
-        // Nobody is always measured after the same neighbour's heat.
+        // The order changes, so that no subject always runs after the same one.
         subjects.rotate_left(1);
     }
     report::print(&rounds, plan.counter, started.elapsed());

@@ -1,4 +1,4 @@
-//! What the gateway is compared with, as one would write it at first.
+//! The programs that the gateway is compared with.
 
 use std::{net::SocketAddr, thread, time::SystemTime};
 
@@ -25,7 +25,7 @@ use tonic::{
 
 use crate::{Failure, gateway::REGION};
 
-/// What is measured.
+/// A measured program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 #[value(rename_all = "verbatim")]
 pub(crate) enum Subject {
@@ -73,7 +73,7 @@ impl Subject {
         matches!(self, Self::B | Self::E)
     }
 
-    /// What the table says.
+    /// Its description in the table.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::A => "A  bare tonic handler",
@@ -125,7 +125,7 @@ pub(crate) fn serve(
     Ok(())
 }
 
-/// What a handler does with a create.
+/// The behaviour of a handler of creates.
 enum Handler {
     Answers,
     Refuses,

@@ -24,7 +24,7 @@ use crate::{
     rows::{self, CONFIGURATIONS, Random},
 };
 
-/// What a bare flush writes: a page, as the ledger's writes are made of.
+/// Size of a bare flush: one page, like the writes of the ledger.
 const PAGE: [u8; 4096] = [7; 4096];
 
 /// A call of the ledger.
@@ -34,16 +34,16 @@ pub(crate) enum Call {
     Find,
     Usage,
     Reserve,
-    /// A reservation while the rows are looked through for what a walk has missed.
+    /// A reservation during the end of a scan, which checks all rows.
     ReserveBesideMissed,
     /// No call: a bare flush of the disk.
     Flush,
 }
 
-/// What one round showed.
+/// The result of one round.
 pub(crate) struct Sample {
     pub(crate) open_ns: Pair<u64>,
-    /// How long the end of a walk took.
+    /// The duration of the end of a scan.
     pub(crate) missed_ns: Pair<u64>,
     pub(crate) calls: BTreeMap<Call, Pair<Latency>>,
 }
@@ -193,8 +193,8 @@ impl Opened {
         Ok(latency_ns)
     }
 
-    /// Reservations while all rows are looked at, and how long that takes. A walk that
-    /// began before all of them misses none.
+    /// Measures reservations during the end of a scan, and the duration of that end. The scan
+    /// began before all rows, so no row counts as missed.
     async fn reserve_beside_missed(&self) -> Result<(u64, Latency), Failure> {
         let is_over = Cell::new(false);
         let missed = async {

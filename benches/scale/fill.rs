@@ -21,8 +21,8 @@ use crate::{
     rows::{self, CONFIGURATIONS},
 };
 
-/// Rows that are handed in at once: they share the commits.
-const AT_ONCE: usize = 2048;
+/// Number of rows that are inserted concurrently, so that they share commits.
+const CONCURRENCY: usize = 2048;
 
 /// Nothing is left under way, so how long it might take does not matter.
 pub(crate) const LEASES: Leases =
@@ -81,7 +81,7 @@ async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
     let ledger = Arc::new(ledger);
     let now = SystemTime::now();
     let next = Arc::new(AtomicUsize::new(0));
-    let tasks: Vec<_> = (0..AT_ONCE)
+    let tasks: Vec<_> = (0..CONCURRENCY)
         .map(|_| {
             let (ledger, next) = (Arc::clone(&ledger), Arc::clone(&next));
             tokio::spawn(async move {

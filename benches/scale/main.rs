@@ -1,16 +1,16 @@
-//! What a large ledger costs: each call on 100,000 tenants of ten configurations,
-//! beside the same call on 1,000 tenants of ten.
+//! The cost of a large ledger: each call on 100,000 tenants with ten configurations, beside
+//! the same call on 1,000 tenants with ten.
 //!
 //! `cargo bench --bench scale`, with `-- --help` for the options. Two ledgers are
 //! filled through the ledger's own interface. In each round both are served by the
 //! gateway's binary and called through gRPC (`served`), and then opened and called here
 //! (`direct`), because gRPC hides small differences. One call at a time, a hundred of
 //! the one ledger and then a hundred of the other, of tenants that are drawn at random.
-//! What is compared are the ratios within a round.
+//! The results are ratios within a round.
 //!
-//! The files are kept in the page cache, as they are while a gateway runs on a machine
-//! that has the memory for them: what is compared is the work, not the disk. `reserve`
-//! flushes the disk all the same, so a bare flush is measured beside it.
+//! The files are in the page cache, as on a machine with sufficient memory, so that the
+//! comparison is about the work and not about the disk. `reserve` flushes the disk, so a
+//! bare flush is measured beside it.
 
 #![allow(clippy::disallowed_methods, reason = "benchmarks measure real time")]
 
@@ -66,12 +66,12 @@ struct Options {
     /// Where the ledgers are kept: those that are there already are used again.
     #[arg(long, value_name = "FOLDER")]
     ledgers: Option<PathBuf>,
-    /// What cargo adds.
+    /// An argument that cargo adds.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What this program does when it starts itself.
+/// The role of a process that this program starts.
 #[derive(Debug, Subcommand)]
 enum Role {
     /// Be what stands in for AWS.

@@ -14,7 +14,7 @@ use crate::{
 /// The ratio that counts as flat.
 const FLAT: f64 = 1.5;
 
-/// What one round showed.
+/// The result of one round.
 pub(crate) struct Round {
     pub(crate) direct: direct::Sample,
     pub(crate) served: served::Sample,
@@ -75,7 +75,7 @@ const LATENCIES: [Row; 9] = [
     ("ledger: usage", true, |round| round.direct.calls.get(&direct::Call::Usage)),
     ("ledger: reserve", true, |round| round.direct.calls.get(&direct::Call::Reserve)),
     ("a bare flush of 4 KiB", false, |round| round.direct.calls.get(&direct::Call::Flush)),
-    ("ledger: reserve, beside a walk's end", false, |round| {
+    ("ledger: reserve, during the end of a scan", false, |round| {
         round.direct.calls.get(&direct::Call::ReserveBesideMissed)
     }),
 ];
@@ -87,7 +87,7 @@ const FIGURES: [Figure; 5] = [
     ("gateway: start to \"serving\", ms", 1e6, |round| round.served.start_ns),
     ("gateway: resident memory, MiB", 1024.0, |round| round.served.resident_kib),
     ("ledger: open, ms", 1e6, |round| round.direct.open_ns),
-    ("ledger: end of a walk, ms", 1e6, |round| round.direct.missed_ns),
+    ("ledger: end of a scan, ms", 1e6, |round| round.direct.missed_ns),
     ("ledger: longest reserve beside it, ms", 1e6, |round| {
         let beside = round.direct.calls.get(&direct::Call::ReserveBesideMissed);
         each(beside, |latency| latency.longest_ns)

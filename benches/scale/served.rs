@@ -32,7 +32,7 @@ pub(crate) enum Call {
     GetQuota,
 }
 
-/// What one round showed.
+/// The result of one round.
 pub(crate) struct Sample {
     /// From the start of the process to its log line "serving".
     pub(crate) start_ns: Pair<u64>,

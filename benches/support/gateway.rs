@@ -42,8 +42,8 @@ pub(crate) fn command(
     Ok(gateway)
 }
 
-/// The gateway's configuration: everything on, and limits out of the way of all
-/// but one tenant. The pacers share a budget that nobody uses up.
+/// The configuration of the gateway: everything enabled, with high limits for all tenants
+/// but one, and a call rate that the benchmark does not reach.
 pub(crate) fn configuration(listen: SocketAddr, upstream: SocketAddr, ledger: &Path) -> String {
     paced_configuration(listen, upstream, ledger, 1e6)
 }

@@ -48,7 +48,7 @@ pub(crate) fn start(
     Ok(running)
 }
 
-/// Whether somebody takes connections there, whatever was logged.
+/// Whether a server accepts connections at the address.
 pub(crate) fn listens(address: SocketAddr) -> impl Fn(&str) -> bool {
     move |_| TcpStream::connect(address).is_ok()
 }

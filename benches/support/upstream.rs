@@ -1,5 +1,5 @@
-//! What stands in for AWS: it answers creates and `GetStage` as AWS would, checks
-//! nothing and keeps nothing, and so lists nothing.
+//! A stub of AWS. It responds to creates and `GetStage`, and neither checks nor stores
+//! anything, so its lists are empty.
 
 use std::{
     convert::Infallible,

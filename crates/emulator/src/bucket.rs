@@ -56,7 +56,7 @@ impl CallRates {
     ) {
         let rate = rate_of(operation, self.calls_per_second);
         let bucket = self.buckets.of(operation);
-        // What has passed until now passed at the old spending.
+        // Account for the time until now at the old rate.
         bucket.refill(rate, now);
         bucket.used_elsewhere = calls_per_second;
     }

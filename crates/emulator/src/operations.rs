@@ -74,7 +74,7 @@ impl Request {
     }
 
     /// # Errors
-    /// What the operation declares.
+    /// The declared errors of the operation.
     pub(crate) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
         match self {
             Self::CreateIngestConfiguration(create) => create.execute(resources, moment),

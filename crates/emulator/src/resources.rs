@@ -32,7 +32,7 @@ pub(crate) struct IngestConfiguration {
     pub(crate) credential: Credential,
     /// Two for redundant ingest, else none.
     pub(crate) redundant_credentials: Vec<Credential>,
-    /// Whether somebody publishes; the control API alone says so.
+    /// Whether an encoder publishes, which only the control API sets.
     pub(crate) active: bool,
     pub(crate) created_at: SystemTime,
     /// A List does not show it earlier; `None` is never.
@@ -45,7 +45,7 @@ impl IngestConfiguration {
     }
 }
 
-/// What lets an encoder publish, and as whom.
+/// The credential and the participant of an encoder.
 pub(crate) struct Credential {
     pub(crate) participant_id: String,
     pub(crate) stream_key: SecretString,

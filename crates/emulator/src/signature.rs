@@ -35,7 +35,7 @@ pub(crate) struct Verifier {
     settings: SigningSettings,
 }
 
-/// What an `Authorization` header says.
+/// The content of an `Authorization` header.
 struct Authorization<'a> {
     access_key_id: &'a str,
     date: &'a str,
@@ -50,13 +50,13 @@ impl Verifier {
         let credentials =
             Credentials::new(access_key_id.clone(), secret.expose_secret(), None, None, "emulator");
         let mut settings = SigningSettings::default();
-        // What the client signed counts, whatever an SDK would leave out.
+        // The headers that the client signed count, also those that SDKs do not sign.
         settings.excluded_headers = None;
         Self { access_key_id, identity: credentials.into(), region, settings }
     }
 
     /// # Errors
-    /// What AWS answers, 403 all: `MissingAuthenticationTokenException`,
+    /// The errors of AWS, all 403: `MissingAuthenticationTokenException`,
     /// `IncompleteSignatureException`, `UnrecognizedClientException` or
     /// `InvalidSignatureException`.
     pub(crate) fn verify(&self, head: &Parts, body: &[u8], now: SystemTime) -> Result<()> {

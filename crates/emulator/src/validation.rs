@@ -32,7 +32,7 @@ impl ResourceType {
     }
 }
 
-/// What is wrong with a request so far.
+/// The problems of a request that were found so far.
 #[derive(Default)]
 pub(crate) struct Violations(Vec<String>);
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn names_all_violations_at_once() {
+    fn lists_all_violations_in_one_response() {
         let mut violations = Violations::default();
         violations.name("a b");
         violations.user_id(&"ü".repeat(129));

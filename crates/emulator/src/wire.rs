@@ -22,8 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What the service declares. The message of such an error has another name than
-/// that of an error which any AWS service may answer.
+/// An error that the service declares. The member of its message has another name than in
+/// the errors that all AWS services share.
 const DECLARED: [&str; 7] = [
     "AccessDeniedException",
     "ConflictException",

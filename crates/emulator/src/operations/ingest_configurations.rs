@@ -15,7 +15,7 @@ use crate::{
     wire::{ApiError, Result, json},
 };
 
-/// What an ingest configuration speaks.
+/// The protocol of an ingest configuration.
 const PROTOCOLS: [&str; 2] = ["RTMP", "RTMPS"];
 
 #[derive(Deserialize)]

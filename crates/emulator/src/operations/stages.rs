@@ -146,7 +146,7 @@ struct Summary<'a> {
     tags: &'a BTreeMap<String, String>,
 }
 
-/// Plausible addresses: nobody listens there.
+/// Plausible addresses without a server.
 #[derive(Serialize)]
 struct Endpoints {
     events: &'static str,

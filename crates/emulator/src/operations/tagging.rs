@@ -129,7 +129,7 @@ fn tag_keys(query: &str) -> Vec<String> {
     values.map(|value| percent_decoded(&value.replace('+', " "))).collect()
 }
 
-/// What is no UTF-8 becomes a character that no name allows.
+/// Replaces invalid UTF-8 by a character that no name may contain.
 fn percent_decoded(text: &str) -> String {
     let digit =
         |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

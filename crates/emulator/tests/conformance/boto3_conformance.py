@@ -123,7 +123,7 @@ def succeeds(label, operation, problem=None, /, **members):
     """Calls it; `problem` gets the parsed answer and returns what is wrong with it."""
     try:
         answer = getattr(ivs, method_of(operation))(**members)
-    except Exception as error:  # a check fails, the next ones go on
+    except Exception as error:  # a check fails, the next ones still run
         check(label, repr(error))
         return {}
     shape = model.operation_model(operation).output_shape

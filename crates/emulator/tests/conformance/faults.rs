@@ -111,7 +111,7 @@ async fn a_late_execution_outlives_the_client() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_follows_an_execution_at_once() {
+async fn a_slow_response_follows_an_immediate_execution() {
     let running = Running::start(Settings::for_tests());
     running.fault(&Fault::new(FaultKind::SlowAfter).delayed(Duration::from_millis(300)).times(1));
     let begin = Instant::now();

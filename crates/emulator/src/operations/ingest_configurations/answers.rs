@@ -1,5 +1,5 @@
-//! What the operations on ingest configurations answer. [`Answer`] is where stream
-//! keys leave the emulator.
+//! The responses of the operations on ingest configurations. [`Answer`] exposes stream
+//! keys.
 
 use std::collections::BTreeMap;
 
