@@ -185,6 +185,7 @@ pub struct UnfinishedCreate {
 
 /// Rounds a delay up to whole milliseconds, at least one: a client that retries earlier is
 /// rejected again.
+#[must_use]
 pub fn whole_milliseconds(delay: Duration) -> Duration {
     let milliseconds = delay.as_nanos().div_ceil(1_000_000).max(1);
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))

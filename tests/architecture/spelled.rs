@@ -90,7 +90,7 @@ impl Spelled {
         }
     }
 
-    /// Leaves the innermost angle brackets. The path goes on: `Pacer` after `Pacer<Get>`,
+    /// Leaves the innermost angle brackets. The path continues: `Pacer` after `Pacer<Get>`,
     /// and `A` after `<A as B>`.
     fn close(&mut self) {
         let Some(Angle { path, first, is_first_complete }) = self.outer.pop() else { return };

@@ -75,7 +75,7 @@ fn the_documented_defaults_are_in_force() {
     let mut text = format!("{required}tenants.ID.weight = 1\n");
     for entry in reference() {
         let is_set = ["identity.metadata.enabled", "tenants.ID.weight"].contains(&&*entry.path);
-        // What has an example beside its default has a default in words.
+        // The default of a key with an example is in words.
         if let (Some(default), None, false) = (&entry.default, &entry.example, is_set)
             && !entry.path.contains("create_rate")
         {

@@ -14,7 +14,7 @@ struct Step {
     output: Vec<String>,
 }
 
-/// What a document says in vain.
+/// A command whose documented output differs from the actual one.
 pub(crate) struct Difference {
     pub(crate) command: String,
     pub(crate) documented: Vec<String>,

@@ -35,7 +35,7 @@ const PROGRAMS: [(&str, &str, &[&str]); 5] = [
     ),
 ];
 const DEV: [&str; 3] = ["--listen", "--admin-listen", "--emulator-listen"];
-/// What documents build and run with cargo is built already.
+/// Replaces cargo: the programs that documents run with it are built already.
 const CARGO: &str = r#"cargo() {
     shift
     if [ "$1" = -p ]; then local program=$2; shift 3; "$program" "$@"

@@ -15,7 +15,7 @@ async fn made_before(world: &World) -> String {
 #[tokio::test]
 async fn what_was_made_before_becomes_a_tenants() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let arn = made_before(&world).await;
     let config = world.configure(&[]);
     let list = world.path("old.txt");

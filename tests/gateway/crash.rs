@@ -44,7 +44,7 @@ async fn what_was_sent_is_in_doubt_and_still_counts() {
     let acme = gateway.caller("acme");
     let live = acme.create(request("live")).await.unwrap().ingest_configuration.unwrap();
     acme.create_one().await.unwrap();
-    // It reaches AWS, and nobody learns what AWS makes of it.
+    // The create reaches AWS, and its response is lost.
     world.emulator.next_create(FaultKind::SlowBefore, 60_000);
     let call = tokio::spawn(async move { acme.create(request("sent")).await });
     world.emulator.reached_by_creates(3).await;
@@ -60,7 +60,7 @@ async fn what_was_sent_is_in_doubt_and_still_counts() {
     let refused = acme.create_one().await.unwrap_err();
     assert_eq!(refused.reason(), "TENANT_COUNT_QUOTA");
     assert!(refused.message.contains("3 of 3"), "{}", refused.message);
-    // What was there before is there still, with its key.
+    // The earlier configuration still exists, with its key.
     let again = acme.create(request("live")).await.unwrap();
     let (again, replayed) = (again.ingest_configuration.unwrap(), again.replayed);
     assert!(replayed && again.arn == live.arn && again.stream_key == live.stream_key);
@@ -87,12 +87,12 @@ async fn what_was_only_reserved_gives_its_place_back() {
     assert_eq!(usage(&world).await, [(State::Live, 1)]);
 }
 
-/// What was there before would be made twice.
+/// Otherwise existing configurations would be created twice.
 #[tokio::test]
 async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let old = gateway.caller("acme").create(request("old")).await.unwrap();
     let old = old.ingest_configuration.unwrap();
     gateway.stop().await;

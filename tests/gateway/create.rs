@@ -13,10 +13,10 @@ use tonic::Code;
 
 use crate::support::{World, create, python, stage_of};
 
-/// What the gateway's own API has beside AWS's input.
+/// Fields of the gateway's API that AWS's input does not have.
 const OWN_INPUT: [&str; 2] = ["requestId", "validateOnly"];
 
-/// What the gateway's own API has beside AWS's output.
+/// Fields of the gateway's API that AWS's output does not have.
 const OWN_OUTPUT: [&str; 3] = ["createTime", "ingestEndpoint", "stateObserveTime"];
 
 fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -142,7 +142,7 @@ async fn every_field_reaches_aws_and_comes_back() {
     });
     assert_eq!(tags, expected);
 
-    // What is read back for a replay is the same, without the gateway's tags again.
+    // A replay returns the same, also without the gateway's tags.
     let again = gateway.caller("acme").create(everything()).await.unwrap();
     assert!(again.replayed);
     let again = unwrapped(again);

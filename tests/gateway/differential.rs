@@ -39,8 +39,8 @@ const LINES: [&str; 8] = [
     "sweep.interval_ms = 86400000",
 ];
 
-/// What never came to AWS is known for that after the least time there can be. Whoever asks
-/// between the last two sends it again, and whoever asks later begins anew.
+/// Shortest times, so that a create that AWS never received is resolved soon. A caller that
+/// retries between the last two sends it again; a later retry is a new create.
 const IMPATIENT: [&str; 4] = [
     "upstream.attempt_timeout_ms = 1500",
     "settle.first_probe_ms = 50",
@@ -97,7 +97,7 @@ fn differential(cases: u32, chance: f64, lines: &[&str]) -> Tally {
     eprintln!("{} cases, {:?}, faults in {chance} of the steps", config.cases, config.rng_seed);
     let runtime = Runtime::new().unwrap();
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     // At trace so many calls would write for minutes.
     let lines = [&LINES, lines].concat();
     let gateway = runtime.block_on(world.gateway_in(&lines, &[("RUST_LOG", "info")]));
@@ -131,7 +131,7 @@ fn config(cases: u32) -> Config {
             fixed @ RngSeed::Fixed(_) => fixed,
         },
         failure_persistence: None,
-        // What is reduced takes as long as what is not: it ends by the time.
+        // The reduction of a failure ends at a time limit.
         max_shrink_time: 60_000,
         max_shrink_iters: 10_000,
         ..default

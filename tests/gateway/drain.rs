@@ -83,7 +83,7 @@ async fn a_drain_has_an_end_and_what_it_cuts_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_ends_the_process_immediately() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     world.emulator.hold_next_create();

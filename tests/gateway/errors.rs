@@ -1,5 +1,4 @@
-//! Every row of the error table: its code, its reason, and whether a caller is told to
-//! try again.
+//! Every row of the error table: its code, its reason, and whether it has a `RetryInfo`.
 
 mod cases;
 
@@ -285,7 +284,7 @@ async fn the_words_of_aws_are_cut() {
 }
 
 #[tokio::test]
-async fn violations_are_told_within_bounds() {
+async fn the_list_of_violations_is_bounded() {
     let world = World::new();
     let gateway = world.gateway(&["server.max_message_bytes = 1000000"]).await;
     let nginx = Nginx::start(gateway.address).await;

@@ -30,7 +30,7 @@ fn listen(address: SocketAddr) -> String {
 #[tokio::test]
 async fn a_restart_in_the_middle_of_a_create() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let address = free_address();
     let gateway = world.gateway(&[&listen(address), "server.drain_timeout_ms = 300"]).await;
     hold_creates(&world);
@@ -46,7 +46,7 @@ async fn a_restart_in_the_middle_of_a_create() {
 #[tokio::test]
 async fn a_kill_in_the_middle_of_a_create() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let address = free_address();
     let gateway = world.gateway(&[&listen(address)]).await;
     hold_creates(&world);
@@ -63,7 +63,7 @@ async fn a_kill_in_the_middle_of_a_create() {
 #[tokio::test]
 async fn a_502_of_nginx() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let address = free_address();
     let nginx = Nginx::start(address).await;
     let clients = Clients::start(&world, nginx.address, LONG_MS).await;

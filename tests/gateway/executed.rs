@@ -142,7 +142,7 @@ async fn an_executed_update_is_not_reported_as_not_sent() {
 #[tokio::test]
 async fn an_executed_create_is_not_reported_as_not_sent() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let (_gateway, acme) = acme(&world, &ONE_AT_A_TIME).await;
     let arn = arn_of_new(&acme).await;
     let read = fill_queue_of_reads(&world, &acme, &arn).await;
@@ -158,7 +158,7 @@ async fn an_executed_create_is_not_reported_as_not_sent() {
 #[tokio::test]
 async fn an_executed_create_is_not_reported_as_too_late() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let lines = [ONE_AT_A_TIME[0], "tenants.acme.max_queued = 5", ONE_AT_A_TIME[2]];
     let (_gateway, acme) = acme(&world, &lines).await;
     let arn = arn_of_new(&acme).await;

@@ -28,7 +28,7 @@ const QUIET_INTERVAL: Duration = Duration::from_millis(2500);
 /// A call of each tenant: what start-time fair queuing promises to who keeps to its share.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// What the network, two writes to the disk and the emulator take beside the wait.
+/// Time of the network, two disk writes and the emulator, beside the wait.
 const BESIDE_THE_WAIT: Duration = Duration::from_millis(500);
 
 /// Long enough for the rate to be found, and then to be probed more than once.
@@ -38,7 +38,7 @@ const RATE_RUN: Duration = Duration::from_secs(140);
 /// way.
 async fn gateway(world: &World) -> Gateway {
     world.emulator.control().set_rate(5.0).unwrap();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let lines = [
         "upstream.calls_per_second = 5",
         "tenants.default.max_ingest_configurations = 100000",
@@ -104,7 +104,7 @@ async fn keep_to_share(caller: Caller, first: Duration, end: Instant) -> Vec<Dur
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_who_floods_keeps_nobody_else_waiting() {
+async fn a_flood_of_one_tenant_does_not_delay_others() {
     let world = Arc::new(World::new());
     let gateway = gateway(&world).await;
     let end = Instant::now() + Duration::from_mins(1);

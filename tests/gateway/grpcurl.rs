@@ -1,4 +1,4 @@
-//! What a newcomer sees: `dev`, and the grpcurl line that it prints.
+//! A first try: `dev`, and the grpcurl command that it prints.
 
 use std::process::Command;
 

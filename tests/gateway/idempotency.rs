@@ -7,7 +7,7 @@ use tonic::Code;
 
 use crate::{
     life::to_stage,
-    support::{Caller, PATIENCE, World, create, stage_of},
+    support::{Caller, TIMEOUT, World, create, stage_of},
 };
 
 fn request(request_id: &str) -> CreateIngestConfigurationRequest {
@@ -43,7 +43,7 @@ async fn the_same_request_twice_is_one_creation() {
 }
 
 #[tokio::test]
-async fn twenty_at_once_are_one_creation() {
+async fn twenty_concurrent_calls_create_once() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     world.emulator.next_create(FaultKind::SlowAfter, 200);
@@ -163,13 +163,13 @@ async fn what_was_deleted_at_aws_is_not_created_again() {
 #[tokio::test]
 async fn an_answer_that_was_lost_is_found() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let acme = world.gateway(&[]).await.caller("acme");
     for fault in
         [FaultKind::DropAfter, FaultKind::Error500After, FaultKind::Truncate, FaultKind::Garbage]
     {
         world.emulator.next_create(fault, 0);
-        // The first call waits for it a little; whoever asks again finds it.
+        // The first call waits a little for the resolution; a retry gets the configuration.
         let asking = async {
             loop {
                 match acme.create(request(&format!("{fault:?}"))).await {
@@ -178,7 +178,7 @@ async fn an_answer_that_was_lost_is_found() {
                 }
             }
         };
-        let found = timeout(PATIENCE, asking).await.unwrap();
+        let found = timeout(TIMEOUT, asking).await.unwrap();
         let rows = world.emulator.configurations();
         let last = rows.last().unwrap();
         assert_eq!(last.arn, found.arn, "{fault:?}");
@@ -190,7 +190,7 @@ async fn an_answer_that_was_lost_is_found() {
 #[tokio::test]
 async fn what_an_earlier_call_created_is_a_replay_once_it_is_found() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let acme = world.gateway(&["settle.first_probe_ms = 100"]).await.caller("acme");
     world.emulator.next_create(FaultKind::DropAfter, 0);
     // The first two looks fail, and the third is while a later call waits for it.
@@ -206,16 +206,16 @@ async fn what_an_earlier_call_created_is_a_replay_once_it_is_found() {
             }
         }
     };
-    assert!(timeout(PATIENCE, asking).await.unwrap());
+    assert!(timeout(TIMEOUT, asking).await.unwrap());
     assert_eq!(world.emulator.creates(), 1);
 }
 
-/// Without a `request_id` the caller does not send again what may exist, unless it is told
-/// that nothing was created.
+/// A caller without a `request_id` must not retry a create that may exist, so the error says
+/// "nothing was created" only if that is certain.
 #[tokio::test]
 async fn what_was_found_and_cannot_be_read_is_not_told_as_not_created() {
     let world = World::new();
-    world.emulator.show_at_once();
+    world.emulator.show_immediately();
     let acme = world.gateway(&["settle.first_probe_ms = 1000"]).await.caller("acme");
     world.emulator.next_create(FaultKind::DropAfter, 0);
     world.emulator.next(Operation::GetIngestConfiguration, FaultKind::DropBefore, 0);

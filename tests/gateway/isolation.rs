@@ -18,7 +18,7 @@ use crate::support::{Caller, Refusal, World, create, stage_of};
 
 const UNKNOWN: &str = "arn:aws:ivs:us-east-1:123456789012:ingest-configuration/NotThere0000";
 
-/// What a caller reaches for.
+/// The resource that a caller names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
     OthersArn,
@@ -45,7 +45,7 @@ const CASES: [(&str, &[Reach]); 6] = {
     ]
 };
 
-/// What `acme` sends: its own where nothing else is reached for.
+/// The request of `acme`, with its own resources by default.
 struct Reaching {
     own_arn: String,
     others_arn: String,
@@ -160,7 +160,7 @@ async fn nothing_of_another_tenant_can_be_reached_or_told_from_nothing() {
             };
             assert_eq!((refusal.code, refusal.reason()), expected, "{method} {reach:?}");
         }
-        // The other's and the unknown cannot be told apart by anything but what was sent.
+        // The responses for a foreign and an unknown resource differ only in the requested name.
         for (one, other) in
             [(Reach::OthersArn, Reach::UnknownArn), (Reach::OthersStage, Reach::UnknownStage)]
         {

@@ -13,7 +13,7 @@ use prost_types::FieldMask;
 use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
-use crate::support::{Caller, PATIENCE, Refusal, World, create, stage_of};
+use crate::support::{Caller, Refusal, TIMEOUT, World, create, stage_of};
 
 impl Caller {
     pub(crate) async fn get(
@@ -101,7 +101,7 @@ async fn a_full_view_is_what_was_created_and_a_basic_one_has_no_keys() {
 }
 
 #[tokio::test]
-async fn a_thousand_reads_at_once_cost_a_few_calls() {
+async fn a_thousand_concurrent_reads_cost_a_few_calls() {
     let world = World::new();
     // At trace so many calls would write for seconds.
     let gateway = world.gateway_in(&[], &[("RUST_LOG", "info")]).await;
@@ -152,8 +152,8 @@ async fn lists_cost_no_call_and_are_filtered_and_paged() {
         assert_eq!((refusal.code, refusal.reason()), (Code::InvalidArgument, "INVALID_FIELDS"));
     }
 
-    // The state is as the sweep last saw it.
-    world.emulator.show_at_once();
+    // The state is that of the last scan.
+    world.emulator.show_immediately();
     world.emulator.activate(&made[1]);
     let active = ListIngestConfigurationsRequest {
         stage_arn: stage_of("acme"),
@@ -222,7 +222,7 @@ async fn an_update_changes_what_its_mask_names() {
     assert_eq!((refusal.code, refusal.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
 }
 
-/// What an update asked for says by itself whether it happened.
+/// The fields of an update show whether AWS executed it.
 #[tokio::test]
 async fn an_update_whose_answer_is_lost_is_looked_up() {
     let world = World::new();
@@ -267,8 +267,7 @@ async fn a_delete_whose_answer_is_lost_is_looked_up() {
         acme.delete(&arn, false).await.unwrap();
         assert_eq!(acme.used().await, 0);
     }
-    // Not deleted, as far as anybody can tell now: its place is held, and a second try
-    // settles it.
+    // Whether it was deleted is unknown: it keeps its quota, and a retry resolves it.
     let arn = acme.live().await.arn;
     world.emulator.next(Operation::DeleteIngestConfiguration, FaultKind::Error500Before, 0);
     let refusal = acme.delete(&arn, false).await.unwrap_err();
@@ -299,7 +298,7 @@ async fn deletes_at_the_same_time_do_not_undo_each_other() {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, reached).await.unwrap();
+        timeout(TIMEOUT, reached).await.unwrap();
         let second = delete(&arn, !force).await.unwrap();
         let (forced, refused) =
             if force { (first.await.unwrap(), second) } else { (second, first.await.unwrap()) };

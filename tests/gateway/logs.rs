@@ -1,4 +1,4 @@
-//! What the log says of a call, and what it never says.
+//! The log line of a call, and the data that it must not contain.
 
 use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
 use ivs_realtime_emulator::FaultKind;
@@ -59,11 +59,11 @@ async fn every_call_leaves_one_line_that_says_what_came_of_it() {
     assert_eq!(told(&line), expected);
     assert_eq!(line["aws_request_id"], Value::Null);
 
-    // What a flood repeats is not for an operator's disk.
-    let mut nobody = Request::new(create("acme"));
-    nobody.metadata_mut().insert("x-request-id", "nobody".parse().unwrap());
-    acme.send(nobody).await.unwrap_err();
-    let line = gateway.call_log("nobody").await;
+    // Rejections that a flood repeats must not fill the disk.
+    let mut anonymous = Request::new(create("acme"));
+    anonymous.metadata_mut().insert("x-request-id", "anonymous".parse().unwrap());
+    acme.send(anonymous).await.unwrap_err();
+    let line = gateway.call_log("anonymous").await;
     assert_eq!((&line["level"], &line["tenant"]), (&json!("DEBUG"), &Value::Null));
     assert_eq!(line["reason"], "CREDENTIAL_MISSING");
 }

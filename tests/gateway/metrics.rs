@@ -68,7 +68,7 @@ async fn in_doubt_creates_are_counted_at_the_scrape() {
     };
     let started = std::time::Instant::now();
     while !is_in_doubt() {
-        assert!(started.elapsed() < crate::support::PATIENCE, "the gauge stays 0");
+        assert!(started.elapsed() < crate::support::TIMEOUT, "the gauge stays 0");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     world.emulator.release();

@@ -1,4 +1,4 @@
-//! Turns at AWS: who waits, who is refused at once, and what that costs.
+//! The pacing of calls to AWS: waits, rejections, and their cost.
 
 use std::{
     io::{Read, Write},
@@ -13,7 +13,7 @@ use ivs_ingest_gateway::proto::v1::{
 use ivs_realtime_emulator::{Fault, Operation};
 use serde_json::json;
 
-use crate::support::{Caller, PATIENCE, World, create};
+use crate::support::{Caller, TIMEOUT, World, create};
 
 impl Caller {
     pub(crate) async fn quota(&self) -> GetQuotaResponse {
@@ -30,7 +30,7 @@ pub(crate) async fn queued_creates(caller: &Caller, count: i32) -> GetQuotaRespo
         if quota.queued_creates.as_ref().unwrap().used == count {
             return quota;
         }
-        assert!(started.elapsed() < PATIENCE, "never {count} creates wait: {quota:?}");
+        assert!(started.elapsed() < TIMEOUT, "never {count} creates wait: {quota:?}");
         tokio::task::yield_now().await;
     }
 }
@@ -74,7 +74,7 @@ async fn who_goes_away_leaves_the_queue_and_spends_nothing() {
 /// A second call with the same `request_id` keeps the first one's place, even if the first
 /// goes away.
 #[tokio::test]
-async fn a_create_waits_as_long_as_anybody_waits_for_it() {
+async fn a_create_waits_as_long_as_one_caller_waits_for_it() {
     let world = World::new();
     let gateway = world.gateway(&["upstream.calls_per_second = 1"]).await;
     let acme = gateway.caller("acme");

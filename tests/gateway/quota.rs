@@ -9,7 +9,7 @@ use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use crate::support::{PATIENCE, Refusal, World, create};
+use crate::support::{Refusal, TIMEOUT, World, create};
 
 const ONE_CALL: [&str; 2] =
     ["tenants.acme.max_concurrent_calls = 1", "tenants.acme.max_queued = 1"];
@@ -34,7 +34,7 @@ fn assert_rate_quota(refused: &Refusal, reason: &str) -> Duration {
 }
 
 #[tokio::test]
-async fn two_hundred_creates_at_once_never_exceed_a_limit_of_seven() {
+async fn two_hundred_concurrent_creates_never_exceed_a_limit_of_seven() {
     let world = World::new();
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 7"]).await;
     let mut calls = JoinSet::new();
@@ -69,7 +69,7 @@ async fn calls_of_any_method_have_a_rate() {
     acme.create(CreateIngestConfigurationRequest::default()).await.unwrap_err();
     let wait = assert_rate_quota(&acme.create_one().await.unwrap_err(), "TENANT_REQUEST_RATE");
     assert!((60..=100).contains(&wait.as_secs()), "{wait:?}");
-    // The next is told the same: a refusal consumes nothing.
+    // The next call gets the same error: a rejection consumes nothing.
     let again = assert_rate_quota(&acme.create_one().await.unwrap_err(), "TENANT_REQUEST_RATE");
     assert!(again <= wait);
     gateway.caller("globex").create_one().await.unwrap();
@@ -145,7 +145,7 @@ async fn calls_at_the_same_time_have_a_limit() {
     acme.create_one().await.unwrap();
 }
 
-/// The create goes on without its caller, and does not occupy the tenant's place.
+/// The create continues without its caller, and does not use the tenant's concurrency.
 #[tokio::test]
 async fn a_caller_that_leaves_frees_its_place() {
     let world = World::new();
@@ -162,7 +162,7 @@ async fn a_caller_that_leaves_frees_its_place() {
     // The gateway notices the cancellation when its RST_STREAM arrives.
     let started = Instant::now();
     while acme.create_one().await.is_err() {
-        assert!(started.elapsed() < PATIENCE, "the place is still occupied");
+        assert!(started.elapsed() < TIMEOUT, "the place is still occupied");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     world.emulator.release();

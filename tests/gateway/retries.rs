@@ -44,7 +44,7 @@ pub(crate) async fn assert_attempts(world: &World, refusal: &Refusal) {
         let finished = process.finished().await;
         assert_eq!(finished.code, Some(0), "{client}: {}", finished.stderr);
         let attempts = attempts(world, client, replay).await;
-        // A longer delay outlasts the client's patience.
+        // The client gives up before a longer delay ends.
         let is_retried = refusal.retry_after().is_some_and(|delay| delay < SHORT);
         let expected = if is_retried { 2..=MAX_ATTEMPTS } else { 1..=1 };
         let outcome = finished.stdout;

@@ -1,5 +1,4 @@
-//! What the server does before and beside the methods: identity, ids, bounds, health,
-//! reflection, TLS.
+//! The server around the methods: identity, ids, limits, health, reflection, TLS.
 
 pub(crate) mod grpc;
 
@@ -15,7 +14,7 @@ use tonic::{
 
 use crate::{
     server::grpc::{call, check_health, create_without_end, knows_v1, knows_v1alpha, watch_health},
-    support::{Caller, PATIENCE, World, create},
+    support::{Caller, TIMEOUT, World, create},
 };
 
 /// The paths of all methods.
@@ -31,14 +30,14 @@ fn methods() -> Vec<String> {
 async fn no_method_is_served_without_a_credential() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    let anybody = gateway.caller("acme");
+    let acme = gateway.caller("acme");
     assert!(methods().len() >= 6);
     for path in methods() {
-        let refused = anybody.refused(&call(&gateway, &path, Request::new(())).await.unwrap_err());
+        let refused = acme.refused(&call(&gateway, &path, Request::new(())).await.unwrap_err());
         let expected = (Code::Unauthenticated, "CREDENTIAL_MISSING");
         assert_eq!((refused.code, refused.reason()), expected, "{path}");
     }
-    // Nor does one that is not there tell so to anybody.
+    // The same for a method that does not exist.
     let unknown = "/ivs.ingest.v1.IngestService/NoSuchMethod";
     let refused = call(&gateway, unknown, Request::new(())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
@@ -49,7 +48,7 @@ async fn no_method_is_served_without_a_credential() {
 async fn a_refused_call_that_does_not_end_is_answered() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    let answered = tokio::time::timeout(PATIENCE, create_without_end(&gateway)).await;
+    let answered = tokio::time::timeout(TIMEOUT, create_without_end(&gateway)).await;
     assert_eq!(answered.unwrap().unwrap_err().code(), Code::Unauthenticated);
 }
 
@@ -143,13 +142,13 @@ async fn health_and_reflection_need_no_credential() {
     for service in ["", "ivs.ingest.v1.IngestService"] {
         assert_eq!(check_health(&gateway, service).await.unwrap(), "SERVING");
     }
-    let unknown = check_health(&gateway, "nobody").await.unwrap_err();
+    let unknown = check_health(&gateway, "unknown").await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
     assert!(unknown.metadata().contains_key("x-request-id"));
     let watched = watch_health(&gateway, "ivs.ingest.v1.IngestService").await.unwrap();
     assert_eq!(watched.first, "SERVING");
     // The protocol wants an open stream. It must not outlive the gateway.
-    let mut watched = watch_health(&gateway, "nobody").await.unwrap();
+    let mut watched = watch_health(&gateway, "unknown").await.unwrap();
     assert_eq!(watched.first, "SERVICE_UNKNOWN");
 
     let symbols = [

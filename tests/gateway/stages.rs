@@ -1,4 +1,4 @@
-//! Whose a stage is: by its tag, by the configuration, and what a refusal gives away.
+//! The ownership of stages, by tags and by the configuration, and the rejections.
 
 use std::{fs, time::Duration};
 
@@ -30,10 +30,10 @@ async fn a_listed_stage_is_its_tenants_whatever_its_tag_says() {
     assert_eq!(created.stage_arn, stage_of("acme"));
     assert!(created.ingest_endpoint.starts_with("rtmps://"));
     is_refused(&acme, &stage_of("acme")).await;
-    // A stage that nobody lists is still whose its tag says.
+    // The tag decides the owner of a stage that no tenant lists.
     globex.create_one().await.unwrap();
 
-    // A reload takes it back at once, without another look at AWS.
+    // A reload changes the owner immediately, without a call to AWS.
     let calls = world.emulator.calls(Operation::GetStage);
     let text = fs::read_to_string(world.configure(&[])).unwrap();
     gateway
@@ -44,7 +44,7 @@ async fn a_listed_stage_is_its_tenants_whatever_its_tag_says() {
     assert_eq!(world.emulator.calls(Operation::GetStage), calls);
 }
 
-/// What a refusal costs would tell whether somebody uses the stage.
+/// A difference would show whether another tenant uses the stage.
 #[tokio::test]
 async fn absent_and_foreign_stages_cost_the_same_calls() {
     let world = World::new();
@@ -67,7 +67,7 @@ async fn absent_and_foreign_stages_cost_the_same_calls() {
 }
 
 #[tokio::test]
-async fn callers_who_ask_at_once_share_a_call() {
+async fn concurrent_callers_share_a_call() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");

@@ -39,7 +39,7 @@ async fn the_start_up_line_says_where_and_what_with() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_a_file_is_said_at_once() {
+async fn all_problems_of_a_file_are_reported_together() {
     let world = World::new();
     let mistakes = [
         "server.listen = 'localhost'",

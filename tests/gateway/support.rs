@@ -1,4 +1,4 @@
-//! What a test needs around the gateway.
+//! The environment of a test.
 
 mod caller;
 mod configuration;
@@ -27,7 +27,7 @@ pub(crate) use emulator::{Emulator, stage_of};
 pub(crate) use gateway::{Dev, Gateway};
 pub(crate) use nginx::Nginx;
 pub(crate) use port::free_address;
-pub(crate) use process::{Finished, PATIENCE, Process};
+pub(crate) use process::{Finished, Process, TIMEOUT};
 pub(crate) use proxy::deaf_to_goodbyes;
 pub(crate) use refusal::Refusal;
 pub(crate) use replay::Replay;
@@ -139,7 +139,7 @@ impl World {
     pub(crate) async fn call_logged(&self, call_id: &str) {
         let started = Instant::now();
         while self.calls_logged(call_id) == 0 {
-            assert!(started.elapsed() < PATIENCE, "the call {call_id} is not logged");
+            assert!(started.elapsed() < TIMEOUT, "the call {call_id} is not logged");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -157,7 +157,7 @@ impl World {
         &self.secrets
     }
 
-    /// What a child inherits: nothing of the machine's own AWS settings.
+    /// The environment of a child process, without the AWS settings of the machine.
     fn environment(&self) -> [(&'static str, String); 8] {
         let folder = self.folder.path().display().to_string();
         let nowhere = self.path("no-such-file").display().to_string();

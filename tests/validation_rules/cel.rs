@@ -17,7 +17,7 @@ pub(crate) enum Cases {
     Keys(&'static [(&'static str, bool)]),
     /// Values of the field.
     Field(fn(&FieldDescriptor) -> Vec<(Value, bool)>),
-    /// Whole messages; a broken one is told as of the field.
+    /// Whole messages; a violation is attributed to the field.
     Message(&'static str, fn(&DynamicMessage) -> Vec<(DynamicMessage, bool)>),
 }
 

@@ -62,7 +62,7 @@ fn parse_create(message: &DynamicMessage) -> Result<(), Violations> {
     CreateIngestConfiguration::parse(message.transcode_to().unwrap(), &BTreeMap::new()).map(drop)
 }
 
-/// What a request needs to have nothing wrong in it, by the name of the field.
+/// The required fields of a valid request, by name.
 fn good_value(field: &FieldDescriptor) -> Option<Value> {
     match field.name() {
         "arn" => Some(text(CONFIGURATION)),

@@ -112,7 +112,7 @@ fn padded(prefix: &str, length: usize) -> String {
     format!("{prefix}{}", "x".repeat(length.saturating_sub(prefix.len()).max(1)))
 }
 
-/// What a rule of a text makes of a list of texts: whether each keeps to the rule.
+/// Whether each of the texts satisfies the rule.
 pub(crate) struct TextRule {
     pub(crate) texts: Vec<String>,
     pub(crate) keeps: Box<dyn Fn(&str) -> bool>,

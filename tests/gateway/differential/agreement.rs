@@ -19,7 +19,7 @@ use super::{
 };
 use crate::support::{Caller, World};
 
-/// What differs, in words.
+/// The differences, for the report.
 pub(super) type Agreement = Result<(), String>;
 
 impl Case<'_> {
@@ -78,13 +78,13 @@ async fn compare_quota(tenant: &Tenant, caller: &Caller) -> Agreement {
     same(&format!("the quota of {}", tenant.id), &expected, &(quota.used, quota.limit, by_state))
 }
 
-/// What AWS has, by ARN.
+/// The configurations at AWS, by ARN.
 pub(super) fn at_aws(world: &World) -> BTreeMap<String, ConfigurationSnapshot> {
     let rows = world.emulator.configurations().into_iter();
     rows.map(|row| (row.arn.clone(), row)).collect()
 }
 
-/// What the emulator shows of the configuration, without the tags that the gateway makes up.
+/// The configuration of the emulator, without the tags of the gateway.
 fn row_of(tenant: &Tenant, one: &Configuration) -> Value {
     let shown = &one.shown;
     let mut tags = shown.tags.clone();

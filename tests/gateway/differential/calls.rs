@@ -63,7 +63,7 @@ pub(super) struct Answered {
 }
 
 impl Shown {
-    /// What an answer shows, and its keys.
+    /// The content of a response, and its keys.
     fn of(answered: IngestConfiguration) -> (Self, Vec<String>) {
         assert!(answered.state_observe_time.is_some(), "{answered:?}");
         let (protocol, state) = (answered.ingest_protocol(), answered.state());
@@ -90,7 +90,7 @@ impl Shown {
 }
 
 impl Answer {
-    /// What kind of answer it is.
+    /// The kind of the response.
     pub(super) fn kind(&self) -> &str {
         match self {
             Self::Created { replayed: true, .. } => "replayed",
@@ -112,8 +112,8 @@ impl Request {
         }
     }
 
-    /// What to send after a refusal that leaves the outcome open: without a `request_id`
-    /// the operation's id takes its place, by the error table.
+    /// The request after an error that leaves the outcome unknown. Without a `request_id` it has
+    /// the `operation_id` instead, as the error table says.
     pub(super) fn repeat_after(&mut self, refusal: &Refusal) {
         let Self::Create(create) = self else { return };
         if create.request_id.is_empty() && refusal.reason() == "OUTCOME_UNKNOWN" {

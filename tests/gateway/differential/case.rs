@@ -17,7 +17,7 @@ use super::{
     requests::pick,
     steps::{Action, Step, TENANTS},
 };
-use crate::support::{Caller, Gateway, PATIENCE, World};
+use crate::support::{Caller, Gateway, TIMEOUT, World};
 
 /// How often each method was answered in each way.
 pub(super) type Tally = BTreeMap<String, usize>;
@@ -26,15 +26,15 @@ pub(super) struct Case<'a> {
     pub(super) world: &'a World,
     pub(super) callers: Vec<Caller>,
     pub(super) model: Model,
-    /// What other cases left at AWS.
+    /// Configurations at AWS from other cases.
     pub(super) others: BTreeSet<String>,
-    /// What was done so far, a line each.
+    /// The steps so far, one line each.
     story: Vec<String>,
     tally: &'a mut Tally,
 }
 
 impl<'a> Case<'a> {
-    /// Three tenants that nobody has seen before, each with two stages.
+    /// Three new tenants with two stages each.
     pub(super) async fn begin(
         world: &'a World,
         gateway: &Gateway,
@@ -103,7 +103,7 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// One call, repeated while faults leave open what it came to.
+    /// One call, repeated while faults leave its outcome unknown.
     async fn call(&mut self, tenant: usize, request: &Request, faults: &[Fault]) -> Agreement {
         let id = &self.model.tenants[tenant].id;
         self.story.push(format!("{id}: {request:?} {faults:?}"));
@@ -142,7 +142,7 @@ impl<'a> Case<'a> {
             match self.callers[tenant].ask(&request).await {
                 Ok(answered) => return Ok((answered, existed)),
                 Err(refusal) if may_be_repeated.contains(refusal.reason()) => {
-                    if started.elapsed() > PATIENCE {
+                    if started.elapsed() > TIMEOUT {
                         return Err(format!("it does not end: {refusal:?}"));
                     }
                     self.story.push(format!("  {}", refusal.reason()));

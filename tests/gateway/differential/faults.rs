@@ -1,4 +1,4 @@
-//! What goes wrong at AWS during a call, and what a caller may be told of it.
+//! Faults of AWS during a call, and the responses that they allow.
 
 use ivs_realtime_emulator::{self as emulator, FaultKind, Operation};
 use proptest::{prelude::*, sample::select};
@@ -69,7 +69,7 @@ impl Fault {
             return &[];
         }
         match (self.operation(request), request) {
-            // The second comes where the outcome is settled at the moment of the call.
+            // The second occurs if the outcome is resolved at the moment of the call.
             (Operation::CreateIngestConfiguration, Request::Create(_)) => {
                 &["OUTCOME_UNKNOWN", "IN_PROGRESS"]
             }

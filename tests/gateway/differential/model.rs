@@ -1,5 +1,5 @@
-//! What the gateway must answer: the tenants' configurations as plain data, and one
-//! method an operation. There is no I/O here, no AWS, no ledger and no failure.
+//! The expected responses: the configurations of the tenants as plain data, and one method
+//! for each RPC. The model has no I/O, no AWS, no ledger and no failures.
 
 use ivs_ingest_gateway::proto::v1::{
     CreateIngestConfigurationRequest, DeleteIngestConfigurationRequest,
@@ -56,7 +56,7 @@ impl Tenant {
         self.configurations.iter().filter(|one| !one.gone)
     }
 
-    /// What the tenant may know of: nobody else's.
+    /// The tenant's own configurations.
     fn find(&mut self, arn: &str) -> Option<&mut Configuration> {
         self.configurations.iter_mut().find(|one| one.shown.arn == arn)
     }
@@ -171,8 +171,8 @@ impl Model {
         }
     }
 
-    /// What AWS alone can give to the configuration that the tenant created last. False:
-    /// it cannot be so, since it is another's.
+    /// Sets the values that AWS chooses for the configuration that the tenant created last.
+    /// Returns false if they belong to another configuration.
     #[must_use]
     pub(super) fn learn(&mut self, tenant: usize, made: &Shown) -> bool {
         let mut all = self.tenants.iter().flat_map(|tenant| &tenant.configurations);
@@ -211,7 +211,7 @@ fn over_quota() -> Answer {
     refused("TENANT_COUNT_QUOTA")
 }
 
-/// What a create asks for, without what AWS alone can give.
+/// The requested fields of a create, without the values that AWS chooses.
 fn unmade(request: &CreateIngestConfigurationRequest) -> Shown {
     Shown {
         arn: String::new(),

@@ -14,7 +14,7 @@ use super::{
 };
 
 impl Step {
-    /// What the tenant sends, if the step is a call.
+    /// The request of the tenant, if the step is a call.
     pub(super) fn request(&self, model: &Model) -> Option<Request> {
         let tenant = &model.tenants[self.tenant];
         let others = &model.tenants[(self.tenant + 1) % TENANTS];

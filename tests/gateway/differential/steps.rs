@@ -1,6 +1,6 @@
-//! What can happen: one call of a tenant or one encoder, and what goes wrong at AWS
-//! meanwhile. A step names its target by place, so that steps before it can be left out
-//! when a failure is reduced.
+//! The steps: a call of a tenant or an action of an encoder, with the faults of AWS during
+//! it. A step names its target by index, so that the reduction of a failure can remove
+//! earlier steps.
 
 use ivs_ingest_gateway::proto::v1::{
     IngestConfigurationState, IngestConfigurationView, IngestProtocol,
@@ -31,7 +31,7 @@ pub(super) enum Action {
     Encoder { nth: usize, state: IngestConfigurationState },
 }
 
-/// What a create asks for.
+/// The fields of a create.
 #[derive(Debug, Clone)]
 pub(super) struct Content {
     pub(super) name: &'static str,
@@ -85,7 +85,7 @@ pub(super) enum Target {
 pub(super) fn steps(chance: f64) -> impl Strategy<Value = Vec<Step>> {
     let faults = (prop::bool::weighted(chance), faults())
         .prop_map(|(happen, faults)| if happen { faults } else { Vec::new() });
-    // One tenant does most of it, or nobody would ever come near its limit.
+    // One tenant makes most calls, so that it reaches its limit.
     let tenant = prop_oneof![5 => Just(0), 2 => Just(1), 1 => Just(2)];
     let step = (tenant, action(), faults);
     let step = step.prop_map(|(tenant, action, faults)| Step { tenant, action, faults });

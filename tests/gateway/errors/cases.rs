@@ -235,7 +235,7 @@ pub(crate) async fn overloaded(world: &World) -> Refusal {
 
 pub(crate) async fn internal(world: &World) -> Refusal {
     let acme = acme(world, &[]).await;
-    // A row that is gone at once, which no defect but one of the gateway's own causes.
+    // A row that disappears immediately, which only a defect of the gateway can cause.
     in_ledger(
         world,
         "CREATE TRIGGER defect AFTER INSERT ON ingest_configurations BEGIN \

@@ -89,7 +89,7 @@ impl Caller {
         Ok(answer)
     }
 
-    /// What a status says, which is remembered.
+    /// Converts a status, and records its texts for the search for secrets.
     pub(crate) fn refused(&self, status: &tonic::Status) -> Refusal {
         Refusal::of(status, &self.secrets)
     }

@@ -12,13 +12,13 @@ use ivs_realtime_emulator::{
 };
 use tokio::time;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// Between two looks at the counts, which the emulator tells only when asked.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Until lists show what was created: what is in doubt stays so, unless the test is about
-/// the settling of it.
+/// Delay of lists. In-doubt creates stay in doubt, unless the test is about their
+/// resolution.
 const NEVER: Duration = Duration::from_hours(1);
 
 /// The tenants that have a stage.
@@ -95,8 +95,8 @@ impl Emulator {
         self.next_create(FaultKind::Hold, 0);
     }
 
-    /// Lists show at once what is created from now on.
-    pub(crate) fn show_at_once(&self) {
+    /// Lists show new configurations immediately.
+    pub(crate) fn show_immediately(&self) {
         self.control().set_visibility_delay(Duration::ZERO).unwrap();
     }
 
@@ -120,7 +120,7 @@ impl Emulator {
         self.control().set_state(arn, PublishState::Active).unwrap();
     }
 
-    /// What came in for the operation.
+    /// The number of calls of the operation, by result.
     pub(crate) fn counts(&self, operation: Operation) -> Calls {
         self.control().calls_of(operation).unwrap()
     }
@@ -139,12 +139,12 @@ impl Emulator {
     pub(crate) async fn reached_by_creates(&self, count: u64) {
         let started = Instant::now();
         while self.creates() < count {
-            assert!(started.elapsed() < PATIENCE, "no create reaches AWS");
+            assert!(started.elapsed() < TIMEOUT, "no create reaches AWS");
             time::sleep(PAUSE).await;
         }
     }
 
-    /// What exists, with all tags and keys.
+    /// The existing configurations, with all tags and keys.
     pub(crate) fn configurations(&self) -> Vec<ConfigurationSnapshot> {
         self.control().state().unwrap().ingest_configurations
     }

@@ -5,7 +5,7 @@ use std::{cell::Cell, fs, net::SocketAddr, time::Duration};
 use tempfile::TempDir;
 use tokio::{net::TcpStream, time};
 
-use super::{PATIENCE, Process, free_address, tools};
+use super::{Process, TIMEOUT, free_address, tools};
 
 /// Between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -32,7 +32,7 @@ impl Nginx {
                 time::sleep(PAUSE).await;
             }
         };
-        let listens = time::timeout(PATIENCE, connects).await.is_ok();
+        let listens = time::timeout(TIMEOUT, connects).await.is_ok();
         assert!(listens, "nginx does not listen:\n{}", process.stderr().text());
         Self { address, process, _folder: folder }
     }

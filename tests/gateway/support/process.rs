@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{sync::watch, time};
 
 /// How long anything that must happen may take on a slow machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much of what a process said is shown when its test fails.
 const TAIL_LINES: usize = 20;
@@ -83,7 +83,7 @@ impl Process {
     pub(crate) async fn finished(&self) -> Finished {
         self.stdout.ended(&self.name).await;
         self.stderr.ended(&self.name).await;
-        // Whoever has closed both outputs is about to end.
+        // A process that has closed both outputs is about to end.
         let code = self.child.lock().unwrap().wait().unwrap().code();
         Finished { code, stdout: self.stdout.text(), stderr: self.stderr.text() }
     }
@@ -150,8 +150,8 @@ impl Output {
 
     async fn wait(&self, until: impl FnMut(&Said) -> bool) {
         let mut changes = self.0.subscribe();
-        // Whoever waited in vain finds out by what is missing.
-        let _ = time::timeout(PATIENCE, changes.wait_for(until)).await;
+        // After the time limit the caller fails, because the expected output is missing.
+        let _ = time::timeout(TIMEOUT, changes.wait_for(until)).await;
     }
 
     /// The last of it, without what libraries log.

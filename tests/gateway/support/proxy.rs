@@ -1,4 +1,4 @@
-//! What stands between a client and the gateway.
+//! A proxy between a client and the gateway.
 
 use std::net::SocketAddr;
 
@@ -13,8 +13,8 @@ const GOAWAY: u8 = 7;
 
 const FRAME_HEAD_BYTES: usize = 9;
 
-/// Passes one connection on, but for the server's goodbye: so its client goes on
-/// sending calls, as one does whose calls cross the goodbye on their way.
+/// Forwards one connection without the server's GOAWAY, so that its client keeps sending
+/// calls, as if they had crossed the GOAWAY on the network.
 pub(crate) async fn deaf_to_goodbyes(gateway: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -7,7 +7,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{Replay, secrets::Secrets};
 
-/// What the trailers may have on the wire.
+/// Maximum size of the trailers on the wire.
 const MAX_TRAILER_BYTES: usize = 3379; // 3.3 KiB
 
 #[derive(Debug, Clone)]

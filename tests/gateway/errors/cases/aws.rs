@@ -56,12 +56,12 @@ async fn aws_error(world: &World, status: u16, code: &str) -> Refusal {
 
 pub(crate) async fn aws_unreachable(world: &World) -> Refusal {
     with_a_ledger_that_knows_aws(world).await;
-    // Taken, so that nobody else listens there, and refused, since we do not either.
+    // Bound, so that no other program listens there, and without a listener of the test.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let nobody = format!("upstream.endpoint_url = 'http://{}'", socket.local_addr().unwrap());
+    let closed = format!("upstream.endpoint_url = 'http://{}'", socket.local_addr().unwrap());
     let one = "tenants.acme.max_ingest_configurations = 1";
-    let acme = acme(world, &[&nobody, one]).await;
+    let acme = acme(world, &[&closed, one]).await;
     let request = CreateIngestConfigurationRequest { stage_arn: String::new(), ..repeatable() };
     // The second is not refused for its quota: what was never sent takes no place.
     refused(&acme, request.clone()).await;
