@@ -27,7 +27,7 @@ pub(crate) enum Counter {
     Callgrind,
 }
 
-/// A count under way.
+/// A running count.
 pub(crate) enum Counting {
     Perf { perf: Child, output: PathBuf },
     Callgrind { pid: u32, output: PathBuf },
@@ -74,7 +74,7 @@ impl Counter {
 }
 
 impl Counting {
-    /// Ends the count and answers it.
+    /// Ends the count and returns it.
     pub(crate) fn stop(self) -> Result<u64, Failure> {
         match self {
             Self::Perf { mut perf, output } => {

@@ -156,7 +156,7 @@ impl Load {
         let (ledger, _) = SqliteLedger::open(&path, leases, Clock::system())?;
         let (ledger, ids) = (Arc::new(ledger), Ids::random());
         let mut tasks = JoinSet::new();
-        // The writer refuses new work beyond 4,096 jobs.
+        // The writer rejects new work beyond 4,096 jobs.
         let places = Arc::new(Semaphore::new(1000));
         for _ in 0..self.warm_up + self.requests {
             let operation_id = ids.next_operation_id(SystemTime::now());

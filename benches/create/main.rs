@@ -6,7 +6,7 @@
 //! compared is the CPU time of the subject's process a request: on a shared
 //! machine it drifts less than throughput, and ratios within a round hardly drift.
 //!
-//! The upstream is a stub with fixed answers (`upstream`), not the emulator: that
+//! The upstream is a stub with fixed responses (`upstream`), not the emulator: that
 //! checks signatures and keeps everything, so it would take the CPU from those who
 //! are measured. The gateway is the binary itself, as `serve` starts it.
 

@@ -45,11 +45,11 @@ pub(crate) enum Subject {
     G,
     /// Another build of the gateway, of `--beside`.
     H,
-    /// The gateway refuses a tenant that is over its request rate.
+    /// The gateway rejects a tenant that is over its request rate.
     Rate,
-    /// The gateway refuses a create whose turn would come too late.
+    /// The gateway rejects a create whose predicted wait exceeds its deadline.
     Budget,
-    /// The gateway refuses a call without a credential.
+    /// The gateway rejects a call without a credential.
     Auth,
 }
 
@@ -165,7 +165,7 @@ pub(crate) fn credentials() -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(Credentials::new(key, key, None, None, key))
 }
 
-/// Sends the create and answers what AWS answered.
+/// Sends the create and returns the response of AWS.
 pub(crate) async fn forward(
     sdk: &Client,
     request: CreateIngestConfigurationRequest,

@@ -129,7 +129,7 @@ async fn reserve_beside_flushes(
     Ok((reserve, flushes_ns.try_map(Latency::of)?))
 }
 
-/// Each call answers how long it took.
+/// Each call returns its duration.
 impl Opened {
     fn open(filled: &Filled, seed: usize) -> Result<Self, Failure> {
         let started = Instant::now();

@@ -24,7 +24,7 @@ use crate::{
 /// Number of rows that are inserted concurrently, so that they share commits.
 const CONCURRENCY: usize = 2048;
 
-/// Nothing is left under way, so how long it might take does not matter.
+/// Leases of any length: no row is left with unfinished work.
 pub(crate) const LEASES: Leases =
     Leases { reserved: Duration::from_mins(1), sending: Duration::from_mins(1) };
 

@@ -71,7 +71,7 @@ impl Latency {
 }
 
 /// Makes so many calls of each ledger, one after the other, after a turn of each to warm
-/// up. `call` answers how long it took, in nanoseconds.
+/// up. `call` returns how long it took, in nanoseconds.
 pub(crate) async fn alternate(
     ledgers: &Pair<Filled>,
     calls: usize,

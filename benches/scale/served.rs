@@ -75,7 +75,7 @@ pub(crate) async fn measure(
     })
 }
 
-/// Starts the gateways in turn, each alone, and answers the middle of what each took.
+/// Starts the gateways in turn, each alone, and returns the median start time of each.
 async fn start_alone(
     filled: &Pair<Filled>,
     seed: usize,
@@ -93,7 +93,7 @@ async fn start_alone(
 
 type Client = IngestServiceClient<Channel>;
 
-/// Each call answers how long it took.
+/// Each call returns its duration.
 impl Started {
     async fn start(filled: &Filled, seed: usize, upstream: SocketAddr) -> Result<Self, Failure> {
         let Filled { path, tenants, .. } = filled;

@@ -50,7 +50,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response.unwrap_or_default())
 }
 
-/// Echoes what the answer owes to the request: its stage and its tags.
+/// Copies the fields of the request that the response repeats: its stage and its tags.
 fn created(body: &str) -> String {
     let number = CREATED.fetch_add(1, Ordering::Relaxed);
     let stage_arn = between(body, r#""stageArn":""#, '"');

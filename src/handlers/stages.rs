@@ -38,7 +38,7 @@ impl Handlers {
     /// whether the tenant no longer owns the stage.
     ///
     /// # Errors
-    /// The error of the lookup: the answer is unknown.
+    /// The error of the lookup: the ownership is unknown.
     pub(super) async fn has_lost_stage(
         &self,
         context: &CallContext,

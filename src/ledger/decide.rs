@@ -26,7 +26,7 @@ pub enum Earlier {
     Replay,
     /// The same request was sent, with an unknown outcome so far.
     InDoubt,
-    /// The same request is being carried out.
+    /// The same request is being executed.
     InProgress,
 }
 
@@ -132,7 +132,7 @@ pub enum Adopt<Arn> {
     Insert,
     /// Apply [`Event::Found`] to the row of its operation id.
     Apply,
-    /// Leave it: the call that creates it is under way, and will record it.
+    /// No adoption: the running create will record the configuration.
     UnderWay,
     /// Its `request_id` belongs to another create: its caller may hold its key.
     Displaced,

@@ -3,7 +3,7 @@
 use super::IllegalTransition;
 use crate::request::OperationId;
 
-/// The ledger could not carry out a call.
+/// The ledger could not execute a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
     /// The database failed or is overloaded. Nothing is known to have changed.

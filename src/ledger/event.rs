@@ -23,7 +23,7 @@ pub enum Event {
     Absent,
     /// A delete is about to be sent.
     Delete,
-    /// AWS refused to delete it.
+    /// AWS rejected the delete.
     DeleteRefused,
     /// AWS deleted it, or responded that it does not exist.
     DeleteConfirmed,

@@ -82,7 +82,7 @@ pub struct Adoption {
 pub enum Adopted {
     /// It has a live row now, a new one or the one that waited for it.
     Live,
-    /// The call that creates it is under way, and will record it.
+    /// The running create will record the configuration.
     UnderWay,
     /// It has no row, and its `request_id` belongs to another create: the ledger was
     /// lost since, and its caller may hold its key.

@@ -50,14 +50,14 @@ pub struct Fields {
 pub enum Reserved {
     /// The row is inserted, in [`State::Reserved`](super::State::Reserved).
     New,
-    /// The same request was carried out before.
+    /// The same request was executed before.
     Replay {
         /// The row of the first time.
         operation_id: OperationId,
         /// The configuration that it created.
         arn: String,
     },
-    /// The same request is being carried out.
+    /// The same request is being executed.
     InProgress {
         /// The row of the first time.
         operation_id: OperationId,

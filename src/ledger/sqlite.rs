@@ -43,9 +43,9 @@ pub struct SqliteLedger {
 
 /// The behaviour of a job when its queue is full.
 enum WhenFull {
-    /// New work is rejected, so that work under way can be recorded.
+    /// New work is rejected, so that running work can be recorded.
     Reject,
-    /// Work under way waits.
+    /// Running work waits.
     Wait,
 }
 

@@ -14,13 +14,13 @@ use super::{Event, Step};
 pub enum State {
     /// It has a place in the quota. No byte was sent to AWS.
     Reserved = 1,
-    /// The call to AWS may be under way.
+    /// The call to AWS may be running.
     Sending = 2,
     /// The call ended with an unknown outcome: it may or may not exist.
     InDoubt = 3,
     /// It exists.
     Live = 4,
-    /// A delete may be under way: it may still exist.
+    /// A delete may be running: it may still exist.
     Deleting = 5,
     /// It existed and exists no more.
     Deleted = 6,
@@ -94,7 +94,7 @@ impl State {
             (Live | Deleting, Step::Event(Vanished)) => Deleted,
             (Deleting, Step::Event(DeleteRefused)) => Live,
             (Deleting, Step::Event(DeleteConfirmed)) => Deleted,
-            // A concurrent delete was refused, and took the row back too early.
+            // A concurrent delete was rejected, and took the row back too early.
             (Live, Step::Event(DeleteConfirmed)) => Deleted,
             // Steps that repeat what the row knows.
             (Reserved, Step::Event(Throttled))

@@ -84,7 +84,7 @@ async fn every_field_reaches_aws_and_comes_back() {
     let created = unwrapped(answer);
     let seen = boto3_sees(&world, &created.arn).await;
 
-    // The gateway takes and answers all that AWS's model has, each field by its name.
+    // The gateway accepts and returns each field of AWS's model, by its name.
     let validated = CreateIngestConfigurationRequest { validate_only: true, ..everything() };
     assert_eq!(
         fields_set("CreateIngestConfigurationRequest", &validated),

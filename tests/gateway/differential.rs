@@ -1,5 +1,5 @@
 //! The gateway against a plain model: random sequences of all five operations by three
-//! tenants, without faults of AWS and with them. After each step the answer must be the
+//! tenants, without faults of AWS and with them. After each step the response must be the
 //! model's, and so must every tenant's list and quota, and what AWS has.
 //!
 //! The draws are the same each time. To draw others, and more of them:
@@ -48,7 +48,7 @@ const IMPATIENT: [&str; 4] = [
     "settle.give_up_after_ms = 1700",
 ];
 
-/// The answers that every run must meet, or it would show little.
+/// The responses that every run must meet, or it would show little.
 const MET: [&str; 17] = [
     "create done",
     "create replayed",

@@ -25,9 +25,9 @@ enum Retry {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Aws {
-    /// The request id of its answer stands beside the reason.
+    /// The request id of its response stands beside the reason.
     Answered,
-    /// It was not asked, or did not answer.
+    /// AWS was not called, or did not respond.
     Silent,
 }
 
@@ -202,7 +202,7 @@ async fn what_may_exist_counts_against_the_quota_and_what_cannot_does_not() {
     let limits = ["acme", "globex"].map(|t| format!("tenants.{t}.max_ingest_configurations = 1"));
     let gateway = world.gateway(&[&limits[0], &limits[1]]).await;
     let acme = gateway.caller("acme");
-    // It was not carried out, but only AWS knows that.
+    // AWS did not execute it, and the gateway cannot know that.
     world.emulator.next_create(FaultKind::DropBefore, 0);
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "OUTCOME_UNKNOWN");
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "TENANT_COUNT_QUOTA");
@@ -265,7 +265,7 @@ async fn an_operation_id_joins_what_had_no_request_id() {
     assert_eq!(world.emulator.creates(), 1);
 }
 
-/// That the trailers are bounded holds for every refusal; on the wire a character of these
+/// That the trailers are bounded holds for every rejection; on the wire a character of these
 /// has nine bytes. nginx returns 502 for trailers that exceed its buffer.
 #[tokio::test]
 async fn the_words_of_aws_are_cut() {
@@ -295,7 +295,7 @@ async fn the_list_of_violations_is_bounded() {
         tags: tags.collect(),
         ..create("acme")
     };
-    // Its trailers are bounded, as those of every refusal.
+    // Its trailers are bounded, as those of every rejection.
     let refused = acme.create(request).await.unwrap_err();
     let violations = &refused.details.bad_request().unwrap().field_violations;
     assert_eq!(violations.last().unwrap().reason, "MORE_VIOLATIONS");

@@ -17,7 +17,7 @@ const LONG_MS: u64 = 20_000;
 /// one that it enforces itself.
 const DEADLINE_CODES: [&str; 3] = ["DEADLINE_EXCEEDED", "DeadlineExceeded", "Cancelled"];
 
-/// One create a client is carried out, and its response held back.
+/// AWS executes one create of each client and holds back its response.
 fn hold_creates(world: &World) {
     let hold = Fault::new(FaultKind::Hold).on(Operation::CreateIngestConfiguration);
     world.emulator.fault(&hold.times(clients::COUNT));

@@ -69,8 +69,8 @@ fn resident_kib(gateway: &Gateway) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Creates as fast as it can until `end`. Answers how many were created and how many
-/// refused.
+/// Creates as fast as it can until `end`. Returns how many were created and how many
+/// rejected.
 async fn flood(caller: Caller, end: Instant) -> (u64, u64) {
     let (mut created, mut refused) = (0, 0);
     while Instant::now() < end {
@@ -88,7 +88,7 @@ async fn flood(caller: Caller, end: Instant) -> (u64, u64) {
     (created, refused)
 }
 
-/// Creates at even distances until `end`. Answers how long each took.
+/// Creates at even distances until `end`. Returns how long each took.
 async fn keep_to_share(caller: Caller, first: Duration, end: Instant) -> Vec<Duration> {
     let mut took = Vec::new();
     let mut turns = time::interval_at(time::Instant::now() + first, QUIET_INTERVAL);

@@ -67,7 +67,7 @@ async fn other_content_under_the_same_request_id_is_refused() {
     let acme = gateway.caller("acme");
     let other = || CreateIngestConfigurationRequest { name: "other".into(), ..request("r") };
 
-    // While the first is under way, and when it is over.
+    // While the first is running, and when it is over.
     world.emulator.hold_next_create();
     let first = tokio::spawn({
         let acme = acme.clone();

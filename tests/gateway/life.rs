@@ -277,7 +277,7 @@ async fn a_delete_whose_answer_is_lost_is_looked_up() {
     assert_eq!(acme.used().await, 0);
 }
 
-/// One is refused while the other is under way: what AWS did last is what the row says.
+/// One is rejected while the other is running. The row has the last state of AWS.
 #[tokio::test]
 async fn deletes_at_the_same_time_do_not_undo_each_other() {
     let world = World::new();
@@ -286,7 +286,7 @@ async fn deletes_at_the_same_time_do_not_undo_each_other() {
         let (acme, arn) = (acme.clone(), arn.to_owned());
         tokio::spawn(async move { acme.delete(&arn, force).await })
     };
-    // The forced delete comes to AWS after the refusal, or its answer before that.
+    // The forced delete comes to AWS after the rejection, or its response before that.
     for (held, force) in [(FaultKind::SlowBefore, true), (FaultKind::SlowAfter, false)] {
         let arn = acme.live().await.arn;
         world.emulator.activate(&arn);

@@ -82,7 +82,7 @@ async fn a_caller_who_goes_away_leaves_a_line_too() {
     assert_eq!((&line["code"], &line["tenant"]), (&json!("CANCELLED"), &json!("acme")));
 }
 
-/// Each level, with what makes the SDK print the bodies of answers. That no key is in
+/// Each level, with what makes the SDK print the bodies of responses. That no key is in
 /// the log is what every test shows at its end; these are the worst cases.
 #[tokio::test]
 async fn no_setting_makes_the_log_tell_a_key() {

@@ -127,7 +127,7 @@ async fn what_aws_throttles_is_sent_again() {
     assert!((metric(gateway.admin, throttled) - 1.0).abs() < 1e-9);
 }
 
-/// A refusal costs a look into memory: nothing is written, and AWS is not called.
+/// A rejection writes nothing and makes no call to AWS.
 #[tokio::test]
 async fn a_refusal_takes_nothing() {
     let world = World::new();

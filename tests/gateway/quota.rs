@@ -1,11 +1,13 @@
-//! No tenant gets more than its configuration says, and no refusal costs it anything.
+//! No tenant exceeds its limits, and a rejection consumes nothing.
 
 use std::{
     fs,
     time::{Duration, Instant},
 };
 
-use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
+use ivs_ingest_gateway::proto::v1::{
+    CreateIngestConfigurationRequest, ListIngestConfigurationsRequest,
+};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -143,6 +145,31 @@ async fn calls_at_the_same_time_have_a_limit() {
     first.await.unwrap().unwrap();
     // The place is free again.
     acme.create_one().await.unwrap();
+}
+
+/// Reads of the ledger cost no AWS call, and do not compete with calls that do.
+#[tokio::test]
+async fn reads_of_the_ledger_have_a_limit_of_their_own() {
+    let world = World::new();
+    let gateway = world.gateway(&ONE_CALL).await;
+    let acme = gateway.caller("acme");
+    world.emulator.hold_next_create();
+    let create = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.create_one().await }
+    });
+    world.emulator.reached_by_creates(1).await;
+    let mut lists = JoinSet::new();
+    for _ in 0..500 {
+        let acme = acme.clone();
+        let request = acme.request(ListIngestConfigurationsRequest::default());
+        lists.spawn(async move { acme.client.clone().list_ingest_configurations(request).await });
+    }
+    for list in lists.join_all().await {
+        list.unwrap();
+    }
+    world.emulator.release();
+    create.await.unwrap().unwrap();
 }
 
 /// The create continues without its caller, and does not use the tenant's concurrency.

@@ -36,7 +36,7 @@ const CODES: [&str; 14] = [
 
 const CLIENTS: [&str; 2] = ["grpcio", "grpc-js"];
 
-/// Makes the call behind the refusal again with each client, and counts its attempts.
+/// Makes the call behind the rejection again with each client, and counts its attempts.
 pub(crate) async fn assert_attempts(world: &World, refusal: &Refusal) {
     let replay = refusal.replay.as_ref().unwrap();
     for client in CLIENTS {

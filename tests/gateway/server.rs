@@ -43,7 +43,7 @@ async fn no_method_is_served_without_a_credential() {
     assert_eq!(refused.code(), Code::Unauthenticated);
 }
 
-/// The rest of a refused request is waited for, and not for ever.
+/// The gateway waits for the rest of a rejected request, for a limited time.
 #[tokio::test]
 async fn a_refused_call_that_does_not_end_is_answered() {
     let world = World::new();

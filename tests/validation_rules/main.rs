@@ -1,6 +1,6 @@
 //! The `buf.validate` rules of the `.proto` against the parsers of `ingest`: every rule
 //! of every field of every request, with values below, at and above its bound. A value
-//! is refused, for just its field, if and only if it breaks a rule.
+//! is rejected, for just its field, if and only if it breaks a rule.
 //!
 //! Fails where it meets something it has no values for: a kind of rule, a pattern, a
 //! CEL expression, a kind of field, or a request without a parser.
@@ -104,7 +104,7 @@ struct Request {
 }
 
 impl Request {
-    /// The message must be refused for `broken` and nothing else, or be accepted.
+    /// The message must be rejected for `broken` and nothing else, or be accepted.
     fn check(&self, message: &DynamicMessage, broken: Option<&str>) {
         let violations = (self.parse)(message).err();
         let told: BTreeSet<_> =

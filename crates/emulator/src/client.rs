@@ -28,7 +28,7 @@ pub enum ControlError {
     /// The emulator is not reachable, or did not respond within 10 s.
     #[error("the emulator's control API cannot be called")]
     Io(#[from] io::Error),
-    /// The emulator refused the request.
+    /// The emulator rejected the request.
     #[error("the emulator's control API refused the request with {status}: {message}")]
     Refused {
         /// The HTTP status.

@@ -28,7 +28,7 @@ use crate::{
     world::World,
 };
 
-/// The reason of a refusal.
+/// The reason of a rejection.
 struct Refusal {
     status: StatusCode,
     message: String,

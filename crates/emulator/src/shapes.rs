@@ -15,7 +15,7 @@ pub(crate) const PATH: &str = "/_emulator/";
 /// The calls of one operation since the start, the last reset or the last clearing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
-    /// All calls, including the refused ones.
+    /// All calls, including the rejected ones.
     pub calls: u64,
     /// Calls that exceeded the rate.
     pub throttled: u64,
@@ -107,7 +107,7 @@ pub struct ConfigurationSnapshot {
     pub stream_keys: Vec<String>,
 }
 
-/// The body of a refusal.
+/// The body of an error response.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Refused {
     pub(crate) message: String,

@@ -22,7 +22,7 @@ use crate::wire::{ApiError, Result};
 
 const SIGNING_NAME: &str = "ivs";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// AWS refuses a request whose date is further than this from its own clock.
+/// AWS rejects a request whose date is further than this from its own clock.
 const MAX_SKEW: Duration = Duration::from_mins(5);
 const MISMATCH: &str = "The request signature we calculated does not match the signature you \
                         provided. Check your AWS Secret Access Key and signing method.";

@@ -1,5 +1,5 @@
 //! The constraints of the model (`ivs-realtime/2020-07-14/service-2.json` of botocore),
-//! all violations of a request in one answer.
+//! all violations of a request in one response.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 

@@ -1,4 +1,4 @@
-//! Answers and errors in the shape of AWS.
+//! Responses and errors in the shape of AWS.
 
 use std::{
     borrow::Cow,
@@ -34,10 +34,10 @@ const DECLARED: [&str; 7] = [
     "ValidationException",
 ];
 
-/// The body of a successful answer, or the error.
+/// The body of a successful response, or the error.
 pub(crate) type Result<T = Bytes> = std::result::Result<T, ApiError>;
 
-/// An error as AWS answers it.
+/// An error as AWS returns it.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     pub(crate) code: Cow<'static, str>,
@@ -82,7 +82,7 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message)
     }
 
-    /// The response. An error whose code no header can hold answers without it.
+    /// The response. A code that is not valid in a header is left out.
     pub(crate) fn response(&self) -> Response<ResponseBody> {
         let member = if DECLARED.contains(&&*self.code) { "exceptionMessage" } else { "message" };
         let body = json!({ member: self.message }).to_string();

@@ -52,7 +52,7 @@ impl World {
     /// Counts a call and returns its fault, if it has one.
     ///
     /// # Errors
-    /// The refusal of the signature, or `ThrottlingException`. Neither uses up a fault,
+    /// A rejected signature, or `ThrottlingException`. Neither uses up a fault,
     /// and a bad signature uses up no token.
     pub(crate) fn admit(
         &mut self,

@@ -52,7 +52,7 @@ pub(super) async fn a_create_under_way_records_its_own_configuration(
     assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), under_way);
     assert_eq!(subject.found(row).await, None);
     subject.apply(row, Event::Created(resource(row))).await;
-    // A delete that is under way, or over, is not undone.
+    // A running or finished delete is not undone.
     subject.apply(row, Event::Delete).await;
     let illegal = ledger.adopt(adoption(reservation)).await;
     assert!(matches!(illegal, Err(LedgerError::Illegal(_))), "{illegal:?}");

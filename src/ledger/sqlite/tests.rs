@@ -30,6 +30,21 @@ async fn behaves_as_every_ledger_does() {
     .await;
 }
 
+#[tokio::test]
+async fn only_the_owner_can_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/ledger.db");
+    let _open = open(&path);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let entries = fs::read_dir(path.parent().unwrap()).unwrap();
+    let files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 4, "{files:?}");
+    assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
 /// Every change whose method has returned is there after a stop. A create that the stop
 /// cut off is rejected if it was never sent, and in doubt if it may have been.
 #[tokio::test]

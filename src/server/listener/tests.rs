@@ -74,7 +74,7 @@ async fn get(client: &mut Client, path: &str) -> TestResult<String> {
     Ok(String::from_utf8(response.into_body().collect().await?.to_bytes().to_vec())?)
 }
 
-/// Answers the name of its thread and what it knows of its peer.
+/// Responds with the name of the thread and the certificates of the peer.
 async fn describe(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     assert_ne!(request.uri().path(), "/panic", "as asked");
     let peer = request.extensions().get::<Peer>().unwrap();

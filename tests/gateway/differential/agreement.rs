@@ -68,7 +68,7 @@ async fn compare_quota(tenant: &Tenant, caller: &Caller) -> Agreement {
     let answer = asked.map_err(|status| format!("GetQuota fails: {status:?}"))?.into_inner();
     let quota = answer.ingest_configurations.unwrap();
     let live = i32::try_from(tenant.live().count()).unwrap();
-    // Nothing may be left in a state on the way: the last answer was final.
+    // Nothing may be left in a state on the way: the last response was final.
     let by_state: Vec<_> = quota.used_by_state.iter().map(|it| (it.state(), it.count)).collect();
     let expected = (
         live,
@@ -104,7 +104,7 @@ fn row_of(tenant: &Tenant, one: &Configuration) -> Value {
     })
 }
 
-/// Takes away the tags that no model can foresee, and answers all tags, for people, and the
+/// Takes away the tags that no model can foresee, and returns all tags, for people, and the
 /// operation's id.
 fn take_own_tags(row: &mut Value, one: &Configuration) -> Result<(String, String), String> {
     let all = row["tags"].to_string();

@@ -1,5 +1,5 @@
 //! The five operations as data: what is asked, and what is answered. The model and the
-//! gateway are given the same questions, and their answers compared as a whole.
+//! gateway get the same requests, and their responses are compared completely.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(super) enum Answer {
     Refused(String),
 }
 
-/// A configuration in an answer: all of it but when its state was observed, and the
+/// A configuration in a response: all of it but when its state was observed, and the
 /// number of its keys in their place.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shown {

@@ -124,7 +124,7 @@ impl<'a> Case<'a> {
         self.compare_keys(&found, &keys)
     }
 
-    /// The last answer, and whether the call that got it found a creation of an earlier one.
+    /// The last response, and whether the call that got it found a creation of an earlier one.
     async fn ask_until_final(
         &mut self,
         tenant: usize,
@@ -162,7 +162,7 @@ impl<'a> Case<'a> {
         *self.tally.entry(format!("{} {outcome}", request.method())).or_default() += 1;
     }
 
-    /// The model's answer, with what only the gateway's can tell: the ARN of a new
+    /// The model's response, with what only the gateway's can tell: the ARN of a new
     /// configuration, and what became of a call that met faults.
     fn expected(
         &mut self,
@@ -197,7 +197,7 @@ impl<'a> Case<'a> {
         Ok(expected)
     }
 
-    /// The keys in an answer are those that AWS has now.
+    /// Asserts that the keys in a response are those that AWS has now.
     fn compare_keys(&self, answer: &Answer, keys: &[String]) -> Agreement {
         let (Answer::Created { shown, .. } | Answer::One(shown)) = answer else { return Ok(()) };
         if keys.is_empty() {

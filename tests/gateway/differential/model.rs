@@ -187,8 +187,8 @@ impl Model {
         is_new
     }
 
-    /// The answer to an update of an active configuration that changes nothing, where AWS's
-    /// own refusal was lost: it is looked up, and is as was asked for. None if the update
+    /// The response to an update of an active configuration that changes nothing, where AWS's
+    /// own rejection was lost: it is looked up, and is as was asked for. None if the update
     /// would have changed something.
     pub(super) fn looked_up(&mut self, tenant: usize, request: &Request) -> Option<Answer> {
         let Request::Update(update) = request else { return None };

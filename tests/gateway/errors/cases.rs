@@ -126,7 +126,7 @@ pub(crate) async fn tenant_concurrency(world: &World) -> Refusal {
     });
     world.emulator.reached_by_creates(1).await;
     let refused = refused(&acme, create("acme")).await;
-    // It is still under way.
+    // It is still running.
     drop(under_way);
     refused
 }
@@ -228,7 +228,7 @@ pub(crate) async fn overloaded(world: &World) -> Refusal {
     });
     world.emulator.reached_by_creates(1).await;
     let refused = refused(&acme, create("acme")).await;
-    // It is still under way.
+    // It is still running.
     drop(under_way);
     refused
 }

@@ -12,7 +12,7 @@ fn origin(gateway: &Gateway) -> http::Uri {
     format!("http://{}", gateway.address).parse().unwrap()
 }
 
-/// Calls the method at that path with any message. The answer's content is dropped.
+/// Calls the method at that path with any message. The response's content is dropped.
 pub(crate) async fn call<M: Message + 'static>(
     gateway: &Gateway,
     path: &str,

@@ -68,8 +68,8 @@ impl Caller {
         self.send(self.request(message)).await.map(Response::into_inner)
     }
 
-    /// Sends a create and remembers its keys: they may be nowhere else in the answer,
-    /// and nowhere at all in a refusal.
+    /// Sends a create and remembers its keys: they may be nowhere else in the response,
+    /// and nowhere at all in a rejection.
     pub(crate) async fn send(
         &self,
         request: Request<CreateIngestConfigurationRequest>,

@@ -89,7 +89,7 @@ impl Emulator {
         self.next(Operation::CreateIngestConfiguration, kind, delay_ms);
     }
 
-    /// The next create is carried out, and its answer held back until
+    /// The next create is executed, and its response held back until
     /// [`Emulator::release`].
     pub(crate) fn hold_next_create(&self) {
         self.next_create(FaultKind::Hold, 0);

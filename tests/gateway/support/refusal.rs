@@ -21,7 +21,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// Checks what holds for every refusal.
+    /// Checks what holds for every rejection.
     pub(super) fn of(status: &Status, secrets: &Secrets) -> Self {
         secrets.said("a refusal", format!("{status:?}"));
         secrets.said("a refusal's details", status.details());

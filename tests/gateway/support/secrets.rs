@@ -33,7 +33,7 @@ impl Secrets {
     pub(crate) fn learn_from_emulators(&self, own: ControlClient) {
         let watched = self.emulators.lock().unwrap().clone();
         for emulator in [own].into_iter().chain(watched) {
-            // One that has ended cannot be asked; its keys were learned from answers.
+            // One that has ended cannot be asked; its keys were learned from responses.
             let Ok(state) = emulator.state() else { continue };
             for row in state.ingest_configurations {
                 for key in row.stream_keys {

@@ -211,7 +211,7 @@ async fn a_shutdown_ends_what_is_under_way() {
     assert!(TcpStream::connect(address).await.is_err());
 }
 
-/// boto3 reads the same model as the AWS CLI, and checks each answer against it.
+/// boto3 reads the same model as the AWS CLI, and checks each response against it.
 #[tokio::test]
 async fn boto3_finds_the_model_kept() {
     let running = Running::start(Settings { calls_per_second: 5.0, ..Settings::for_tests() });

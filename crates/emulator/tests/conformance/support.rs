@@ -78,7 +78,7 @@ impl Running {
             "{line}\r\nhost: emulator\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
-        // A server that refuses a body need not read it.
+        // A server that rejects a body need not read it.
         let _ = stream.write_all(body.as_bytes());
         let mut response = Vec::new();
         // The end may come as a reset, after the response.

@@ -72,7 +72,7 @@ impl Pki {
         Ok(client(stream).await?.0)
     }
 
-    /// Whether a client gets an answer, and how many certificates the service saw.
+    /// Sends a request, and returns the number of certificates that the service received.
     async fn certificates_seen(
         &self,
         server: &Running,

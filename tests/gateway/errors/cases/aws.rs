@@ -63,7 +63,7 @@ pub(crate) async fn aws_unreachable(world: &World) -> Refusal {
     let one = "tenants.acme.max_ingest_configurations = 1";
     let acme = acme(world, &[&closed, one]).await;
     let request = CreateIngestConfigurationRequest { stage_arn: String::new(), ..repeatable() };
-    // The second is not refused for its quota: what was never sent takes no place.
+    // The quota does not reject the second: a create that was never sent uses none.
     refused(&acme, request.clone()).await;
     refused(&acme, request).await
 }

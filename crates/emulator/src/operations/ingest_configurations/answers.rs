@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::resources::{Credential, IngestConfiguration};
 
-/// The answer of a create, a get and an update: everything.
+/// The response of a create, a get and an update: everything.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answer<'a> {
