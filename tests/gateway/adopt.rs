@@ -1,39 +1,39 @@
-//! Configurations that were made before the gateway are given to tenants.
+//! The `adopt` command gives configurations that exist at AWS to tenants.
 
 use aws_sdk_ivsrealtime::types;
 use ivs_ingest_gateway::proto::v1::ListIngestConfigurationsRequest;
 
 use crate::support::World;
 
-/// Creates a configuration by calling AWS directly.
-async fn made_before(world: &World) -> String {
+/// Creates a configuration at AWS without the gateway.
+async fn create_without_gateway(world: &World) -> String {
     let create = world.emulator.sdk().create_ingest_configuration().name("old");
     let create = create.ingest_protocol(types::IngestProtocol::Rtmps).tags("team", "video");
     create.send().await.unwrap().ingest_configuration.unwrap().arn
 }
 
 #[tokio::test]
-async fn what_was_made_before_becomes_a_tenants() {
+async fn adopt_gives_an_existing_configuration_to_a_tenant() {
     let world = World::new();
-    world.emulator.show_immediately();
-    let arn = made_before(&world).await;
+    world.emulator.list_immediately();
+    let arn = create_without_gateway(&world).await;
     let config = world.configure(&[]);
     let list = world.path("old.txt");
     std::fs::write(&list, format!("# by hand\n{arn} acme\n")).unwrap();
     let (config, list) = (config.to_str().unwrap(), list.to_str().unwrap());
     let adopt = ["adopt", "--config", config, "--list", list, "--apply"];
 
-    let told = world.run(&adopt[..5], &[]).await;
-    assert!(told.stdout.contains(&format!("{arn} acme: would be adopted")), "{told:?}");
+    let preview = world.run(&adopt[..5], &[]).await;
+    assert!(preview.stdout.contains(&format!("{arn} acme: would be adopted")), "{preview:?}");
     assert_eq!(world.emulator.configurations()[0].tags.len(), 1);
-    for said in ["adopted\n", "is adopted already\n"] {
+    for ending in ["adopted\n", "is adopted already\n"] {
         let done = world.run(&adopt, &[]).await;
-        assert_eq!((done.code, done.stdout.ends_with(said)), (Some(0), true), "{done:?}");
+        assert_eq!((done.code, done.stdout.ends_with(ending)), (Some(0), true), "{done:?}");
     }
     std::fs::write(list, format!("{arn} globex\n")).unwrap();
-    let refused = world.run(&adopt, &[]).await;
-    assert_eq!(refused.code, Some(1));
-    assert!(refused.stdout.contains("it belongs to the tenant acme"), "{refused:?}");
+    let rejected = world.run(&adopt, &[]).await;
+    assert_eq!(rejected.code, Some(1));
+    assert!(rejected.stdout.contains("it belongs to the tenant acme"), "{rejected:?}");
 
     let gateway = world.gateway(&[]).await;
     let all = ListIngestConfigurationsRequest::default;

@@ -1,4 +1,4 @@
-"""Prints, as JSON, what boto3 sees of an ingest configuration, and what its model says.
+"""Prints an ingest configuration as boto3 reads it, and the fields of boto3's model, as JSON.
 
     python3 tests/gateway/boto3_sees.py http://127.0.0.1:4566 ARN
 """
@@ -19,14 +19,14 @@ ivs = boto3.client(
     config=Config(retries={"total_max_attempts": 1}, proxies={}),
 )
 create = ivs.meta.service_model.operation_model("CreateIngestConfiguration")
-answer = create.output_shape.members["ingestConfiguration"]
+response = create.output_shape.members["ingestConfiguration"]
 print(
     json.dumps(
         {
             "configuration": ivs.get_ingest_configuration(arn=arn)["ingestConfiguration"],
             "tags": ivs.list_tags_for_resource(resourceArn=arn)["tags"],
             "input_members": sorted(create.input_shape.members),
-            "output_members": sorted(answer.members),
+            "output_members": sorted(response.members),
         }
     )
 )

@@ -1,4 +1,4 @@
-//! kill -9: no place in a quota is lost, and none is given away twice.
+//! SIGKILL: the quota use stays correct, and no create is duplicated.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ use crate::support::{World, create};
 
 const LEASES: Leases = Leases { reserved: Duration::ZERO, sending: Duration::ZERO };
 
-/// The counts in the start-up line about the creates that the previous process left.
+/// Returns the counts of the start-up log line about rows that the last stop left.
 async fn recovered(gateway: &crate::support::Gateway) -> [Value; 2] {
     let message = "opened the ledger; creates that the previous process left are rejected, or \
                    in doubt if they may have been sent";
@@ -25,7 +25,7 @@ async fn recovered(gateway: &crate::support::Gateway) -> [Value; 2] {
     ["rejected", "in_doubt"].map(|key| line[key].clone())
 }
 
-/// How many of acme's rows are in each state that counts.
+/// Returns the number of acme's rows in each state that counts against the quota.
 async fn usage(world: &World) -> Vec<(State, u32)> {
     let (ledger, _) = SqliteLedger::open(&world.ledger(), LEASES, Clock::system()).unwrap();
     let usage = ledger.usage(TenantId::parse("acme").unwrap()).await.unwrap();
@@ -37,36 +37,36 @@ fn request(request_id: &str) -> CreateIngestConfigurationRequest {
 }
 
 #[tokio::test]
-async fn what_was_sent_is_in_doubt_and_still_counts() {
+async fn a_sent_create_is_in_doubt_after_a_kill_and_counts_against_the_quota() {
     let world = World::new();
     let limit = "tenants.acme.max_ingest_configurations = 3";
     let gateway = world.gateway(&[limit]).await;
     let acme = gateway.caller("acme");
     let live = acme.create(request("live")).await.unwrap().ingest_configuration.unwrap();
     acme.create_one().await.unwrap();
-    // The create reaches AWS, and its response is lost.
+    // The create reaches AWS, and its response never arrives.
     world.emulator.next_create(FaultKind::SlowBefore, 60_000);
     let call = tokio::spawn(async move { acme.create(request("sent")).await });
-    world.emulator.reached_by_creates(3).await;
+    world.emulator.wait_for_creates(3).await;
     gateway.kill();
     call.await.unwrap().unwrap_err();
 
     let gateway = world.gateway(&[limit]).await;
     assert_eq!(recovered(&gateway).await, [0, 1]);
     let acme = gateway.caller("acme");
-    // Its request_id creates no second one, and all three places are taken.
-    let refused = acme.create(request("sent")).await.unwrap_err();
-    assert_eq!(refused.reason(), "OUTCOME_UNKNOWN");
-    let refused = acme.create_one().await.unwrap_err();
-    assert_eq!(refused.reason(), "TENANT_COUNT_QUOTA");
-    assert!(refused.message.contains("3 of 3"), "{}", refused.message);
+    // Its request_id creates no second configuration, and the quota of three is exhausted.
+    let rejected = acme.create(request("sent")).await.unwrap_err();
+    assert_eq!(rejected.reason(), "OUTCOME_UNKNOWN");
+    let rejected = acme.create_one().await.unwrap_err();
+    assert_eq!(rejected.reason(), "TENANT_COUNT_QUOTA");
+    assert!(rejected.message.contains("3 of 3"), "{}", rejected.message);
     // The earlier configuration still exists, with its key.
     let again = acme.create(request("live")).await.unwrap();
     let (again, replayed) = (again.ingest_configuration.unwrap(), again.replayed);
     assert!(replayed && again.arn == live.arn && again.stream_key == live.stream_key);
     assert_eq!(world.emulator.creates(), 3);
 
-    // Another crash changes nothing about it.
+    // Another crash changes nothing.
     gateway.kill();
     let gateway = world.gateway(&[limit]).await;
     assert_eq!(recovered(&gateway).await, [0, 0]);
@@ -75,24 +75,24 @@ async fn what_was_sent_is_in_doubt_and_still_counts() {
 }
 
 #[tokio::test]
-async fn what_was_only_reserved_gives_its_place_back() {
+async fn a_create_that_was_only_reserved_returns_its_quota_after_a_kill() {
     let world = World::new();
-    reserve_and_die(&world.ledger()).await;
+    reserve_only(&world.ledger()).await;
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
     assert_eq!(recovered(&gateway).await, [1, 0]);
-    // The place is free, and the request_id too: nothing was made under it.
-    let answer = gateway.caller("acme").create(request("reserved")).await.unwrap();
-    assert!(!answer.replayed);
+    // The quota and the request_id are free, because nothing was created with it.
+    let response = gateway.caller("acme").create(request("reserved")).await.unwrap();
+    assert!(!response.replayed);
     gateway.stop().await;
     assert_eq!(usage(&world).await, [(State::Live, 1)]);
 }
 
-/// Otherwise existing configurations would be created twice.
+/// Otherwise the gateway would duplicate configurations that exist already.
 #[tokio::test]
-async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
+async fn a_gateway_with_an_empty_ledger_creates_nothing_before_the_first_scan() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    world.emulator.show_immediately();
+    world.emulator.list_immediately();
     let old = gateway.caller("acme").create(request("old")).await.unwrap();
     let old = old.ingest_configuration.unwrap();
     gateway.stop().await;
@@ -102,13 +102,13 @@ async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
     world.emulator.fault(&lost);
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
-    let refused = acme.create(request("old")).await.unwrap_err();
-    assert_eq!(refused.reason(), "LEDGER_UNAVAILABLE");
+    let rejected = acme.create(request("old")).await.unwrap_err();
+    assert_eq!(rejected.reason(), "LEDGER_UNAVAILABLE");
     world.emulator.release();
     let again = loop {
         match acme.create(request("old")).await {
-            Ok(answer) => break answer,
-            Err(refused) => assert_eq!(refused.reason(), "LEDGER_UNAVAILABLE"),
+            Ok(response) => break response,
+            Err(rejected) => assert_eq!(rejected.reason(), "LEDGER_UNAVAILABLE"),
         }
     };
     let (again, replayed) = (again.ingest_configuration.unwrap(), again.replayed);
@@ -118,9 +118,9 @@ async fn an_empty_ledger_creates_nothing_before_it_knows_what_aws_has() {
     assert_eq!(usage(&world).await, [(State::Live, 1)]);
 }
 
-/// Leaves the ledger as a gateway does that dies between the reservation and the
-/// sending: too short a time to be hit from outside.
-async fn reserve_and_die(path: &std::path::Path) {
+/// Writes the ledger as a gateway leaves it that is killed between the reservation and the
+/// sending. That time is too short for a kill from outside.
+async fn reserve_only(path: &std::path::Path) {
     let (ledger, _) = SqliteLedger::open(path, LEASES, Clock::system()).unwrap();
     let reservation = Reservation {
         operation_id: Ids::random().next_operation_id(SystemTime::now()),

@@ -1,4 +1,4 @@
-//! A create carries every field to AWS and back.
+//! `CreateIngestConfiguration`: every field reaches AWS and returns.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use tonic::Code;
 
 use crate::support::{World, create, python, stage_of};
 
-/// Fields of the gateway's API that AWS's input does not have.
+/// The gateway's fields that AWS's input does not have.
 const OWN_INPUT: [&str; 2] = ["requestId", "validateOnly"];
 
-/// Fields of the gateway's API that AWS's output does not have.
+/// The gateway's fields that AWS's output does not have.
 const OWN_OUTPUT: [&str; 3] = ["createTime", "ingestEndpoint", "stateObserveTime"];
 
 fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// A create in which every field says something.
-fn everything() -> CreateIngestConfigurationRequest {
+/// Returns a create with every field set.
+fn all_fields() -> CreateIngestConfigurationRequest {
     CreateIngestConfigurationRequest {
         name: "studio-a_1".into(),
         stage_arn: stage_of("acme"),
@@ -44,7 +44,7 @@ fn descriptor(name: &str) -> MessageDescriptor {
     pool.get_message_by_name(&format!("ivs.ingest.v1.{name}")).unwrap()
 }
 
-/// The JSON names of the message's fields that say something.
+/// Returns the JSON names of the message's fields that are set.
 fn fields_set(name: &str, message: &impl Message) -> Vec<String> {
     let message = DynamicMessage::decode(descriptor(name), &*message.encode_to_vec()).unwrap();
     let mut names: Vec<String> =
@@ -53,7 +53,7 @@ fn fields_set(name: &str, message: &impl Message) -> Vec<String> {
     names
 }
 
-/// The names, and those that the gateway adds.
+/// Returns the names together with those that the gateway adds.
 fn with_own(members: &Value, own: &[&str]) -> Vec<String> {
     let members = members.as_array().unwrap().iter().map(|name| name.as_str().unwrap());
     let mut names: Vec<String> = members.chain(own.iter().copied()).map(String::from).collect();
@@ -69,9 +69,9 @@ async fn boto3_sees(world: &World, arn: &str) -> Value {
 }
 
 fn unwrapped(
-    answer: CreateIngestConfigurationResponse,
+    response: CreateIngestConfigurationResponse,
 ) -> ivs_ingest_gateway::proto::v1::IngestConfiguration {
-    answer.ingest_configuration.unwrap()
+    response.ingest_configuration.unwrap()
 }
 
 #[tokio::test]
@@ -79,13 +79,13 @@ async fn every_field_reaches_aws_and_comes_back() {
     let world = World::new();
     let gateway =
         world.gateway(&["tenants.acme.extra_tags = { cost-center = '42', team = 'live' }"]).await;
-    let answer = gateway.caller("acme").create(everything()).await.unwrap();
-    assert!(!answer.replayed);
-    let created = unwrapped(answer);
+    let response = gateway.caller("acme").create(all_fields()).await.unwrap();
+    assert!(!response.replayed);
+    let created = unwrapped(response);
     let seen = boto3_sees(&world, &created.arn).await;
 
-    // The gateway accepts and returns each field of AWS's model, by its name.
-    let validated = CreateIngestConfigurationRequest { validate_only: true, ..everything() };
+    // The gateway's messages have every field of AWS's model, under the same name.
+    let validated = CreateIngestConfigurationRequest { validate_only: true, ..all_fields() };
     assert_eq!(
         fields_set("CreateIngestConfigurationRequest", &validated),
         with_own(&seen["input_members"], &OWN_INPUT)
@@ -95,7 +95,7 @@ async fn every_field_reaches_aws_and_comes_back() {
         with_own(&seen["output_members"], &OWN_OUTPUT)
     );
 
-    let asked = everything();
+    let asked = all_fields();
     let credentials: Vec<Value> = created
         .redundant_ingest_credentials
         .iter()
@@ -125,7 +125,7 @@ async fn every_field_reaches_aws_and_comes_back() {
     assert_eq!(created.tags, asked.tags);
     assert_eq!(created.ingest_protocol(), IngestProtocol::Rtmp);
 
-    // The caller's tags, the operator's and the gateway's own: these, and no others.
+    // AWS has the caller's, the operator's and the gateway's own tags, and no others.
     assert_eq!(seen["tags"], tags);
     let id = tags["ivs-ingest-gateway:operation-id"].as_str().unwrap();
     let fingerprint = tags["ivs-ingest-gateway:fingerprint"].as_str().unwrap();
@@ -142,20 +142,22 @@ async fn every_field_reaches_aws_and_comes_back() {
     });
     assert_eq!(tags, expected);
 
-    // A replay returns the same, also without the gateway's tags.
-    let again = gateway.caller("acme").create(everything()).await.unwrap();
-    assert!(again.replayed);
-    let again = unwrapped(again);
+    // A replay returns the same configuration, also without the gateway's tags.
+    let replay = gateway.caller("acme").create(all_fields()).await.unwrap();
+    assert!(replay.replayed);
+    let replay = unwrapped(replay);
     let times = (created.create_time, created.state_observe_time);
-    assert_eq!(again.create_time, times.0);
-    assert!(again.state_observe_time.unwrap().seconds >= times.1.unwrap().seconds);
-    let again =
-        ivs_ingest_gateway::proto::v1::IngestConfiguration { state_observe_time: times.1, ..again };
-    assert!(again == created, "{again:?} is not {created:?}");
+    assert_eq!(replay.create_time, times.0);
+    assert!(replay.state_observe_time.unwrap().seconds >= times.1.unwrap().seconds);
+    let replay = ivs_ingest_gateway::proto::v1::IngestConfiguration {
+        state_observe_time: times.1,
+        ..replay
+    };
+    assert!(replay == created, "{replay:?} is not {created:?}");
 }
 
 #[tokio::test]
-async fn the_endpoint_is_that_of_the_protocol() {
+async fn the_endpoint_matches_the_protocol() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
     let rtmp = CreateIngestConfigurationRequest {
@@ -175,14 +177,14 @@ async fn the_endpoint_is_that_of_the_protocol() {
         assert!(!created.stream_key.is_empty() && !created.participant_id.is_empty());
         assert!(created.redundant_ingest_credentials.is_empty() && created.user_id.is_empty());
     }
-    // Without a request_id each is a creation of its own, and the tag is not there.
+    // Without a request_id each call creates a configuration, which has no request-id tag.
     let rows = world.emulator.configurations();
     assert_eq!(rows.len(), 3);
     assert!(rows.iter().all(|row| row.tags.len() == 3));
 }
 
 #[tokio::test]
-async fn to_validate_only_spends_nothing() {
+async fn validate_only_consumes_no_quota_rate_or_request_id() {
     let world = World::new();
     let acme = world
         .gateway(&[
@@ -191,33 +193,33 @@ async fn to_validate_only_spends_nothing() {
         ])
         .await
         .caller("acme");
-    let preview = CreateIngestConfigurationRequest { validate_only: true, ..everything() };
+    let preview = CreateIngestConfigurationRequest { validate_only: true, ..all_fields() };
     for _ in 0..3 {
-        let answer = acme.create(preview.clone()).await.unwrap();
-        assert!(!answer.replayed);
-        let shown = unwrapped(answer);
+        let response = acme.create(preview.clone()).await.unwrap();
+        assert!(!response.replayed);
+        let shown = unwrapped(response);
         let set = fields_set("IngestConfiguration", &shown);
         for absent in ["arn", "streamKey", "participantId", "redundantIngestCredentials"] {
-            assert!(!set.contains(&absent.to_owned()), "{absent} of what does not exist");
+            assert!(!set.contains(&absent.to_owned()), "{absent} is set, but nothing was created");
         }
-        assert_eq!(shown.tags, everything().tags);
+        assert_eq!(shown.tags, all_fields().tags);
         assert!(shown.ingest_endpoint.starts_with("rtmp://"));
     }
     assert_eq!(world.emulator.creates(), 0);
 
-    // Neither the place, nor the rate, nor the request_id was used up.
-    assert!(!acme.create(everything()).await.unwrap().replayed);
+    // Quota, rate and request_id are still unused.
+    assert!(!acme.create(all_fields()).await.unwrap().replayed);
     assert_eq!(world.emulator.creates(), 1);
 
-    let refused = acme.create(preview).await.unwrap_err();
-    assert_eq!(refused.reason(), "TENANT_COUNT_QUOTA");
+    let rejected = acme.create(preview).await.unwrap_err();
+    assert_eq!(rejected.reason(), "TENANT_COUNT_QUOTA");
     let invalid = CreateIngestConfigurationRequest {
         name: "no spaces".into(),
         validate_only: true,
         ..create("acme")
     };
-    let refused = acme.create(invalid).await.unwrap_err();
-    assert_eq!((refused.code, refused.reason()), (Code::InvalidArgument, "INVALID_FIELDS"));
+    let rejected = acme.create(invalid).await.unwrap_err();
+    assert_eq!((rejected.code, rejected.reason()), (Code::InvalidArgument, "INVALID_FIELDS"));
     let foreign = CreateIngestConfigurationRequest { validate_only: true, ..create("globex") };
     assert_eq!(acme.create(foreign).await.unwrap_err().reason(), "STAGE_FORBIDDEN");
 }
@@ -235,8 +237,8 @@ async fn callers_cannot_forge_the_gateways_tags() {
     ] {
         let tags = texts(&[(key, "globex")]);
         let request = CreateIngestConfigurationRequest { tags, ..create("acme") };
-        let refused = acme.create(request).await.unwrap_err();
-        let violations = &refused.details.bad_request().unwrap().field_violations;
+        let rejected = acme.create(request).await.unwrap_err();
+        let violations = &rejected.details.bad_request().unwrap().field_violations;
         assert_eq!(violations.len(), 1, "{violations:?}");
         assert_eq!(violations[0].reason, reason, "{key}");
         assert_eq!(violations[0].field, format!("tags[{key:?}]"));

@@ -1,8 +1,9 @@
-//! The gateway against a plain model: random sequences of all five operations by three
-//! tenants, without faults of AWS and with them. After each step the response must be the
-//! model's, and so must every tenant's list and quota, and what AWS has.
+//! Compares the gateway with a plain model: random sequences of the five operations on
+//! configurations by three tenants, with and without faults of AWS. After each step the
+//! response, every tenant's list and quota, and the configurations at AWS must equal the
+//! model's.
 //!
-//! The draws are the same each time. To draw others, and more of them:
+//! The sequences are the same in every run. To draw other and more sequences:
 //! `PROPTEST_RNG_SEED=7 PROPTEST_CASES=200 cargo test --test gateway differential`.
 
 mod agreement;
@@ -24,10 +25,11 @@ use tokio::runtime::Runtime;
 use self::case::{Case, Tally};
 use crate::support::World;
 
-/// A tag that the operator adds to all, and no caller sees.
+/// A tag that the operator adds to every configuration, and that callers do not see.
 const EXTRA_TAG: (&str, &str) = ("billing", "video");
 
-/// Tenants that no line names. Nothing changes but what the steps change: there is no sweep.
+/// Every tenant gets these default limits. The scan runs once a day, so that only the steps
+/// change the state.
 const LINES: [&str; 8] = [
     "tenants.default.max_ingest_configurations = 3",
     "tenants.default.request_rate = { per_second = 1000000, burst = 1000000 }",
@@ -39,16 +41,16 @@ const LINES: [&str; 8] = [
     "sweep.interval_ms = 86400000",
 ];
 
-/// Shortest times, so that a create that AWS never received is resolved soon. A caller that
-/// retries between the last two sends it again; a later retry is a new create.
-const IMPATIENT: [&str; 4] = [
+/// The shortest times after which the resolver proves that a create never reached AWS. A
+/// retry between the last two times resends the create, and a later one starts a new create.
+const SHORT_TIMEOUTS: [&str; 4] = [
     "upstream.attempt_timeout_ms = 1500",
     "settle.first_probe_ms = 50",
     "settle.retry_after_ms = 1600",
     "settle.give_up_after_ms = 1700",
 ];
 
-/// The responses that every run must meet, or it would show little.
+/// The outcomes that every run must contain; without them it would prove little.
 const MET: [&str; 17] = [
     "create done",
     "create replayed",
@@ -69,7 +71,7 @@ const MET: [&str; 17] = [
     "delete NOT_FOUND",
 ];
 
-/// And those that come of faults.
+/// Further outcomes that a run with faults must contain.
 const MET_WITH_FAULTS: [&str; 5] = [
     "create AWS_UNAVAILABLE",
     "create OUTCOME_UNKNOWN",
@@ -79,29 +81,29 @@ const MET_WITH_FAULTS: [&str; 5] = [
 ];
 
 #[test]
-fn the_gateway_answers_as_a_plain_model_does() {
+fn the_gateway_agrees_with_the_model() {
     let tally = differential(24, 0.0, &[]);
     assert_met(&tally, &MET);
 }
 
 #[test]
-fn the_gateway_answers_as_a_plain_model_does_whatever_is_lost_on_the_way() {
-    let tally = differential(12, 0.5, &IMPATIENT);
+fn the_gateway_agrees_with_the_model_under_faults() {
+    let tally = differential(12, 0.5, &SHORT_TIMEOUTS);
     assert_met(&tally, &MET);
     assert_met(&tally, &MET_WITH_FAULTS);
 }
 
-/// So many sequences, in each step of which AWS goes wrong with that chance.
+/// Runs `cases` sequences. Each step has faults with the probability `chance`.
 fn differential(cases: u32, chance: f64, lines: &[&str]) -> Tally {
     let config = config(cases);
     eprintln!("{} cases, {:?}, faults in {chance} of the steps", config.cases, config.rng_seed);
     let runtime = Runtime::new().unwrap();
     let world = World::new();
-    world.emulator.show_immediately();
-    // At trace so many calls would write for minutes.
+    world.emulator.list_immediately();
+    // At level trace, the logs of so many calls would take minutes.
     let lines = [&LINES, lines].concat();
     let gateway = runtime.block_on(world.gateway_in(&lines, &[("RUST_LOG", "info")]));
-    // Of the sequences run so far: how many, and what they met.
+    // The number of sequences so far, and the counts of their outcomes.
     let so_far = Mutex::new((0, Tally::new()));
     let outcome = TestRunner::new(config).run(&steps::steps(chance), |steps| {
         let (number, tally) = &mut *so_far.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,14 +116,14 @@ fn differential(cases: u32, chance: f64, lines: &[&str]) -> Tally {
         Err(TestError::Fail(reason, steps)) => {
             let steps: Vec<String> = steps.iter().map(|step| format!("{step:?}")).collect();
             let steps = steps.join("\n");
-            panic!("{reason}\n\nthe fewest steps found that show it:\n{steps}");
+            panic!("{reason}\n\nthe shortest failing sequence found:\n{steps}");
         }
         Err(aborted) => panic!("{aborted}"),
     }
     so_far.into_inner().unwrap().1
 }
 
-/// The same draws each time, unless the environment says otherwise.
+/// Returns the configuration with a fixed seed, unless the environment overrides it.
 fn config(cases: u32) -> Config {
     let default = Config::default();
     Config {
@@ -131,7 +133,7 @@ fn config(cases: u32) -> Config {
             fixed @ RngSeed::Fixed(_) => fixed,
         },
         failure_persistence: None,
-        // The reduction of a failure ends at a time limit.
+        // A reduced sequence takes as long as a whole one, so the time is the bound.
         max_shrink_time: 60_000,
         max_shrink_iters: 10_000,
         ..default
@@ -141,5 +143,5 @@ fn config(cases: u32) -> Config {
 fn assert_met(tally: &Tally, all: &[&str]) {
     eprintln!("{tally:#?}");
     let missing: Vec<_> = all.iter().filter(|kind| !tally.contains_key(**kind)).collect();
-    assert!(missing.is_empty(), "never met: {missing:?}");
+    assert!(missing.is_empty(), "these outcomes did not occur: {missing:?}");
 }

@@ -1,29 +1,29 @@
-//! How the gateway stops when it is asked to.
+//! The drain after SIGTERM or SIGINT.
 
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
-use crate::support::{Caller, Refusal, World};
+use crate::support::{Caller, Rejection, World};
 
-type Answer = Result<ivs_ingest_gateway::proto::v1::CreateIngestConfigurationResponse, Refusal>;
+type Outcome = Result<ivs_ingest_gateway::proto::v1::CreateIngestConfigurationResponse, Rejection>;
 
-/// A create that has reached AWS.
-async fn under_way(world: &World, acme: Caller) -> JoinHandle<Answer> {
+/// Starts a create and waits until it has reached AWS.
+async fn start_create(world: &World, acme: Caller) -> JoinHandle<Outcome> {
     let call = tokio::spawn(async move { acme.create_one().await });
-    world.emulator.reached_by_creates(1).await;
+    world.emulator.wait_for_creates(1).await;
     call
 }
 
 const DRAINING: &str = "draining: running calls finish, new calls are rejected";
 
 #[tokio::test]
-async fn what_is_under_way_is_finished_and_what_is_new_is_refused() {
+async fn a_drain_finishes_calls_in_progress_and_rejects_new_ones() {
     let world = World::new();
     let gateway = world.gateway(&["server.drain_timeout_ms = 20000"]).await;
     world.emulator.hold_next_create();
-    let call = under_way(&world, gateway.caller("acme")).await;
+    let call = start_create(&world, gateway.caller("acme")).await;
     gateway.signal(Signal::TERM);
     gateway.log(DRAINING).await;
 
@@ -44,11 +44,11 @@ async fn what_is_under_way_is_finished_and_what_is_new_is_refused() {
 }
 
 #[tokio::test]
-async fn a_create_whose_caller_left_is_finished_too() {
+async fn a_drain_finishes_a_create_whose_caller_disconnected() {
     let world = World::new();
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
     world.emulator.hold_next_create();
-    let call = under_way(&world, gateway.caller("acme")).await;
+    let call = start_create(&world, gateway.caller("acme")).await;
     call.abort();
     gateway.signal(Signal::TERM);
     gateway.log(DRAINING).await;
@@ -59,18 +59,18 @@ async fn a_create_whose_caller_left_is_finished_too() {
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
     let recovered = gateway.log(RECOVERED).await;
     assert_eq!((&recovered["in_doubt"], &recovered["rejected"]), (&0.into(), &0.into()));
-    let refused = gateway.caller("acme").create_one().await.unwrap_err();
-    assert_eq!(refused.reason(), "TENANT_COUNT_QUOTA");
+    let rejected = gateway.caller("acme").create_one().await.unwrap_err();
+    assert_eq!(rejected.reason(), "TENANT_COUNT_QUOTA");
 }
 
 const RECOVERED: &str = "opened the ledger; creates that the previous process left are rejected, or in doubt if they may have been sent";
 
 #[tokio::test]
-async fn a_drain_has_an_end_and_what_it_cuts_is_in_doubt() {
+async fn a_create_that_a_drain_cuts_is_in_doubt() {
     let world = World::new();
     let gateway = world.gateway(&["server.drain_timeout_ms = 300"]).await;
     world.emulator.hold_next_create();
-    let call = under_way(&world, gateway.caller("acme")).await;
+    let call = start_create(&world, gateway.caller("acme")).await;
     let asked = Instant::now();
     gateway.stop().await;
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
@@ -87,7 +87,7 @@ async fn a_second_signal_ends_the_process_immediately() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     world.emulator.hold_next_create();
-    let call = under_way(&world, gateway.caller("acme")).await;
+    let call = start_create(&world, gateway.caller("acme")).await;
     gateway.signal(Signal::INT);
     gateway.log(DRAINING).await;
     gateway.signal(Signal::TERM);

@@ -1,4 +1,5 @@
-//! Every row of the error table: its code, its reason, and whether it has a `RetryInfo`.
+//! Every row of the error table: its code, its reason, and whether its `RetryInfo` tells the
+//! caller to retry.
 
 mod cases;
 
@@ -12,37 +13,37 @@ use tonic::Code;
 
 use crate::{
     retries,
-    support::{Nginx, Refusal, World, create},
+    support::{Nginx, Rejection, World, create},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Retry {
-    /// A `RetryInfo` says when.
+    /// The error has a `RetryInfo` with a delay.
     Later,
-    /// Trying again cannot help, or not safely.
+    /// The error has no `RetryInfo`, because a retry cannot help or is not safe.
     No,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Aws {
-    /// The request id of its response stands beside the reason.
-    Answered,
+    /// AWS responded, and the error's metadata has AWS's request id.
+    Responded,
     /// AWS was not called, or did not respond.
     Silent,
 }
 
-/// One test a row; each is a function of [`cases`] that brings the error about.
+/// Declares one test per row. Each calls the function of [`cases`] that causes the error.
 macro_rules! table {
     ($($case:ident: $code:ident, $reason:literal, $retry:ident, $aws:ident;)*) => {
         $(
             #[tokio::test]
             async fn $case() {
                 let world = World::new();
-                let refusal = cases::$case(&world).await;
-                assert_row(&refusal, Code::$code, $reason, Retry::$retry, Aws::$aws);
-                // A gateway that drains accepts no connection: see `retries`.
+                let rejection = cases::$case(&world).await;
+                assert_row(&rejection, Code::$code, $reason, Retry::$retry, Aws::$aws);
+                // A draining gateway accepts no connections; `retries` covers that row.
                 if $reason != "DRAINING" {
-                    retries::assert_attempts(&world, &refusal).await;
+                    retries::assert_attempts(&world, &rejection).await;
                 }
             }
         )*
@@ -55,7 +56,7 @@ table! {
     invalid_fields:            InvalidArgument,    "INVALID_FIELDS",           No,    Silent;
     invalid_message:           InvalidArgument,    "INVALID_MESSAGE",          No,    Silent;
     request_id_reused:         InvalidArgument,    "REQUEST_ID_REUSED",        No,    Silent;
-    aws_validation:            InvalidArgument,    "AWS_VALIDATION",           No,    Answered;
+    aws_validation:            InvalidArgument,    "AWS_VALIDATION",           No,    Responded;
     credential_missing:        Unauthenticated,    "CREDENTIAL_MISSING",       No,    Silent;
     credential_malformed:      Unauthenticated,    "CREDENTIAL_INVALID",       No,    Silent;
     credential_twice:          Unauthenticated,    "CREDENTIAL_INVALID",       No,    Silent;
@@ -71,22 +72,22 @@ table! {
     tenant_concurrency:        ResourceExhausted,  "TENANT_CONCURRENCY",       Later, Silent;
     tenant_queue_full:         ResourceExhausted,  "TENANT_QUEUE_FULL",        Later, Silent;
     deadline_too_short:        ResourceExhausted,  "DEADLINE_TOO_SHORT",       Later, Silent;
-    aws_throttled:             ResourceExhausted,  "AWS_THROTTLED",            Later, Answered;
-    aws_service_quota:         ResourceExhausted,  "AWS_SERVICE_QUOTA",        No,    Answered;
-    aws_pending_verification:  FailedPrecondition, "AWS_PENDING_VERIFICATION", No,    Answered;
-    aws_conflict:              FailedPrecondition, "AWS_CONFLICT",             No,    Answered;
-    aws_access_denied:         Internal,           "AWS_ACCESS_DENIED",        No,    Answered;
-    aws_bad_signature:         Internal,           "AWS_ACCESS_DENIED",        No,    Answered;
-    aws_rejected:              Internal,           "AWS_REJECTED",             No,    Answered;
+    aws_throttled:             ResourceExhausted,  "AWS_THROTTLED",            Later, Responded;
+    aws_service_quota:         ResourceExhausted,  "AWS_SERVICE_QUOTA",        No,    Responded;
+    aws_pending_verification:  FailedPrecondition, "AWS_PENDING_VERIFICATION", No,    Responded;
+    aws_conflict:              FailedPrecondition, "AWS_CONFLICT",             No,    Responded;
+    aws_access_denied:         Internal,           "AWS_ACCESS_DENIED",        No,    Responded;
+    aws_bad_signature:         Internal,           "AWS_ACCESS_DENIED",        No,    Responded;
+    aws_rejected:              Internal,           "AWS_REJECTED",             No,    Responded;
     aws_unreachable:           Unavailable,        "AWS_UNREACHABLE",          Later, Silent;
     credentials_unavailable:   Unavailable,        "CREDENTIALS_UNAVAILABLE",  Later, Silent;
-    aws_unavailable:           Unavailable,        "AWS_UNAVAILABLE",          Later, Answered;
+    aws_unavailable:           Unavailable,        "AWS_UNAVAILABLE",          Later, Responded;
     in_progress:               Aborted,            "IN_PROGRESS",              Later, Silent;
     outcome_unknown:           Unavailable,        "OUTCOME_UNKNOWN",          Later, Silent;
     outcome_unknown_for_good:  Unknown,            "OUTCOME_UNKNOWN",          No,    Silent;
-    outcome_unknown_after_500: Unavailable,        "OUTCOME_UNKNOWN",          Later, Answered;
-    outcome_unknown_garbage:   Unavailable,        "OUTCOME_UNKNOWN",          Later, Answered;
-    outcome_unknown_truncated: Unavailable,        "OUTCOME_UNKNOWN",          Later, Answered;
+    outcome_unknown_after_500: Unavailable,        "OUTCOME_UNKNOWN",          Later, Responded;
+    outcome_unknown_garbage:   Unavailable,        "OUTCOME_UNKNOWN",          Later, Responded;
+    outcome_unknown_truncated: Unavailable,        "OUTCOME_UNKNOWN",          Later, Responded;
     outcome_unknown_too_late:  Unavailable,        "OUTCOME_UNKNOWN",          Later, Silent;
     deadline_exceeded:         DeadlineExceeded,   "DEADLINE_EXCEEDED",        Later, Silent;
     deadline_exceeded_for_good: DeadlineExceeded,  "DEADLINE_EXCEEDED",        No,    Silent;
@@ -97,35 +98,37 @@ table! {
     unimplemented:             Unimplemented,      "UNIMPLEMENTED",            No,    Silent;
 }
 
-fn assert_row(refusal: &Refusal, code: Code, reason: &str, retry: Retry, aws: Aws) {
-    assert_eq!((refusal.code, refusal.reason()), (code, reason), "{refusal:?}");
-    let told = refusal.retry_after();
-    assert_eq!(told.is_some(), retry == Retry::Later, "{refusal:?}");
-    assert!(told.is_none_or(|delay| !delay.is_zero()), "{refusal:?}");
-    // For clients that retry by themselves, the same in the words of gRFC A6.
-    let pushback = refusal.metadata.get("grpc-retry-pushback-ms");
+fn assert_row(rejection: &Rejection, code: Code, reason: &str, retry: Retry, aws: Aws) {
+    assert_eq!((rejection.code, rejection.reason()), (code, reason), "{rejection:?}");
+    let retry_after = rejection.retry_after();
+    assert_eq!(retry_after.is_some(), retry == Retry::Later, "{rejection:?}");
+    assert!(retry_after.is_none_or(|delay| !delay.is_zero()), "{rejection:?}");
+    // The same delay in the metadata of gRFC A6, for clients that retry automatically.
+    let pushback = rejection.metadata.get("grpc-retry-pushback-ms");
     let pushback = pushback.unwrap().to_str().unwrap().parse::<i128>().unwrap();
-    let expected = told.map_or(-1, |delay| i128::try_from(delay.as_millis()).unwrap());
-    assert_eq!(pushback, expected, "{refusal:?}");
-    let id = refusal.info("aws_request_id");
-    assert_eq!(id.is_some(), aws == Aws::Answered, "{refusal:?}");
-    assert!(id.is_none_or(|id| id.len() == 36), "{refusal:?}");
-    assert!(refusal.metadata.contains_key("x-request-id"), "{refusal:?}");
-    // AWS's own words may name roles and hosts; only about the input are they passed on.
-    let passed_on = refusal.message.contains("arn:aws:iam");
-    assert_eq!(passed_on, reason == "AWS_VALIDATION", "{refusal:?}");
-    assert!(passed_on || numbers_are_in_the_metadata(refusal), "{refusal:?}");
+    let expected = retry_after.map_or(-1, |delay| i128::try_from(delay.as_millis()).unwrap());
+    assert_eq!(pushback, expected, "{rejection:?}");
+    let id = rejection.info("aws_request_id");
+    assert_eq!(id.is_some(), aws == Aws::Responded, "{rejection:?}");
+    assert!(id.is_none_or(|id| id.len() == 36), "{rejection:?}");
+    assert!(rejection.metadata.contains_key("x-request-id"), "{rejection:?}");
+    // AWS's messages may name roles and hosts, so the gateway passes on only those about the
+    // input.
+    let passed_on = rejection.message.contains("arn:aws:iam");
+    assert_eq!(passed_on, reason == "AWS_VALIDATION", "{rejection:?}");
+    assert!(passed_on || numbers_are_in_the_metadata(rejection), "{rejection:?}");
 }
 
-/// Each number of the message is for programs too. `v1` is no number.
-fn numbers_are_in_the_metadata(refusal: &Refusal) -> bool {
-    let info = refusal.details.error_info().unwrap();
-    let words = refusal.message.split(|c: char| !c.is_ascii_alphanumeric());
+/// Returns whether every number in the message is also in the metadata, for programs. `v1`
+/// is not a number.
+fn numbers_are_in_the_metadata(rejection: &Rejection) -> bool {
+    let info = rejection.details.error_info().unwrap();
+    let words = rejection.message.split(|c: char| !c.is_ascii_alphanumeric());
     let mut numbers = words.filter(|word| word.parse::<u64>().is_ok());
     numbers.all(|number| info.metadata.values().any(|value| value == number))
 }
 
-/// The reasons that the API publishes.
+/// Returns the reasons that the API publishes.
 fn reasons() -> BTreeSet<&'static str> {
     let numbers = 1..;
     numbers
@@ -142,7 +145,7 @@ fn every_reason_has_a_case() {
     assert_eq!(covered, known);
 }
 
-/// `InvalidArgument` as documents write it.
+/// Returns the name of a code as in the documentation, such as `INVALID_ARGUMENT`.
 fn upper_snake_case(code: Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {
@@ -170,7 +173,7 @@ fn the_guide_has_the_same_table() {
     assert_eq!(documented, rows.collect());
 }
 
-/// The comment of each reason names its codes, and says whether a `RetryInfo` stands beside it.
+/// The comment of each reason names its codes, and says whether the error has a `RetryInfo`.
 #[test]
 fn the_api_documents_the_same_table() {
     let api = include_str!("../../proto/ivs/ingest/v1/ingest_service.proto");
@@ -197,12 +200,12 @@ fn is_reason(name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_may_exist_counts_against_the_quota_and_what_cannot_does_not() {
+async fn a_create_of_unknown_outcome_counts_against_the_quota_and_a_rejected_one_does_not() {
     let world = World::new();
     let limits = ["acme", "globex"].map(|t| format!("tenants.{t}.max_ingest_configurations = 1"));
     let gateway = world.gateway(&[&limits[0], &limits[1]]).await;
     let acme = gateway.caller("acme");
-    // AWS did not execute it, and the gateway cannot know that.
+    // AWS did not carry out the create, but the gateway cannot know that.
     world.emulator.next_create(FaultKind::DropBefore, 0);
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "OUTCOME_UNKNOWN");
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "TENANT_COUNT_QUOTA");
@@ -215,22 +218,22 @@ async fn what_may_exist_counts_against_the_quota_and_what_cannot_does_not() {
     globex.create_one().await.unwrap();
 }
 
-/// It has a row too, and no create to join.
+/// A read that exceeds its deadline has its own text, and no create that a retry could join.
 #[tokio::test]
-async fn the_deadline_of_a_read_is_retried() {
+async fn a_read_that_exceeds_its_deadline_may_be_retried() {
     let world = World::new();
     let acme = world.gateway(&["server.default_deadline_ms = 300"]).await.caller("acme");
     let created = acme.create_one().await.unwrap().ingest_configuration.unwrap();
     world.emulator.next(Operation::GetIngestConfiguration, FaultKind::Hold, 0);
-    let refused = acme.get(&created.arn, IngestConfigurationView::Full).await.unwrap_err();
-    assert_eq!((refused.code, refused.reason()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
-    assert!(refused.retry_after().is_some(), "{refused:?}");
-    assert_eq!(refused.info("operation_id"), None);
-    assert!(!refused.message.contains("create"), "{refused:?}");
+    let rejected = acme.get(&created.arn, IngestConfigurationView::Full).await.unwrap_err();
+    assert_eq!((rejected.code, rejected.reason()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    assert!(rejected.retry_after().is_some(), "{rejected:?}");
+    assert_eq!(rejected.info("operation_id"), None);
+    assert!(!rejected.message.contains("create"), "{rejected:?}");
 }
 
 #[tokio::test]
-async fn an_overload_ends_with_its_load() {
+async fn an_overloaded_gateway_serves_again_when_a_call_ends() {
     let world = World::new();
     let acme = world.gateway(&["server.max_concurrent_requests = 1"]).await.caller("acme");
     world.emulator.hold_next_create();
@@ -238,7 +241,7 @@ async fn an_overload_ends_with_its_load() {
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
-    world.emulator.reached_by_creates(1).await;
+    world.emulator.wait_for_creates(1).await;
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "OVERLOADED");
     world.emulator.release();
     under_way.await.unwrap().unwrap();
@@ -246,40 +249,40 @@ async fn an_overload_ends_with_its_load() {
 }
 
 #[tokio::test]
-async fn an_operation_id_joins_what_had_no_request_id() {
+async fn an_operation_id_as_request_id_joins_a_create_without_one() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
     world.emulator.next_create(FaultKind::DropAfter, 0);
-    let refused = acme.create_one().await.unwrap_err();
-    assert_eq!((refused.code, refused.reason()), (Code::Unknown, "OUTCOME_UNKNOWN"));
-    let operation_id = refused.info("operation_id").unwrap().to_owned();
+    let rejected = acme.create_one().await.unwrap_err();
+    assert_eq!((rejected.code, rejected.reason()), (Code::Unknown, "OUTCOME_UNKNOWN"));
+    let operation_id = rejected.info("operation_id").unwrap().to_owned();
     assert_eq!(operation_id.len(), 26);
     let rows = world.emulator.configurations();
     assert_eq!(rows[0].tags["ivs-ingest-gateway:operation-id"], operation_id);
 
     let request_id = operation_id.clone();
     let again = CreateIngestConfigurationRequest { request_id, ..create("acme") };
-    let refused = acme.create(again).await.unwrap_err();
-    assert_eq!(refused.reason(), "OUTCOME_UNKNOWN");
-    assert_eq!(refused.info("operation_id").unwrap(), operation_id);
+    let rejected = acme.create(again).await.unwrap_err();
+    assert_eq!(rejected.reason(), "OUTCOME_UNKNOWN");
+    assert_eq!(rejected.info("operation_id").unwrap(), operation_id);
     assert_eq!(world.emulator.creates(), 1);
 }
 
-/// That the trailers are bounded holds for every rejection; on the wire a character of these
-/// has nine bytes. nginx returns 502 for trailers that exceed its buffer.
+/// nginx returns 502 for trailers that exceed its buffer. The harness asserts the bound for
+/// every error. On the wire, each of these characters takes up to nine bytes.
 #[tokio::test]
-async fn the_words_of_aws_are_cut() {
+async fn long_messages_of_aws_are_cut() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let nginx = Nginx::start(gateway.address).await;
     let acme = gateway.caller_at(nginx.address, "acme");
-    for words in ["\u{5c4b}".repeat(4000), "% ".repeat(4000), "x".repeat(8000)] {
-        let invalid = Fault::error(400, "ValidationException").with_message(&words);
+    for text in ["\u{5c4b}".repeat(4000), "% ".repeat(4000), "x".repeat(8000)] {
+        let invalid = Fault::error(400, "ValidationException").with_message(&text);
         world.emulator.fault(&invalid.on(Operation::CreateIngestConfiguration).times(1));
-        let refused = acme.create_one().await.unwrap_err();
-        assert_eq!(refused.reason(), "AWS_VALIDATION");
-        assert!(refused.message.starts_with("AWS rejected the request: "), "{refused:?}");
-        assert!(refused.message.len() > 200, "{refused:?}");
+        let rejected = acme.create_one().await.unwrap_err();
+        assert_eq!(rejected.reason(), "AWS_VALIDATION");
+        assert!(rejected.message.starts_with("AWS rejected the request: "), "{rejected:?}");
+        assert!(rejected.message.len() > 200, "{rejected:?}");
     }
 }
 
@@ -295,9 +298,9 @@ async fn the_list_of_violations_is_bounded() {
         tags: tags.collect(),
         ..create("acme")
     };
-    // Its trailers are bounded, as those of every rejection.
-    let refused = acme.create(request).await.unwrap_err();
-    let violations = &refused.details.bad_request().unwrap().field_violations;
+    // The harness asserts the bound of the trailers.
+    let rejected = acme.create(request).await.unwrap_err();
+    let violations = &rejected.details.bad_request().unwrap().field_violations;
     assert_eq!(violations.last().unwrap().reason, "MORE_VIOLATIONS");
     assert!(violations.len() > 2);
 }

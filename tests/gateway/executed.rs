@@ -1,4 +1,4 @@
-//! Errors say the truth about what AWS executed, also where a second call fails.
+//! Errors must be correct about what AWS executed, even if a second AWS call fails.
 
 use std::{future::Future, time::Duration};
 
@@ -11,29 +11,29 @@ use prost_types::FieldMask;
 use tokio::task::JoinHandle;
 use tonic::{Code, Request, Response, Status};
 
-use crate::support::{Caller, Gateway, Refusal, World, create, stage_of};
+use crate::support::{Caller, Gateway, Rejection, World, create, stage_of};
 
 /// Sends the message with a deadline of a second, and returns the error.
 async fn error_of<M, R, F>(
     caller: &Caller,
     message: M,
     call: impl FnOnce(Request<M>) -> F,
-) -> Refusal
+) -> Rejection
 where
     F: Future<Output = Result<Response<R>, Status>>,
 {
     let mut request = caller.request(message);
     request.set_timeout(Duration::from_secs(1));
-    caller.refused(&call(request).await.err().unwrap())
+    caller.rejection(&call(request).await.err().unwrap())
 }
 
-async fn create_error(caller: &Caller, message: CreateIngestConfigurationRequest) -> Refusal {
+async fn create_error(caller: &Caller, message: CreateIngestConfigurationRequest) -> Rejection {
     let mut client = caller.client.clone();
     error_of(caller, message, async |request| client.create_ingest_configuration(request).await)
         .await
 }
 
-async fn update_error(caller: &Caller, arn: &str, path: &str) -> Refusal {
+async fn update_error(caller: &Caller, arn: &str, path: &str) -> Rejection {
     let message = UpdateIngestConfigurationRequest {
         arn: arn.to_owned(),
         stage_arn: stage_of("acme"),
@@ -56,7 +56,8 @@ fn get(caller: &Caller, arn: &str) -> JoinHandle<()> {
     tokio::spawn(async move { drop(client.get_ingest_configuration(request).await) })
 }
 
-/// The tenant has one `GetIngestConfiguration` at AWS, and none may wait.
+/// Starts a read that stays at AWS, so that the tenant's reads reach their limit: one at AWS,
+/// and none waiting.
 async fn fill_queue_of_reads(world: &World, caller: &Caller, arn: &str) -> JoinHandle<()> {
     let reads = world.emulator.calls(Operation::GetIngestConfiguration);
     let hold = Fault::new(FaultKind::Hold).on(Operation::GetIngestConfiguration);
@@ -68,7 +69,8 @@ async fn fill_queue_of_reads(world: &World, caller: &Caller, arn: &str) -> JoinH
     read
 }
 
-/// An in-doubt create is resolved long before its caller stops waiting for that.
+/// Limits of one call at AWS and no waiting call. The first probe comes early, so that an
+/// in-doubt create is resolved before its caller stops waiting.
 const ONE_AT_A_TIME: [&str; 3] = [
     "tenants.acme.max_in_flight = 1",
     "tenants.acme.max_queued = 0",
@@ -94,7 +96,7 @@ async fn an_update_whose_stage_cannot_be_looked_up_may_be_retried() {
     assert!(error.retry_after().is_some());
 }
 
-/// AWS rejects an unknown stage as invalid, too.
+/// AWS may also reject an unknown stage with a `ValidationException`.
 #[tokio::test]
 async fn an_update_to_an_invalid_stage_is_forbidden_if_the_stage_is_gone() {
     let world = World::new();
@@ -118,7 +120,7 @@ async fn a_create_whose_stage_aws_does_not_find_is_forbidden_even_without_a_look
     world.emulator.create_errors(404, "ResourceNotFoundException");
     world.emulator.next(Operation::GetStage, FaultKind::Error500Before, 0);
     assert_eq!(create_error(&acme, create("acme")).await.reason(), "STAGE_FORBIDDEN");
-    // Without a stage there is nothing that AWS could miss.
+    // Without a stage, a 404 of AWS does not concern the stage.
     let bare = CreateIngestConfigurationRequest { stage_arn: String::new(), ..create("acme") };
     assert_eq!(create_error(&acme, bare).await.reason(), "AWS_REJECTED");
 }
@@ -137,12 +139,12 @@ async fn an_executed_update_is_not_reported_as_not_sent() {
     read.await.unwrap();
 }
 
-/// A create without a `request_id` exists, and its keys cannot be read: a retry would create
-/// another one.
+/// The configuration of a create without a `request_id` exists, and its keys cannot be read.
+/// A retry would create a second configuration.
 #[tokio::test]
 async fn an_executed_create_is_not_reported_as_not_sent() {
     let world = World::new();
-    world.emulator.show_immediately();
+    world.emulator.list_immediately();
     let (_gateway, acme) = acme(&world, &ONE_AT_A_TIME).await;
     let arn = arn_of_new(&acme).await;
     let read = fill_queue_of_reads(&world, &acme, &arn).await;
@@ -154,11 +156,11 @@ async fn an_executed_create_is_not_reported_as_not_sent() {
     read.await.unwrap();
 }
 
-/// The same, where the read would come after the deadline: reads are known to take longer.
+/// The same, if the predicted wait of the read exceeds the deadline.
 #[tokio::test]
 async fn an_executed_create_is_not_reported_as_too_late() {
     let world = World::new();
-    world.emulator.show_immediately();
+    world.emulator.list_immediately();
     let lines = [ONE_AT_A_TIME[0], "tenants.acme.max_queued = 5", ONE_AT_A_TIME[2]];
     let (_gateway, acme) = acme(&world, &lines).await;
     let arn = arn_of_new(&acme).await;
@@ -180,7 +182,7 @@ async fn a_create_that_was_never_sent_may_be_retried() {
     world.emulator.hold_next_create();
     let holder = acme.clone();
     let held = tokio::spawn(async move { holder.create_one().await });
-    world.emulator.reached_by_creates(1).await;
+    world.emulator.wait_for_creates(1).await;
     let error = create_error(&acme, create("acme")).await;
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED", "{error:?}");
     assert!(error.retry_after().is_some(), "{error:?}");
@@ -191,7 +193,7 @@ async fn a_create_that_was_never_sent_may_be_retried() {
 }
 
 #[tokio::test]
-async fn a_delete_of_unknown_outcome_speaks_of_a_delete() {
+async fn the_error_of_a_delete_of_unknown_outcome_names_the_delete() {
     let world = World::new();
     let (_gateway, acme) = acme(&world, &[]).await;
     let arn = arn_of_new(&acme).await;
@@ -206,9 +208,9 @@ async fn a_delete_of_unknown_outcome_speaks_of_a_delete() {
     assert!(error.retry_after().is_some());
 }
 
-/// The tenant has lost the stage since, and the configuration exists nevertheless.
+/// The tenant no longer owns the stage, but the configuration exists.
 #[tokio::test]
-async fn a_request_id_returns_its_configuration_whatever_became_of_the_stage() {
+async fn a_request_id_returns_its_configuration_after_the_stage_is_gone() {
     let world = World::new();
     let (_gateway, acme) = acme(&world, &["upstream.stage_cache_ms = 0"]).await;
     let named = |request_id: &str| CreateIngestConfigurationRequest {

@@ -1,5 +1,5 @@
-//! A fair share of AWS's 5 calls a second, as the emulator grants them: each of these
-//! takes a minute or more, because so do the bounds that it checks.
+//! Fair sharing of AWS's 5 calls a second, which the emulator enforces. Each test takes a
+//! minute or more, because it checks bounds over such a time.
 
 use std::{
     fs,
@@ -18,38 +18,39 @@ use crate::support::{Caller, Gateway, World};
 
 const OPERATION: Operation = Operation::CreateIngestConfiguration;
 
-/// The connections of the tenant that floods.
+/// The connections of the flooding tenant.
 const FLOOD_CONNECTIONS: usize = 64;
 
-/// The tenants that keep to their share, and how often each calls.
+/// The number of tenants within their share, and the interval of each one's calls.
 const QUIET: usize = 9;
 const QUIET_INTERVAL: Duration = Duration::from_millis(2500);
 
-/// A call of each tenant: what start-time fair queuing promises to who keeps to its share.
+/// The longest wait of a tenant within its share under start-time fair queuing: one call of
+/// each tenant.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// Time of the network, two disk writes and the emulator, beside the wait.
-const BESIDE_THE_WAIT: Duration = Duration::from_millis(500);
+/// An upper bound of the time for the network, two disk writes and the emulator.
+const OVERHEAD: Duration = Duration::from_millis(500);
 
-/// Long enough for the rate to be found, and then to be probed more than once.
+/// Long enough for the pacer's rate to converge and for several increases after that.
 const RATE_RUN: Duration = Duration::from_secs(140);
 
-/// A gateway with AWS's own rate, open to all tenants, and limits of theirs out of the
-/// way.
+/// Starts a gateway with AWS's real rate that accepts every tenant. The tenants' own limits
+/// are too high to be reached.
 async fn gateway(world: &World) -> Gateway {
     world.emulator.control().set_rate(5.0).unwrap();
-    world.emulator.show_immediately();
+    world.emulator.list_immediately();
     let lines = [
         "upstream.calls_per_second = 5",
         "tenants.default.max_ingest_configurations = 100000",
         "tenants.default.request_rate = { per_second = 1000000, burst = 1000000 }",
         "tenants.default.create_rate = { per_second = 1000000, burst = 1000000 }",
     ];
-    // At trace a flood would fill the disk.
+    // At level trace, the logs of a flood would fill the disk.
     world.gateway_in(&lines, &[("RUST_LOG", "info")]).await
 }
 
-/// A create without a stage, so that nothing else is asked of AWS.
+/// Returns a create without a stage, which needs no other AWS call.
 fn create() -> CreateIngestConfigurationRequest {
     CreateIngestConfigurationRequest {
         ingest_protocol: IngestProtocol::Rtmps.into(),
@@ -62,38 +63,38 @@ fn percentile(values: &mut [Duration], percent: usize) -> Duration {
     values[(values.len() * percent).div_ceil(100) - 1]
 }
 
-/// The resident memory of the gateway, in KiB.
+/// Returns the resident memory of the gateway in KiB.
 fn resident_kib(gateway: &Gateway) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Creates as fast as it can until `end`. Returns how many were created and how many
-/// rejected.
+/// Sends creates without a pause until `end`. Returns the numbers of successes and of
+/// rejections.
 async fn flood(caller: Caller, end: Instant) -> (u64, u64) {
-    let (mut created, mut refused) = (0, 0);
+    let (mut created, mut rejected) = (0, 0);
     while Instant::now() < end {
         let request = caller.request(create());
         match caller.client.clone().create_ingest_configuration(request).await {
             Ok(_) => created += 1,
             Err(status) => {
-                // Not remembered for the search for keys: there are too many of them.
+                // Not recorded for the search for keys, because there are too many.
                 assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
                 assert!(status.get_details_retry_info().is_some(), "{status:?}");
-                refused += 1;
+                rejected += 1;
             }
         }
     }
-    (created, refused)
+    (created, rejected)
 }
 
-/// Creates at even distances until `end`. Returns how long each took.
+/// Sends creates at equal intervals until `end`. Returns the latency of each.
 async fn keep_to_share(caller: Caller, first: Duration, end: Instant) -> Vec<Duration> {
     let mut took = Vec::new();
-    let mut turns = time::interval_at(time::Instant::now() + first, QUIET_INTERVAL);
+    let mut ticks = time::interval_at(time::Instant::now() + first, QUIET_INTERVAL);
     loop {
-        turns.tick().await;
+        ticks.tick().await;
         let began = Instant::now();
         if began >= end {
             return took;
@@ -122,52 +123,52 @@ async fn a_flood_of_one_tenant_does_not_delay_others() {
     let mut took: Vec<Duration> = quiet.join_all().await.into_iter().flatten().collect();
     let memory_after = resident_kib(&gateway);
     let floods = floods.join_all().await;
-    let (created, refused) = floods.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+    let (created, rejected) = floods.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
 
     let calls = world.emulator.counts(OPERATION);
     let (p50, p99) = (percentile(&mut took, 50), percentile(&mut took, 99));
     writeln!(
         stdout().lock(),
-        "fairness, live: {} creates of {QUIET} tenants that keep to their share took {p50:.0?} \
-         (p50), {p99:.0?} (p99); the flood had {created}, and {refused} refusals; AWS executed \
-         {} and throttled {}; memory {memory_before} KiB, then {memory_after} KiB",
+        "fairness, live: {} creates of {QUIET} tenants within their share took {p50:.0?} (p50), \
+         {p99:.0?} (p99); the flood had {created} creates and {rejected} rejections; AWS \
+         executed {} and throttled {}; memory {memory_before} KiB, then {memory_after} KiB",
         took.len(),
         calls.executed,
         calls.throttled,
     )
     .unwrap();
     assert!(took.len() >= QUIET * 23, "{}", took.len());
-    assert!(p99 <= BOUND + BESIDE_THE_WAIT, "{p99:?}");
+    assert!(p99 <= BOUND + OVERHEAD, "{p99:?}");
     assert_eq!(calls.throttled, 0);
     assert!(calls.executed >= 290, "{}", calls.executed);
     assert!(memory_after <= memory_before + 32 * 1024, "{memory_before} KiB, {memory_after} KiB");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_other_software_leaves_is_found() {
+async fn the_pacer_converges_to_the_rate_that_other_software_leaves() {
     let world = Arc::new(World::new());
     let gateway = gateway(&world).await;
     world.emulator.control().spend(OPERATION, 2.5).unwrap();
     let end = Instant::now() + RATE_RUN;
     let mut callers = JoinSet::new();
     for tenant in ["a", "b"] {
-        // As many as may be at AWS and wait, so that there is always one more.
+        // As many callers as may be at AWS and wait, so that a call is always waiting.
         for _ in 0..4 {
             callers.spawn(flood(gateway.caller(tenant), end));
         }
     }
     let ended = callers.join_all().await;
-    let (created, refused) = ended.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+    let (created, rejected) = ended.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     let calls = world.emulator.counts(OPERATION);
     let (all, throttled) = (calls.calls, calls.throttled);
     writeln!(
         stdout().lock(),
-        "fairness, live: with half the budget spent by others, {all} calls in {RATE_RUN:?}, of \
-         which {throttled} were throttled; {created} creates, {refused} refused"
+        "fairness, live: while other software uses half the limit, {all} calls in {RATE_RUN:?}, \
+         of which {throttled} were throttled; {created} creates, {rejected} rejected"
     )
     .unwrap();
     assert!(throttled * 50 < all, "{throttled} of {all}");
-    assert_eq!(refused, 0);
+    assert_eq!(rejected, 0);
     assert_eq!(all - throttled, created);
     assert!(created >= 315, "{created}");
 }

@@ -1,4 +1,4 @@
-//! A first try: `dev`, and the grpcurl command that it prints.
+//! The first steps of a new user: `dev`, and the grpcurl command that it prints.
 
 use std::process::Command;
 
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Dev, Finished, World, grpcurl};
 
-/// The first grpcurl line that `dev` prints, over several lines.
+/// Returns the first grpcurl command that `dev` prints, which spans several lines.
 fn printed_line(dev: &Dev) -> String {
     let begin = dev.welcome.find("grpcurl ").unwrap();
     let (line, _) = dev.welcome[begin..].split_once("\n\n").unwrap();
     line.to_owned()
 }
 
-/// Runs a line in a shell, as if it had been pasted.
+/// Runs a command in a shell, as if a user had pasted it.
 async fn paste(world: &World, line: &str) -> Finished {
     let mut shell = Command::new("sh");
     let defined = "grpcurl() { \"$GRPCURL\" \"$@\"; }";
@@ -24,17 +24,17 @@ async fn paste(world: &World, line: &str) -> Finished {
 async fn succeed(world: &World, line: &str) -> Value {
     let finished = paste(world, line).await;
     assert_eq!(finished.code, Some(0), "{line}\n{}", finished.stderr);
-    let answer: Value = serde_json::from_str(&finished.stdout).unwrap();
-    world.secrets().learn(answer["ingestConfiguration"]["streamKey"].as_str().unwrap());
-    answer
+    let response: Value = serde_json::from_str(&finished.stdout).unwrap();
+    world.secrets().add_key(response["ingestConfiguration"]["streamKey"].as_str().unwrap());
+    response
 }
 
-/// The code that was printed, and the details: decoded, or this fails.
+/// Runs a command that must fail. Returns the printed code and the decoded details.
 async fn fail(world: &World, line: &str) -> (String, Vec<Value>) {
     let finished = paste(world, line).await;
     assert_ne!(finished.code, Some(0), "{}", finished.stdout);
-    world.secrets().said("grpcurl", finished.stdout);
-    world.secrets().said("grpcurl", finished.stderr.as_str());
+    world.secrets().record("grpcurl", finished.stdout);
+    world.secrets().record("grpcurl", finished.stderr.as_str());
     let code = finished.stderr.lines().find_map(|line| line.trim().strip_prefix("Code: "));
     let details = finished.stderr.lines().filter_map(|line| {
         let (_, detail) = line.split_once(")\t")?;
@@ -43,7 +43,7 @@ async fn fail(world: &World, line: &str) -> (String, Vec<Value>) {
     (code.unwrap().to_owned(), details.collect())
 }
 
-/// The detail of that type.
+/// Returns the detail of that type.
 fn detail<'a>(details: &'a [Value], kind: &str) -> Option<&'a Value> {
     let type_url = format!("type.googleapis.com/google.rpc.{kind}");
     details.iter().find(|detail| detail["@type"] == type_url.as_str())
@@ -69,7 +69,7 @@ async fn the_printed_line_creates_a_configuration_once() {
 }
 
 #[tokio::test]
-async fn five_mistakes_are_five_violations_that_can_be_read() {
+async fn grpcurl_prints_five_decoded_violations_for_five_mistakes() {
     let world = World::new();
     let line = printed_line(&world.dev().await);
     let (begin, rest) = line.split_once("-d '").unwrap();
@@ -85,7 +85,7 @@ async fn five_mistakes_are_five_violations_that_can_be_read() {
     assert_eq!(code, "InvalidArgument");
     assert_eq!(detail(&details, "ErrorInfo").unwrap()["reason"], "INVALID_FIELDS");
     let violations = detail(&details, "BadRequest").unwrap()["fieldViolations"].clone();
-    let told: Vec<_> = violations
+    let reported: Vec<_> = violations
         .as_array()
         .unwrap()
         .iter()
@@ -101,11 +101,11 @@ async fn five_mistakes_are_five_violations_that_can_be_read() {
         ("tags[\"aws:show\"]", "RESERVED_PREFIX"),
         ("request_id", "INVALID_CHARACTERS"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
 }
 
 #[tokio::test]
-async fn beyond_the_quota_the_refusal_can_be_read() {
+async fn grpcurl_prints_the_decoded_quota_failure() {
     let world = World::new();
     let line = printed_line(&world.dev().await);
     let line = line.replace("acme", "globex").replace("AcmeStudio", "GlobexStudio");

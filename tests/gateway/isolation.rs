@@ -1,4 +1,4 @@
-//! Walls between tenants: every method, and every way to reach for what is another's.
+//! Isolation of tenants: every method, with every kind of identifier of another tenant.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ use prost_reflect::DescriptorPool;
 use prost_types::FieldMask;
 use tonic::{Code, Status};
 
-use crate::support::{Caller, Refusal, World, create, stage_of};
+use crate::support::{Caller, Rejection, World, create, stage_of};
 
 const UNKNOWN: &str = "arn:aws:ivs:us-east-1:123456789012:ingest-configuration/NotThere0000";
 
-/// The resource that a caller names.
+/// The identifier in a request of `acme`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
     OthersArn,
@@ -28,8 +28,7 @@ enum Reach {
     Malformed,
 }
 
-/// The methods, and what can be reached for by each. What a method has no field for
-/// cannot be reached for.
+/// The methods, each with the kinds of identifiers that its request can contain.
 const CASES: [(&str, &[Reach]); 6] = {
     use Reach::{Malformed, OthersArn, OthersStage, UnknownArn, UnknownStage};
     [
@@ -45,13 +44,13 @@ const CASES: [(&str, &[Reach]); 6] = {
     ]
 };
 
-/// The request of `acme`, with its own resources by default.
-struct Reaching {
+/// The requests of `acme`. Identifiers that a case does not replace are its own.
+struct Requests {
     own_arn: String,
     others_arn: String,
 }
 
-impl Reaching {
+impl Requests {
     fn arn(&self, reach: Reach) -> String {
         match reach {
             Reach::OthersArn => self.others_arn.clone(),
@@ -89,8 +88,8 @@ impl Reaching {
             }
             "ListIngestConfigurations" => {
                 let message = ListIngestConfigurationsRequest { stage_arn, ..Default::default() };
-                let answer = client.list_ingest_configurations(caller.request(message)).await?;
-                let listed = answer.into_inner().ingest_configurations.into_iter();
+                let response = client.list_ingest_configurations(caller.request(message)).await?;
+                let listed = response.into_inner().ingest_configurations.into_iter();
                 Ok(listed.map(|one| one.arn).collect())
             }
             "UpdateIngestConfiguration" => {
@@ -109,7 +108,7 @@ impl Reaching {
             "GetQuota" => {
                 client.get_quota(caller.request(GetQuotaRequest {})).await.map(|_| vec![])
             }
-            other => panic!("{other} has no message here: write one"),
+            other => panic!("{other} has no request in this test; add one"),
         }
     }
 }
@@ -127,7 +126,7 @@ fn every_method_has_its_cases() {
 }
 
 #[tokio::test]
-async fn nothing_of_another_tenant_can_be_reached_or_told_from_nothing() {
+async fn resources_of_another_tenant_are_indistinguishable_from_absent_ones() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let (acme, globex) = (gateway.caller("acme"), gateway.caller("globex"));
@@ -135,22 +134,22 @@ async fn nothing_of_another_tenant_can_be_reached_or_told_from_nothing() {
         caller.create_one().await.unwrap().ingest_configuration.unwrap().arn
     };
     let (own_arn, others_arn) = (arn_of(&acme).await, arn_of(&globex).await);
-    let reaching = Reaching { own_arn, others_arn: others_arn.clone() };
+    let requests = Requests { own_arn, others_arn: others_arn.clone() };
     let before = world.emulator.configurations();
 
     for (method, reaches) in CASES {
-        let mut refusals: Vec<(Reach, Refusal)> = Vec::new();
+        let mut rejections: Vec<(Reach, Rejection)> = Vec::new();
         for reach in reaches {
-            match reaching.call(&acme, method, *reach).await {
+            match requests.call(&acme, method, *reach).await {
                 Ok(listed) => {
-                    // A filter is no reach: it leaves the tenant's own out.
+                    // A list filters the tenant's own configurations, so it returns none.
                     assert_eq!(method, "ListIngestConfigurations", "{reach:?}");
                     assert!(listed.is_empty(), "{listed:?}");
                 }
-                Err(status) => refusals.push((*reach, acme.refused(&status))),
+                Err(status) => rejections.push((*reach, acme.rejection(&status))),
             }
         }
-        for (reach, refusal) in &refusals {
+        for (reach, rejection) in &rejections {
             let expected = match reach {
                 Reach::OthersArn | Reach::UnknownArn => (Code::NotFound, "NOT_FOUND"),
                 Reach::OthersStage | Reach::UnknownStage => {
@@ -158,22 +157,25 @@ async fn nothing_of_another_tenant_can_be_reached_or_told_from_nothing() {
                 }
                 Reach::Malformed => (Code::InvalidArgument, "INVALID_FIELDS"),
             };
-            assert_eq!((refusal.code, refusal.reason()), expected, "{method} {reach:?}");
+            assert_eq!((rejection.code, rejection.reason()), expected, "{method} {reach:?}");
         }
-        // The responses for a foreign and an unknown resource differ only in the requested name.
+        // The errors for the other tenant's and for an unknown identifier must be equal,
+        // except for the identifier that the caller sent.
         for (one, other) in
             [(Reach::OthersArn, Reach::UnknownArn), (Reach::OthersStage, Reach::UnknownStage)]
         {
             let of = |wanted| {
-                let found = refusals.iter().find(|(reach, _)| *reach == wanted);
-                found.map(|(_, refusal)| {
-                    let mut said =
-                        format!("{:?} {} {:?}", refusal.code, refusal.message, refusal.details);
-                    said = said.replace(&others_arn, "ARN").replace(UNKNOWN, "ARN");
+                let found = rejections.iter().find(|(reach, _)| *reach == wanted);
+                found.map(|(_, rejection)| {
+                    let mut text = format!(
+                        "{:?} {} {:?}",
+                        rejection.code, rejection.message, rejection.details
+                    );
+                    text = text.replace(&others_arn, "ARN").replace(UNKNOWN, "ARN");
                     let mut keys: Vec<_> =
-                        refusal.metadata.keys().map(|key| format!("{key:?}")).collect();
+                        rejection.metadata.keys().map(|key| format!("{key:?}")).collect();
                     keys.sort();
-                    (said, keys)
+                    (text, keys)
                 })
             };
             assert_eq!(of(one), of(other), "{method}");
@@ -183,24 +185,23 @@ async fn nothing_of_another_tenant_can_be_reached_or_told_from_nothing() {
 }
 
 #[tokio::test]
-async fn an_unknown_tenant_learns_nothing() {
+async fn an_unknown_tenant_is_forbidden_to_call_any_method() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    let reaching = Reaching { own_arn: UNKNOWN.into(), others_arn: UNKNOWN.into() };
+    let requests = Requests { own_arn: UNKNOWN.into(), others_arn: UNKNOWN.into() };
     let initech = gateway.caller("initech");
     for (method, _) in CASES {
-        let status = reaching.call(&initech, method, Reach::OthersArn).await.unwrap_err();
-        let refusal = initech.refused(&status);
+        let status = requests.call(&initech, method, Reach::OthersArn).await.unwrap_err();
+        let rejection = initech.rejection(&status);
         assert_eq!(
-            (refusal.code, refusal.reason()),
+            (rejection.code, rejection.reason()),
             (Code::PermissionDenied, "TENANT_FORBIDDEN"),
             "{method}"
         );
     }
 }
 
-/// A configuration can be moved only to a stage of the same tenant, and its tags cannot
-/// be forged on the way in.
+/// A forged tag could give a configuration to another tenant.
 #[tokio::test]
 async fn the_gateways_tags_cannot_be_written() {
     let world = World::new();
@@ -211,8 +212,8 @@ async fn the_gateways_tags_cannot_be_written() {
             tags: [(key.to_owned(), "globex".to_owned())].into(),
             ..Default::default()
         };
-        let refusal = acme.create(message).await.unwrap_err();
-        assert_eq!(refusal.code, Code::InvalidArgument, "{key}");
+        let rejection = acme.create(message).await.unwrap_err();
+        assert_eq!(rejection.code, Code::InvalidArgument, "{key}");
     }
     assert_eq!(world.emulator.creates(), 0);
 }

@@ -1,4 +1,4 @@
-//! The whole life of a configuration: read, listed, changed, deleted, counted.
+//! Reads, lists, updates, deletes and the quota of configurations.
 
 use std::time::Duration;
 
@@ -13,27 +13,27 @@ use prost_types::FieldMask;
 use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
-use crate::support::{Caller, Refusal, TIMEOUT, World, create, stage_of};
+use crate::support::{Caller, Rejection, TIMEOUT, World, create, stage_of};
 
 impl Caller {
     pub(crate) async fn get(
         &self,
         arn: &str,
         view: IngestConfigurationView,
-    ) -> Result<IngestConfiguration, Refusal> {
+    ) -> Result<IngestConfiguration, Rejection> {
         let message = GetIngestConfigurationRequest { arn: arn.into(), view: view.into() };
-        let answer = self.client.clone().get_ingest_configuration(self.request(message)).await;
-        let answer = answer.map_err(|status| self.refused(&status))?;
-        Ok(answer.into_inner().ingest_configuration.unwrap())
+        let response = self.client.clone().get_ingest_configuration(self.request(message)).await;
+        let response = response.map_err(|status| self.rejection(&status))?;
+        Ok(response.into_inner().ingest_configuration.unwrap())
     }
 
     pub(crate) async fn list(
         &self,
         message: ListIngestConfigurationsRequest,
-    ) -> Result<(Vec<IngestConfiguration>, String), Refusal> {
-        let answer = self.client.clone().list_ingest_configurations(self.request(message)).await;
-        let answer = answer.map_err(|status| self.refused(&status))?.into_inner();
-        Ok((answer.ingest_configurations, answer.next_page_token))
+    ) -> Result<(Vec<IngestConfiguration>, String), Rejection> {
+        let response = self.client.clone().list_ingest_configurations(self.request(message)).await;
+        let response = response.map_err(|status| self.rejection(&status))?.into_inner();
+        Ok((response.ingest_configurations, response.next_page_token))
     }
 
     async fn arns(&self) -> Vec<String> {
@@ -44,21 +44,21 @@ impl Caller {
     pub(crate) async fn update(
         &self,
         message: UpdateIngestConfigurationRequest,
-    ) -> Result<IngestConfiguration, Refusal> {
-        let answer = self.client.clone().update_ingest_configuration(self.request(message)).await;
-        let answer = answer.map_err(|status| self.refused(&status))?;
-        Ok(answer.into_inner().ingest_configuration.unwrap())
+    ) -> Result<IngestConfiguration, Rejection> {
+        let response = self.client.clone().update_ingest_configuration(self.request(message)).await;
+        let response = response.map_err(|status| self.rejection(&status))?;
+        Ok(response.into_inner().ingest_configuration.unwrap())
     }
 
-    pub(crate) async fn delete(&self, arn: &str, force: bool) -> Result<(), Refusal> {
+    pub(crate) async fn delete(&self, arn: &str, force: bool) -> Result<(), Rejection> {
         let message = DeleteIngestConfigurationRequest { arn: arn.into(), force };
-        let answer = self.client.clone().delete_ingest_configuration(self.request(message)).await;
-        answer.map(drop).map_err(|status| self.refused(&status))
+        let response = self.client.clone().delete_ingest_configuration(self.request(message)).await;
+        response.map(drop).map_err(|status| self.rejection(&status))
     }
 
     async fn used(&self) -> i32 {
-        let answer = self.client.clone().get_quota(self.request(GetQuotaRequest {})).await;
-        answer.unwrap().into_inner().ingest_configurations.unwrap().used
+        let response = self.client.clone().get_quota(self.request(GetQuotaRequest {})).await;
+        response.unwrap().into_inner().ingest_configurations.unwrap().used
     }
 
     async fn live(&self) -> IngestConfiguration {
@@ -76,7 +76,7 @@ pub(crate) fn to_stage(arn: &str, stage_arn: &str) -> UpdateIngestConfigurationR
 }
 
 #[tokio::test]
-async fn a_full_view_is_what_was_created_and_a_basic_one_has_no_keys() {
+async fn a_full_view_has_the_created_configuration_and_a_basic_view_has_no_keys() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
     let mut message = create("acme");
@@ -92,18 +92,18 @@ async fn a_full_view_is_what_was_created_and_a_basic_one_has_no_keys() {
     let mut full = acme.get(&created.arn, IngestConfigurationView::Unspecified).await.unwrap();
     assert_eq!(world.emulator.calls(Operation::GetIngestConfiguration), calls + 1);
 
-    for answer in [&mut basic, &mut full] {
-        assert_eq!(answer.create_time, created.create_time);
-        answer.state_observe_time.clone_from(&created.state_observe_time);
+    for response in [&mut basic, &mut full] {
+        assert_eq!(response.create_time, created.create_time);
+        response.state_observe_time.clone_from(&created.state_observe_time);
     }
     assert_eq!(full, created);
     assert_eq!(basic, IngestConfiguration { stream_key: String::new(), ..created });
 }
 
 #[tokio::test]
-async fn a_thousand_concurrent_reads_cost_a_few_calls() {
+async fn a_thousand_concurrent_reads_make_few_aws_calls() {
     let world = World::new();
-    // At trace so many calls would write for seconds.
+    // At level trace, the logs of so many calls would take seconds.
     let gateway = world.gateway_in(&[], &[("RUST_LOG", "info")]).await;
     let arn = gateway.caller("acme").live().await.arn;
     let slow = Fault::new(FaultKind::SlowBefore).delayed(Duration::from_millis(500));
@@ -118,11 +118,11 @@ async fn a_thousand_concurrent_reads_cost_a_few_calls() {
     let read = reads.join_all().await;
     assert!(read.iter().all(|one| one.stream_key == read[0].stream_key));
     let calls = world.emulator.calls(Operation::GetIngestConfiguration) - before;
-    assert!(calls <= 20, "1,000 reads cost {calls} calls");
+    assert!(calls <= 20, "1,000 reads made {calls} AWS calls");
 }
 
 #[tokio::test]
-async fn lists_cost_no_call_and_are_filtered_and_paged() {
+async fn lists_make_no_aws_call_and_are_filtered_and_paged() {
     let world = World::new();
     let gateway = world.gateway(&["sweep.interval_ms = 100"]).await;
     let acme = gateway.caller("acme");
@@ -142,18 +142,18 @@ async fn lists_cost_no_call_and_are_filtered_and_paged() {
     let seen: Vec<_> = first.into_iter().chain(second).map(|one| one.arn).collect();
     assert_eq!(seen, made[..4]);
 
-    // The token is of this tenant and these filters.
+    // A token is valid only for its tenant and its filters.
     for (caller, message) in [
         (gateway.caller("globex"), next.clone()),
         (acme.clone(), ListIngestConfigurationsRequest { stage_arn: stage_of("acme"), ..next }),
         (acme.clone(), ListIngestConfigurationsRequest { page_token: "rubbish".into(), ..page }),
     ] {
-        let refusal = caller.list(message).await.unwrap_err();
-        assert_eq!((refusal.code, refusal.reason()), (Code::InvalidArgument, "INVALID_FIELDS"));
+        let rejection = caller.list(message).await.unwrap_err();
+        assert_eq!((rejection.code, rejection.reason()), (Code::InvalidArgument, "INVALID_FIELDS"));
     }
 
-    // The state is that of the last scan.
-    world.emulator.show_immediately();
+    // A list shows the state that the last scan observed.
+    world.emulator.list_immediately();
     world.emulator.activate(&made[1]);
     let active = ListIngestConfigurationsRequest {
         stage_arn: stage_of("acme"),
@@ -175,7 +175,7 @@ async fn a_page_ends_before_its_message_is_too_large() {
     let world = World::new();
     let gateway = world.gateway(&["server.max_message_bytes = 1000000"]).await;
     let acme = gateway.caller("acme");
-    // As large as AWS allows: three bytes a character.
+    // The largest tags that AWS allows, with three bytes per character.
     let tag = |n: usize| (format!("{n:02}{}", "\u{5c4b}".repeat(126)), "\u{5c4b}".repeat(256));
     let large =
         CreateIngestConfigurationRequest { tags: (0..46).map(tag).collect(), ..create("acme") };
@@ -218,47 +218,47 @@ async fn an_update_changes_what_its_mask_names() {
     assert!(listed[0].redundant_ingest);
 
     world.emulator.activate(arn);
-    let refusal = acme.update(to_stage(arn, "")).await.unwrap_err();
-    assert_eq!((refusal.code, refusal.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
+    let rejection = acme.update(to_stage(arn, "")).await.unwrap_err();
+    assert_eq!((rejection.code, rejection.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
 }
 
-/// The fields of an update show whether AWS executed it.
+/// The gateway reads the configuration to find out whether AWS carried out the update.
 #[tokio::test]
-async fn an_update_whose_answer_is_lost_is_looked_up() {
+async fn an_update_whose_response_is_lost_is_looked_up() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
     let arn = acme.live().await.arn;
     world.emulator.next(Operation::UpdateIngestConfiguration, FaultKind::DropAfter, 0);
     assert_eq!(acme.update(to_stage(&arn, "")).await.unwrap().stage_arn, "");
     world.emulator.next(Operation::UpdateIngestConfiguration, FaultKind::DropBefore, 0);
-    let refusal = acme.update(to_stage(&arn, &stage_of("acme"))).await.unwrap_err();
-    assert_eq!(refusal.code, Code::Unavailable);
-    assert!(refusal.retry_after().is_some());
+    let rejection = acme.update(to_stage(&arn, &stage_of("acme"))).await.unwrap_err();
+    assert_eq!(rejection.code, Code::Unavailable);
+    assert!(rejection.retry_after().is_some());
 }
 
 #[tokio::test]
-async fn a_delete_gives_its_place_back_once_aws_confirms() {
+async fn a_delete_returns_its_quota_once_aws_confirms_it() {
     let world = World::new();
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
     let acme = gateway.caller("acme");
     let arn = acme.live().await.arn;
 
     world.emulator.activate(&arn);
-    let refusal = acme.delete(&arn, false).await.unwrap_err();
-    assert_eq!((refusal.code, refusal.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
+    let rejection = acme.delete(&arn, false).await.unwrap_err();
+    assert_eq!((rejection.code, rejection.reason()), (Code::FailedPrecondition, "AWS_CONFLICT"));
     assert_eq!(acme.used().await, 1);
     acme.delete(&arn, true).await.unwrap();
     assert_eq!(acme.used().await, 0);
-    // It is gone already, and that is what was asked for.
+    // A repeated delete succeeds.
     acme.delete(&arn, false).await.unwrap();
-    let refusal = acme.get(&arn, IngestConfigurationView::Full).await.unwrap_err();
-    assert_eq!(refusal.code, Code::NotFound);
+    let rejection = acme.get(&arn, IngestConfigurationView::Full).await.unwrap_err();
+    assert_eq!(rejection.code, Code::NotFound);
     assert!(acme.arns().await.is_empty());
     acme.live().await;
 }
 
 #[tokio::test]
-async fn a_delete_whose_answer_is_lost_is_looked_up() {
+async fn a_delete_whose_response_is_lost_is_looked_up() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
     for fault in [FaultKind::DropAfter, FaultKind::Error500After, FaultKind::Truncate] {
@@ -267,26 +267,29 @@ async fn a_delete_whose_answer_is_lost_is_looked_up() {
         acme.delete(&arn, false).await.unwrap();
         assert_eq!(acme.used().await, 0);
     }
-    // Whether it was deleted is unknown: it keeps its quota, and a retry resolves it.
+    // The outcome is unknown, so the row still counts against the quota. A second delete
+    // resolves it.
     let arn = acme.live().await.arn;
     world.emulator.next(Operation::DeleteIngestConfiguration, FaultKind::Error500Before, 0);
-    let refusal = acme.delete(&arn, false).await.unwrap_err();
-    assert_eq!((refusal.code, refusal.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
+    let rejection = acme.delete(&arn, false).await.unwrap_err();
+    assert_eq!((rejection.code, rejection.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
     assert_eq!(acme.used().await, 1);
     acme.delete(&arn, false).await.unwrap();
     assert_eq!(acme.used().await, 0);
 }
 
-/// One is rejected while the other is running. The row has the last state of AWS.
+/// AWS rejects one delete while the other is in progress. The row must have the state of the
+/// delete that AWS carried out.
 #[tokio::test]
-async fn deletes_at_the_same_time_do_not_undo_each_other() {
+async fn concurrent_deletes_do_not_undo_each_other() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
     let delete = |arn: &str, force: bool| {
         let (acme, arn) = (acme.clone(), arn.to_owned());
         tokio::spawn(async move { acme.delete(&arn, force).await })
     };
-    // The forced delete comes to AWS after the rejection, or its response before that.
+    // Either the forced delete reaches AWS after the rejection, or its response arrives
+    // before the rejection.
     for (held, force) in [(FaultKind::SlowBefore, true), (FaultKind::SlowAfter, false)] {
         let arn = acme.live().await.arn;
         world.emulator.activate(&arn);
@@ -300,10 +303,10 @@ async fn deletes_at_the_same_time_do_not_undo_each_other() {
         };
         timeout(TIMEOUT, reached).await.unwrap();
         let second = delete(&arn, !force).await.unwrap();
-        let (forced, refused) =
+        let (forced, rejected) =
             if force { (first.await.unwrap(), second) } else { (second, first.await.unwrap()) };
         forced.unwrap();
-        assert_eq!(refused.unwrap_err().reason(), "AWS_CONFLICT");
+        assert_eq!(rejected.unwrap_err().reason(), "AWS_CONFLICT");
         assert_eq!(acme.used().await, 0, "{held:?}");
         acme.delete(&arn, false).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! The log line of a call, and the data that it must not contain.
+//! The log line of a call, and the absence of stream keys from the log.
 
 use ivs_ingest_gateway::proto::v1::CreateIngestConfigurationRequest;
 use ivs_realtime_emulator::FaultKind;
@@ -7,7 +7,7 @@ use tonic::Request;
 
 use crate::support::{Caller, World, create};
 
-/// A call that can be found in the log by this id.
+/// Returns a request with a call id, by which the test finds it in the log.
 fn named(
     acme: &Caller,
     request_id: &str,
@@ -18,8 +18,8 @@ fn named(
     request
 }
 
-/// The parts of a line that are known before.
-fn told(line: &Value) -> Value {
+/// Returns the fields of a log line whose values the test can predict.
+fn predictable(line: &Value) -> Value {
     json!({
         "level": line["level"], "rpc": line["rpc"], "code": line["code"],
         "reason": line["reason"], "tenant": line["tenant"],
@@ -27,7 +27,7 @@ fn told(line: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_call_leaves_one_line_that_says_what_came_of_it() {
+async fn every_call_has_one_log_line_with_its_outcome() {
     let world = World::new();
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 2"]).await;
     let acme = gateway.caller("acme");
@@ -37,18 +37,18 @@ async fn every_call_leaves_one_line_that_says_what_came_of_it() {
     let line = gateway.call_log("good").await;
     let expected =
         json!({"level": "INFO", "rpc": rpc, "code": "OK", "reason": null, "tenant": "acme"});
-    assert_eq!(told(&line), expected);
+    assert_eq!(predictable(&line), expected);
     let rows = world.emulator.configurations();
     assert_eq!(line["operation_id"], rows[0].tags["ivs-ingest-gateway:operation-id"]);
     assert_eq!(line["aws_request_id"].as_str().unwrap().len(), 36);
     assert!(line["duration_us"].as_u64().unwrap() > 0);
 
     world.emulator.next_create(FaultKind::Error500After, 0);
-    let refused = acme.send(named(&acme, "doubtful", create("acme"))).await.unwrap_err();
+    let rejected = acme.send(named(&acme, "doubtful", create("acme"))).await.unwrap_err();
     let line = gateway.call_log("doubtful").await;
     assert_eq!((&line["code"], &line["reason"]), (&json!("UNKNOWN"), &json!("OUTCOME_UNKNOWN")));
-    assert_eq!(line["aws_request_id"], refused.info("aws_request_id").unwrap());
-    assert_eq!(line["operation_id"], refused.info("operation_id").unwrap());
+    assert_eq!(line["aws_request_id"], rejected.info("aws_request_id").unwrap());
+    assert_eq!(line["operation_id"], rejected.info("operation_id").unwrap());
 
     acme.send(named(&acme, "full", create("acme"))).await.unwrap_err();
     let line = gateway.call_log("full").await;
@@ -56,10 +56,10 @@ async fn every_call_leaves_one_line_that_says_what_came_of_it() {
     let reason = "TENANT_COUNT_QUOTA";
     let expected =
         json!({"level": "INFO", "rpc": rpc, "code": code, "reason": reason, "tenant": "acme"});
-    assert_eq!(told(&line), expected);
+    assert_eq!(predictable(&line), expected);
     assert_eq!(line["aws_request_id"], Value::Null);
 
-    // Rejections that a flood repeats must not fill the disk.
+    // A flood can repeat this error, so it is logged at level debug only.
     let mut anonymous = Request::new(create("acme"));
     anonymous.metadata_mut().insert("x-request-id", "anonymous".parse().unwrap());
     acme.send(anonymous).await.unwrap_err();
@@ -69,23 +69,23 @@ async fn every_call_leaves_one_line_that_says_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_leaves_a_line_too() {
+async fn a_cancelled_call_has_a_log_line() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
     world.emulator.hold_next_create();
     let request = named(&acme, "gone", create("acme"));
     let call = tokio::spawn(async move { acme.send(request).await });
-    world.emulator.reached_by_creates(1).await;
+    world.emulator.wait_for_creates(1).await;
     call.abort();
     let line = gateway.call_log("gone").await;
     assert_eq!((&line["code"], &line["tenant"]), (&json!("CANCELLED"), &json!("acme")));
 }
 
-/// Each level, with what makes the SDK print the bodies of responses. That no key is in
-/// the log is what every test shows at its end; these are the worst cases.
+/// Runs with every level and with the setting that makes the SDK log response bodies. Every
+/// test checks at its end that the log has no stream key; these are the worst cases.
 #[tokio::test]
-async fn no_setting_makes_the_log_tell_a_key() {
+async fn no_log_setting_reveals_a_stream_key() {
     let bodies = ("LOG_SENSITIVE_BODIES", "true");
     let sdk = "aws_smithy_runtime::client::orchestrator=trace,[try_attempt]=trace,trace";
     for level in ["trace", "debug", sdk] {

@@ -1,8 +1,9 @@
-//! The whole gateway, started as users start it: the binary, on a free port, against
-//! an emulator of AWS. One file a theme.
+//! Tests of the whole gateway: the binary, started as users start it, on a free port and
+//! against the emulator. Each file has one topic.
 //!
-//! Each test has a [`support::World`] of its own. At its end no stream key may stand in
-//! anything that the gateway wrote, at any level, or answered where none belongs.
+//! Each test has its own [`support::World`]. At the end of every test, no stream key may
+//! appear in logs and files of the gateway, or in any part of a response that must not
+//! contain one.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]

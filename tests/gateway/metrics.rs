@@ -1,4 +1,4 @@
-//! `/metrics`, as scrapers read it.
+//! The formats and values of `/metrics`.
 
 use std::{
     io::{Read, Write},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::support::{World, promtool};
 
-/// The headers and the body of the response, with that `Accept` header.
+/// Scrapes with that `Accept` header. Returns the headers and the body of the response.
 fn scrape(admin: SocketAddr, accept: &str) -> (String, String) {
     let mut stream = TcpStream::connect(admin).unwrap();
     let request = format!("GET /metrics HTTP/1.1\r\nhost: admin\r\naccept: {accept}\r\n\r\n");
@@ -61,14 +61,14 @@ async fn in_doubt_creates_are_counted_at_the_scrape() {
     world.emulator.hold_next_create();
     let acme = gateway.caller("acme");
     let call = tokio::spawn(async move { acme.create_one().await });
-    world.emulator.reached_by_creates(1).await;
+    world.emulator.wait_for_creates(1).await;
     let is_in_doubt = || {
         let (_, body) = scrape(gateway.admin, "*/*");
         body.contains("\nivs_ingest_gateway_in_doubt_creates 1\n")
     };
     let started = std::time::Instant::now();
     while !is_in_doubt() {
-        assert!(started.elapsed() < crate::support::TIMEOUT, "the gauge stays 0");
+        assert!(started.elapsed() < crate::support::TIMEOUT, "the gauge is still 0");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     world.emulator.release();

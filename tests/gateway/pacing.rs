@@ -1,4 +1,4 @@
-//! The pacing of calls to AWS: waits, rejections, and their cost.
+//! The pacer of creates: waiting, immediate rejection, throttling, and shadow limits.
 
 use std::{
     io::{Read, Write},
@@ -17,25 +17,25 @@ use crate::support::{Caller, TIMEOUT, World, create};
 
 impl Caller {
     pub(crate) async fn quota(&self) -> GetQuotaResponse {
-        let answer = self.client.clone().get_quota(self.request(GetQuotaRequest {})).await;
-        answer.unwrap().into_inner()
+        let response = self.client.clone().get_quota(self.request(GetQuotaRequest {})).await;
+        response.unwrap().into_inner()
     }
 }
 
-/// Waits until so many of the tenant's creates wait for their turn.
-pub(crate) async fn queued_creates(caller: &Caller, count: i32) -> GetQuotaResponse {
+/// Waits until `count` of the tenant's creates wait for a permit.
+pub(crate) async fn wait_for_queued_creates(caller: &Caller, count: i32) -> GetQuotaResponse {
     let started = Instant::now();
     loop {
         let quota = caller.quota().await;
         if quota.queued_creates.as_ref().unwrap().used == count {
             return quota;
         }
-        assert!(started.elapsed() < TIMEOUT, "never {count} creates wait: {quota:?}");
+        assert!(started.elapsed() < TIMEOUT, "not {count} waiting creates: {quota:?}");
         tokio::task::yield_now().await;
     }
 }
 
-/// A value of `/metrics`, by the name and the labels as they are printed.
+/// Returns a value of `/metrics`, by the name and labels as they are printed.
 fn metric(admin: SocketAddr, name: &str) -> f64 {
     let mut stream = TcpStream::connect(admin).unwrap();
     let request = "GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n";
@@ -47,7 +47,7 @@ fn metric(admin: SocketAddr, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn who_goes_away_leaves_the_queue_and_spends_nothing() {
+async fn a_disconnect_removes_a_create_from_the_queue_and_consumes_nothing() {
     let world = World::new();
     let gateway = world.gateway(&["upstream.calls_per_second = 1"]).await;
     let acme = gateway.caller("acme");
@@ -58,23 +58,23 @@ async fn who_goes_away_leaves_the_queue_and_spends_nothing() {
             tokio::spawn(async move { acme.create_one().await })
         })
         .collect();
-    let quota = queued_creates(&acme, 5).await;
+    let quota = wait_for_queued_creates(&acme, 5).await;
     let wait = Duration::try_from(quota.predicted_create_wait.unwrap()).unwrap();
     assert!((4..=6).contains(&wait.as_secs()), "{wait:?}");
 
     for call in waiting {
         call.abort();
     }
-    queued_creates(&acme, 0).await;
+    wait_for_queued_creates(&acme, 0).await;
     acme.create_one().await.unwrap();
     assert_eq!(world.emulator.creates(), 2);
     assert_eq!(acme.quota().await.ingest_configurations.unwrap().used, 2);
 }
 
-/// A second call with the same `request_id` keeps the first one's place, even if the first
-/// goes away.
+/// A second call with the same `request_id` keeps the queue position of the first, even if the
+/// first is cancelled.
 #[tokio::test]
-async fn a_create_waits_as_long_as_one_caller_waits_for_it() {
+async fn a_create_stays_queued_while_any_call_waits_for_it() {
     let world = World::new();
     let gateway = world.gateway(&["upstream.calls_per_second = 1"]).await;
     let acme = gateway.caller("acme");
@@ -83,7 +83,7 @@ async fn a_create_waits_as_long_as_one_caller_waits_for_it() {
         || CreateIngestConfigurationRequest { request_id: "r".into(), ..create("acme") };
     let call = |acme: Caller| tokio::spawn(async move { acme.create(repeatable()).await });
     let first = call(acme.clone());
-    queued_creates(&acme, 1).await;
+    wait_for_queued_creates(&acme, 1).await;
     let second = call(acme.clone());
     while acme.quota().await.concurrent_calls.unwrap().used < 2 {
         tokio::task::yield_now().await;
@@ -94,7 +94,7 @@ async fn a_create_waits_as_long_as_one_caller_waits_for_it() {
 }
 
 #[tokio::test]
-async fn what_aws_throttles_is_sent_again() {
+async fn calls_that_aws_throttles_are_sent_again() {
     let world = World::new();
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
     let acme = gateway.caller("acme");
@@ -113,7 +113,7 @@ async fn what_aws_throttles_is_sent_again() {
     throttle(Operation::UpdateIngestConfiguration);
     let changed = acme.update(crate::life::to_stage(&created.arn, "")).await.unwrap();
     assert_eq!(changed.stage_arn, "");
-    // The series exists before the first throttle.
+    // The time series exists before the first throttled call.
     let throttled = "ivs_ingest_gateway_aws_calls_total{operation=\"DeleteIngestConfiguration\",outcome=\"throttled\"}";
     assert!(metric(gateway.admin, throttled).abs() < 1e-9);
     throttle(Operation::DeleteIngestConfiguration);
@@ -127,9 +127,9 @@ async fn what_aws_throttles_is_sent_again() {
     assert!((metric(gateway.admin, throttled) - 1.0).abs() < 1e-9);
 }
 
-/// A rejection writes nothing and makes no call to AWS.
+/// The gateway rejects from memory: it writes nothing and does not call AWS.
 #[tokio::test]
-async fn a_refusal_takes_nothing() {
+async fn a_rejection_writes_nothing_and_makes_no_aws_call() {
     let world = World::new();
     let lines = ["upstream.calls_per_second = 0.05", "server.default_deadline_ms = 5000"];
     let gateway = world.gateway(&lines).await;
@@ -142,12 +142,12 @@ async fn a_refusal_takes_nothing() {
     }
     assert_eq!(written(), before);
     assert_eq!(world.emulator.creates(), 1);
-    let refused = "ivs_ingest_gateway_limit_exceeded_total{limit=\"deadline\",shadow=\"false\"}";
-    assert!((metric(gateway.admin, refused) - 100.0).abs() < 1e-9);
+    let rejected = "ivs_ingest_gateway_limit_exceeded_total{limit=\"deadline\",shadow=\"false\"}";
+    assert!((metric(gateway.admin, rejected) - 100.0).abs() < 1e-9);
 }
 
 #[tokio::test]
-async fn in_shadow_limits_are_counted_and_nothing_is_refused_for_them() {
+async fn shadow_limits_are_counted_and_reject_nothing() {
     let world = World::new();
     let gateway = world
         .gateway(&[
@@ -164,17 +164,17 @@ async fn in_shadow_limits_are_counted_and_nothing_is_refused_for_them() {
         request.metadata_mut().insert("x-request-id", name.parse().unwrap());
         acme.send(request).await.unwrap();
     }
-    let said = async |name| gateway.call_log(name).await["shadow_reason"].clone();
-    assert_eq!(said("first").await, json!(null));
-    // The first limit that it was over.
-    assert_eq!(said("second").await, json!("TENANT_CREATE_RATE"));
+    let shadow_reason = async |name| gateway.call_log(name).await["shadow_reason"].clone();
+    assert_eq!(shadow_reason("first").await, json!(null));
+    // The log has the first exceeded limit.
+    assert_eq!(shadow_reason("second").await, json!("TENANT_CREATE_RATE"));
     for (limit, expected) in [("request_rate", 1.0), ("create_rate", 2.0), ("count", 2.0)] {
         let name =
             format!("ivs_ingest_gateway_limit_exceeded_total{{limit=\"{limit}\",shadow=\"true\"}}");
         let counted = metric(gateway.admin, &name);
         assert!((counted - expected).abs() < 1e-9, "{limit}: {counted}");
     }
-    // Others are not in shadow.
+    // The limits of other tenants apply.
     let globex = gateway.caller("globex");
     globex.create_one().await.unwrap();
     assert_eq!(globex.create_one().await.unwrap_err().reason(), "TENANT_COUNT_QUOTA");

@@ -1,4 +1,4 @@
-//! No tenant exceeds its limits, and a rejection consumes nothing.
+//! The limits of tenants: no tenant exceeds them, and rejected calls consume nothing.
 
 use std::{
     fs,
@@ -11,28 +11,28 @@ use ivs_ingest_gateway::proto::v1::{
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use crate::support::{Refusal, TIMEOUT, World, create};
+use crate::support::{Rejection, TIMEOUT, World, create};
 
 const ONE_CALL: [&str; 2] =
     ["tenants.acme.max_concurrent_calls = 1", "tenants.acme.max_queued = 1"];
 
-fn assert_count_quota(refused: &Refusal, tenant: &str, limit: u32) {
-    let code = (refused.code, refused.reason());
+fn assert_count_quota(rejected: &Rejection, tenant: &str, limit: u32) {
+    let code = (rejected.code, rejected.reason());
     assert_eq!(code, (Code::ResourceExhausted, "TENANT_COUNT_QUOTA"));
-    // Waiting does not help.
-    assert_eq!(refused.retry_after(), None);
-    let violations = &refused.details.quota_failure().unwrap().violations;
+    // Without a delay, because a retry does not help.
+    assert_eq!(rejected.retry_after(), None);
+    let violations = &rejected.details.quota_failure().unwrap().violations;
     assert_eq!(violations.len(), 1);
     assert_eq!(violations[0].subject, format!("tenant:{tenant}"));
     let used = format!("{limit} of {limit}");
     assert!(violations[0].description.contains(&used), "{}", violations[0].description);
 }
 
-fn assert_rate_quota(refused: &Refusal, reason: &str) -> Duration {
-    assert_eq!((refused.code, refused.reason()), (Code::ResourceExhausted, reason));
-    let violations = &refused.details.quota_failure().unwrap().violations;
+fn assert_rate_quota(rejected: &Rejection, reason: &str) -> Duration {
+    assert_eq!((rejected.code, rejected.reason()), (Code::ResourceExhausted, reason));
+    let violations = &rejected.details.quota_failure().unwrap().violations;
     assert_eq!(violations[0].subject, "tenant:acme");
-    refused.retry_after().unwrap()
+    rejected.retry_after().unwrap()
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn two_hundred_concurrent_creates_never_exceed_a_limit_of_seven() {
     let world = World::new();
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 7"]).await;
     let mut calls = JoinSet::new();
-    // Several connections, so that all of the gateway's workers take part.
+    // Several connections, so that all workers of the gateway take part.
     for _ in 0..8 {
         let acme = gateway.caller("acme");
         for _ in 0..25 {
@@ -48,38 +48,40 @@ async fn two_hundred_concurrent_creates_never_exceed_a_limit_of_seven() {
             calls.spawn(async move { acme.create_one().await });
         }
     }
-    let answers = calls.join_all().await;
-    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
-    for refused in &refused {
-        assert_count_quota(refused, "acme", 7);
+    let responses = calls.join_all().await;
+    let rejected: Vec<_> =
+        responses.iter().filter_map(|response| response.as_ref().err()).collect();
+    for rejected in &rejected {
+        assert_count_quota(rejected, "acme", 7);
     }
-    assert_eq!((answers.len(), refused.len()), (200, 193));
+    assert_eq!((responses.len(), rejected.len()), (200, 193));
     assert_eq!(world.emulator.creates(), 7);
     assert_eq!(world.emulator.configurations().len(), 7);
-    // One tenant's quota is no other's.
+    // Other tenants have their own quotas.
     gateway.caller("globex").create_one().await.unwrap();
 }
 
 #[tokio::test]
-async fn calls_of_any_method_have_a_rate() {
+async fn the_request_rate_counts_calls_of_every_method() {
     let world = World::new();
     let gateway =
         world.gateway(&["tenants.acme.request_rate = { per_second = 0.01, burst = 2 }"]).await;
     let acme = gateway.caller("acme");
     acme.create_one().await.unwrap();
-    // An invalid request is a request.
+    // An invalid request counts too.
     acme.create(CreateIngestConfigurationRequest::default()).await.unwrap_err();
     let wait = assert_rate_quota(&acme.create_one().await.unwrap_err(), "TENANT_REQUEST_RATE");
     assert!((60..=100).contains(&wait.as_secs()), "{wait:?}");
-    // The next call gets the same error: a rejection consumes nothing.
-    let again = assert_rate_quota(&acme.create_one().await.unwrap_err(), "TENANT_REQUEST_RATE");
-    assert!(again <= wait);
+    // The next delay is not longer, because a rejection consumes nothing.
+    let second_wait =
+        assert_rate_quota(&acme.create_one().await.unwrap_err(), "TENANT_REQUEST_RATE");
+    assert!(second_wait <= wait);
     gateway.caller("globex").create_one().await.unwrap();
 }
 
-/// Others may share the connection, through a proxy.
+/// Other callers may share the connection through a proxy.
 #[tokio::test]
-async fn thousands_of_refusals_do_not_end_a_connection() {
+async fn thousands_of_rejections_do_not_end_a_connection() {
     let world = World::new();
     let rate = "tenants.acme.request_rate = { per_second = 0.01, burst = 1 }";
     let gateway = world.gateway_in(&[rate], &[("RUST_LOG", "info")]).await;
@@ -91,7 +93,7 @@ async fn thousands_of_refusals_do_not_end_a_connection() {
 }
 
 #[tokio::test]
-async fn creates_have_a_rate_that_a_refused_one_does_not_spend() {
+async fn rejected_creates_do_not_consume_the_create_rate() {
     let world = World::new();
     let gateway = world
         .gateway(&[
@@ -114,7 +116,7 @@ async fn creates_have_a_rate_that_a_refused_one_does_not_spend() {
         assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 2);
     }
 
-    // One is left of the three. With a higher count quota it can be used.
+    // One of the three creates is left. A higher quota of configurations allows it.
     let raised = "tenants.acme.max_ingest_configurations = 3";
     let rate = "tenants.acme.create_rate = { per_second = 0.01, burst = 3 }";
     let text = fs::read_to_string(world.configure(&[raised, rate])).unwrap();
@@ -125,7 +127,7 @@ async fn creates_have_a_rate_that_a_refused_one_does_not_spend() {
 }
 
 #[tokio::test]
-async fn calls_at_the_same_time_have_a_limit() {
+async fn concurrent_calls_have_a_limit() {
     let world = World::new();
     let gateway = world.gateway(&ONE_CALL).await;
     let acme = gateway.caller("acme");
@@ -137,44 +139,20 @@ async fn calls_at_the_same_time_have_a_limit() {
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
-    world.emulator.reached_by_creates(1).await;
-    let refused = acme.create_one().await.unwrap_err();
-    assert_rate_quota(&refused, "TENANT_CONCURRENCY");
+    world.emulator.wait_for_creates(1).await;
+    let rejected = acme.create_one().await.unwrap_err();
+    assert_rate_quota(&rejected, "TENANT_CONCURRENCY");
     gateway.caller("globex").create_one().await.unwrap();
     world.emulator.release();
     first.await.unwrap().unwrap();
-    // The place is free again.
+    // After the end of the first call, another is allowed.
     acme.create_one().await.unwrap();
 }
 
-/// Reads of the ledger cost no AWS call, and do not compete with calls that do.
+/// The create continues without its caller, and does not count as one of the tenant's
+/// concurrent calls.
 #[tokio::test]
-async fn reads_of_the_ledger_have_a_limit_of_their_own() {
-    let world = World::new();
-    let gateway = world.gateway(&ONE_CALL).await;
-    let acme = gateway.caller("acme");
-    world.emulator.hold_next_create();
-    let create = tokio::spawn({
-        let acme = acme.clone();
-        async move { acme.create_one().await }
-    });
-    world.emulator.reached_by_creates(1).await;
-    let mut lists = JoinSet::new();
-    for _ in 0..500 {
-        let acme = acme.clone();
-        let request = acme.request(ListIngestConfigurationsRequest::default());
-        lists.spawn(async move { acme.client.clone().list_ingest_configurations(request).await });
-    }
-    for list in lists.join_all().await {
-        list.unwrap();
-    }
-    world.emulator.release();
-    create.await.unwrap().unwrap();
-}
-
-/// The create continues without its caller, and does not use the tenant's concurrency.
-#[tokio::test]
-async fn a_caller_that_leaves_frees_its_place() {
+async fn a_cancelled_call_no_longer_counts_as_concurrent() {
     let world = World::new();
     let gateway = world.gateway(&ONE_CALL).await;
     let acme = gateway.caller("acme");
@@ -183,33 +161,33 @@ async fn a_caller_that_leaves_frees_its_place() {
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
-    world.emulator.reached_by_creates(1).await;
+    world.emulator.wait_for_creates(1).await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     // The gateway notices the cancellation when its RST_STREAM arrives.
     let started = Instant::now();
     while acme.create_one().await.is_err() {
-        assert!(started.elapsed() < TIMEOUT, "the place is still occupied");
+        assert!(started.elapsed() < TIMEOUT, "the cancelled call still counts as concurrent");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     world.emulator.release();
 }
 
 #[tokio::test]
-async fn unknown_tenants_are_refused_unless_the_default_is_open() {
+async fn unknown_tenants_are_rejected_unless_default_limits_exist() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let nowhere =
         || CreateIngestConfigurationRequest { stage_arn: String::new(), ..create("acme") };
-    let refused = gateway.caller("initech").create(nowhere()).await.unwrap_err();
-    assert_eq!((refused.code, refused.reason()), (Code::PermissionDenied, "TENANT_FORBIDDEN"));
+    let rejected = gateway.caller("initech").create(nowhere()).await.unwrap_err();
+    assert_eq!((rejected.code, rejected.reason()), (Code::PermissionDenied, "TENANT_FORBIDDEN"));
     gateway.stop().await;
 
     let gateway = world.gateway(&["tenants.default.max_ingest_configurations = 1"]).await;
     let initech = gateway.caller("initech");
     initech.create(nowhere()).await.unwrap();
     assert_count_quota(&initech.create(nowhere()).await.unwrap_err(), "initech", 1);
-    // Each has its own.
+    // Each tenant has its own quota of the default size.
     gateway.caller("umbrella").create(nowhere()).await.unwrap();
 }
 
@@ -224,10 +202,9 @@ async fn a_reload_raises_a_limit_and_a_bad_file_changes_nothing() {
     assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 1);
 
     let bad = "tenants.acme.max_ingest_configurations = 'many'\n";
-    let said =
-        gateway.reload(bad, "the new configuration is invalid; the old one stays in force").await;
-    assert_eq!(said["level"], "ERROR");
-    let problems = said["problems"].as_str().unwrap();
+    let line = gateway.reload(bad, "the configuration is bad; the old one stays").await;
+    assert_eq!(line["level"], "ERROR");
+    let problems = line["problems"].as_str().unwrap();
     assert!(problems.contains("tenants.acme.max_ingest_configurations: is text"), "{problems}");
     assert!(problems.contains("ledger.url: is missing"), "{problems}");
     assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 1);

@@ -1,22 +1,24 @@
-//! Real clients with a stock retry policy, against the rows of the error table. An error
-//! that a retry cannot help reaches the gateway once; another is retried after its delay.
+//! Real clients with a standard retry policy, for the rows of the error table. A client must
+//! not repeat a call whose error is final, and must repeat other calls after the delay.
 
 use std::{sync::Arc, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Process, Refusal, Replay, World, create, deaf_to_goodbyes, node, python};
+use crate::support::{
+    Process, Rejection, Replay, World, create, node, proxy_without_goaway, python,
+};
 
-/// How long a client retries.
+/// The time after which a client stops retrying.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// A delay that leaves the client time for another attempt.
+/// The longest delay that leaves the client time for another attempt.
 const SHORT: Duration = Duration::from_secs(2);
 
 const MAX_ATTEMPTS: usize = 3;
 
-/// Any code may be retried: the gateway says which errors are.
+/// All codes are retryable for the clients, because the gateway marks errors that are final.
 const CODES: [&str; 14] = [
     "UNKNOWN",
     "INVALID_ARGUMENT",
@@ -36,24 +38,24 @@ const CODES: [&str; 14] = [
 
 const CLIENTS: [&str; 2] = ["grpcio", "grpc-js"];
 
-/// Makes the call behind the rejection again with each client, and counts its attempts.
-pub(crate) async fn assert_attempts(world: &World, refusal: &Refusal) {
-    let replay = refusal.replay.as_ref().unwrap();
+/// Repeats the failed call with each client, and counts the client's attempts.
+pub(crate) async fn assert_attempts(world: &World, rejection: &Rejection) {
+    let replay = rejection.replay.as_ref().unwrap();
     for client in CLIENTS {
         let process = start(world, client, replay, None);
         let finished = process.finished().await;
         assert_eq!(finished.code, Some(0), "{client}: {}", finished.stderr);
         let attempts = attempts(world, client, replay).await;
-        // The client gives up before a longer delay ends.
-        let is_retried = refusal.retry_after().is_some_and(|delay| delay < SHORT);
+        // A longer delay exceeds the time-out of the client.
+        let is_retried = rejection.retry_after().is_some_and(|delay| delay < SHORT);
         let expected = if is_retried { 2..=MAX_ATTEMPTS } else { 1..=1 };
         let outcome = finished.stdout;
-        assert!(expected.contains(&attempts), "{client}: {attempts}, {outcome}: {refusal:?}");
+        assert!(expected.contains(&attempts), "{client}: {attempts}, {outcome}: {rejection:?}");
     }
 }
 
-/// A client keeps its connection to a gateway whose goodbye it does not see, and comes
-/// again after the delay.
+/// A client that does not receive the GOAWAY keeps its connection to the draining gateway, and
+/// retries after the delay.
 #[tokio::test]
 async fn draining_is_retried() {
     let world = World::new();
@@ -64,10 +66,10 @@ async fn draining_is_retried() {
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
-    world.emulator.reached_by_creates(1).await;
+    world.emulator.wait_for_creates(1).await;
     let mut clients = Vec::new();
     for client in CLIENTS {
-        let address = deaf_to_goodbyes(gateway.address).await;
+        let address = proxy_without_goaway(gateway.address).await;
         let replay = Replay::create(address, "acme", &create("acme"));
         let quota = "/ivs.ingest.v1.IngestService/GetQuota";
         let process = start(&world, client, &replay, Some(quota));
@@ -83,7 +85,7 @@ async fn draining_is_retried() {
     for (client, process) in clients {
         let finished = process.finished().await;
         assert!(finished.stdout.ends_with("UNAVAILABLE\n"), "{client}: {}", finished.stdout);
-        // One of them is the warm-up.
+        // One logged call is the warm-up.
         let attempts = world.calls_logged(&call_id(client)) - 1;
         assert!((2..=MAX_ATTEMPTS).contains(&attempts), "{client}: {attempts} attempts");
     }
@@ -125,12 +127,12 @@ fn service_config() -> Value {
     })
 }
 
-/// The calls that the client made: each has a line in the log. A call of our own comes
-/// after them, and its line too.
+/// Returns the number of calls that the client made, which each have a line in the log. A
+/// last call of the test itself shows that all lines have been written.
 async fn attempts(world: &World, client: &str, replay: &Replay) -> usize {
     let end = format!("after-{client}");
     replay.send_once(&end).await;
-    world.call_logged(&end).await;
+    world.wait_for_call_log(&end).await;
     world.calls_logged(&call_id(client))
 }
 

@@ -1,4 +1,4 @@
-//! The server around the methods: identity, ids, limits, health, reflection, TLS.
+//! Server features around the methods: identity, call ids, bounds, health, reflection, TLS.
 
 pub(crate) mod grpc;
 
@@ -17,7 +17,7 @@ use crate::{
     support::{Caller, TIMEOUT, World, create},
 };
 
-/// The paths of all methods.
+/// Returns the paths of all methods.
 fn methods() -> Vec<String> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
     let path = |method: prost_reflect::MethodDescriptor| {
@@ -30,36 +30,37 @@ fn methods() -> Vec<String> {
 async fn no_method_is_served_without_a_credential() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    let acme = gateway.caller("acme");
+    let caller = gateway.caller("acme");
     assert!(methods().len() >= 6);
     for path in methods() {
-        let refused = acme.refused(&call(&gateway, &path, Request::new(())).await.unwrap_err());
+        let rejected =
+            caller.rejection(&call(&gateway, &path, Request::new(())).await.unwrap_err());
         let expected = (Code::Unauthenticated, "CREDENTIAL_MISSING");
-        assert_eq!((refused.code, refused.reason()), expected, "{path}");
+        assert_eq!((rejected.code, rejected.reason()), expected, "{path}");
     }
-    // The same for a method that does not exist.
+    // Without a credential, an unknown method returns the same code.
     let unknown = "/ivs.ingest.v1.IngestService/NoSuchMethod";
-    let refused = call(&gateway, unknown, Request::new(())).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unauthenticated);
+    let rejected = call(&gateway, unknown, Request::new(())).await.unwrap_err();
+    assert_eq!(rejected.code(), Code::Unauthenticated);
 }
 
-/// The gateway waits for the rest of a rejected request, for a limited time.
+/// The server waits for the rest of a rejected request, but only for a limited time.
 #[tokio::test]
-async fn a_refused_call_that_does_not_end_is_answered() {
+async fn a_rejected_call_whose_request_does_not_end_gets_its_response() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    let answered = tokio::time::timeout(TIMEOUT, create_without_end(&gateway)).await;
-    assert_eq!(answered.unwrap().unwrap_err().code(), Code::Unauthenticated);
+    let response = tokio::time::timeout(TIMEOUT, create_without_end(&gateway)).await;
+    assert_eq!(response.unwrap().unwrap_err().code(), Code::Unauthenticated);
 }
 
 #[tokio::test]
-async fn what_is_not_there_says_so() {
+async fn an_unknown_service_is_unimplemented() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
     let path = "/ivs.ingest.v2.IngestService/GetQuota";
     let nowhere = call(&gateway, path, acme.request(())).await.unwrap_err();
-    let nowhere = acme.refused(&nowhere);
+    let nowhere = acme.rejection(&nowhere);
     assert_eq!((nowhere.code, nowhere.reason()), (Code::Unimplemented, "UNIMPLEMENTED"));
     assert!(nowhere.message.contains("ivs.ingest.v1.IngestService"), "{nowhere:?}");
 }
@@ -76,14 +77,14 @@ async fn a_call_has_an_id_that_the_caller_may_choose() {
     };
     let invalid = CreateIngestConfigurationRequest::default;
 
-    let answer = acme.send(with_id(create("acme"), "trace-7/b")).await.unwrap();
-    assert_eq!(answer.metadata().get("x-request-id").unwrap(), "trace-7/b");
-    let refused = acme.send(with_id(invalid(), "trace-8")).await.unwrap_err();
-    assert_eq!(refused.metadata.get("x-request-id").unwrap(), "trace-8");
-    // Where it could not stand in a log, and where there is none, one is made.
+    let response = acme.send(with_id(create("acme"), "trace-7/b")).await.unwrap();
+    assert_eq!(response.metadata().get("x-request-id").unwrap(), "trace-7/b");
+    let rejected = acme.send(with_id(invalid(), "trace-8")).await.unwrap_err();
+    assert_eq!(rejected.metadata.get("x-request-id").unwrap(), "trace-8");
+    // For an invalid or missing id, the gateway makes one.
     for request in [with_id(invalid(), "two words"), acme.request(invalid())] {
-        let refused = acme.send(request).await.unwrap_err();
-        let id = refused.metadata.get("x-request-id").unwrap().to_str().unwrap().to_owned();
+        let rejected = acme.send(request).await.unwrap_err();
+        let id = rejected.metadata.get("x-request-id").unwrap().to_str().unwrap().to_owned();
         assert_eq!(id.len(), 26, "{id}");
         assert_eq!(gateway.call_log(&id).await["reason"], "INVALID_FIELDS");
     }
@@ -98,41 +99,41 @@ async fn messages_and_metadata_have_bounds() {
         user_id: "x".repeat(bytes),
         ..create("acme")
     };
-    // Within the bound it is the field that is too long.
+    // A message within the bound is parsed, and then its field is too long.
     assert_eq!(acme.create(long(1900)).await.unwrap_err().reason(), "INVALID_FIELDS");
-    let refused = acme.create(long(2100)).await.unwrap_err();
-    assert_eq!((refused.code, refused.reason()), (Code::InvalidArgument, "INVALID_MESSAGE"));
-    let bytes: u32 = refused.info("bytes").unwrap().parse().unwrap();
-    assert!(bytes > 2100, "{refused:?}");
-    assert_eq!(refused.info("limit"), Some("2048"));
+    let rejected = acme.create(long(2100)).await.unwrap_err();
+    assert_eq!((rejected.code, rejected.reason()), (Code::InvalidArgument, "INVALID_MESSAGE"));
+    let bytes: u32 = rejected.info("bytes").unwrap().parse().unwrap();
+    assert!(bytes > 2100, "{rejected:?}");
+    assert_eq!(rejected.info("limit"), Some("2048"));
 
     let mut request = acme.request(create("acme"));
     request.metadata_mut().insert("x-long", "x".repeat(3000).parse().unwrap());
-    let refused = acme.client.clone().create_ingest_configuration(request).await.unwrap_err();
-    assert_ne!(refused.code(), Code::Ok);
-    // gRPC prescribes the code and the list of compressions.
+    let rejected = acme.client.clone().create_ingest_configuration(request).await.unwrap_err();
+    assert_ne!(rejected.code(), Code::Ok);
+    // gRPC specifies the code and the list of supported compressions.
     let mut request = acme.request(create("acme"));
     request.metadata_mut().insert("grpc-encoding", "gzip".parse().unwrap());
-    let refused = acme.client.clone().create_ingest_configuration(request).await.unwrap_err();
-    assert_eq!(refused.metadata().get("grpc-accept-encoding").unwrap(), "identity");
-    let refused = acme.refused(&refused);
-    assert_eq!((refused.code, refused.reason()), (Code::Unimplemented, "UNIMPLEMENTED"));
-    assert!(refused.message.contains("compressed"), "{refused:?}");
+    let rejected = acme.client.clone().create_ingest_configuration(request).await.unwrap_err();
+    assert_eq!(rejected.metadata().get("grpc-accept-encoding").unwrap(), "identity");
+    let rejected = acme.rejection(&rejected);
+    assert_eq!((rejected.code, rejected.reason()), (Code::Unimplemented, "UNIMPLEMENTED"));
+    assert!(rejected.message.contains("compressed"), "{rejected:?}");
     assert_eq!(world.emulator.creates(), 0);
-    // The connection is none the worse for it.
+    // The connection still works.
     acme.create_one().await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_refused() {
+async fn an_undecodable_message_is_rejected() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
     let path = "/ivs.ingest.v1.IngestService/CreateIngestConfiguration";
-    // Field 1 is text. As a message of another type it is a number.
-    let refused = call(&gateway, path, acme.request(7_u64)).await.unwrap_err();
-    let refused = acme.refused(&refused);
-    assert_eq!((refused.code, refused.reason()), (Code::InvalidArgument, "INVALID_MESSAGE"));
+    // Field 1 of the request is text; this message has a number in it.
+    let rejected = call(&gateway, path, acme.request(7_u64)).await.unwrap_err();
+    let rejected = acme.rejection(&rejected);
+    assert_eq!((rejected.code, rejected.reason()), (Code::InvalidArgument, "INVALID_MESSAGE"));
 }
 
 #[tokio::test]
@@ -142,13 +143,14 @@ async fn health_and_reflection_need_no_credential() {
     for service in ["", "ivs.ingest.v1.IngestService"] {
         assert_eq!(check_health(&gateway, service).await.unwrap(), "SERVING");
     }
-    let unknown = check_health(&gateway, "unknown").await.unwrap_err();
+    let unknown = check_health(&gateway, "no-such-service").await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
     assert!(unknown.metadata().contains_key("x-request-id"));
     let watched = watch_health(&gateway, "ivs.ingest.v1.IngestService").await.unwrap();
     assert_eq!(watched.first, "SERVING");
-    // The protocol wants an open stream. It must not outlive the gateway.
-    let mut watched = watch_health(&gateway, "unknown").await.unwrap();
+    // The health protocol requires an open stream for an unknown service. The stream must end
+    // with the gateway.
+    let mut watched = watch_health(&gateway, "no-such-service").await.unwrap();
     assert_eq!(watched.first, "SERVICE_UNKNOWN");
 
     let symbols = [
@@ -162,19 +164,19 @@ async fn health_and_reflection_need_no_credential() {
     ];
     for symbol in symbols {
         assert!(knows_v1(&gateway, symbol).await.unwrap(), "v1 does not know {symbol}");
-        assert!(knows_v1alpha(&gateway, symbol).await.unwrap(), "v1alpha not {symbol}");
+        assert!(knows_v1alpha(&gateway, symbol).await.unwrap(), "v1alpha does not know {symbol}");
     }
     gateway.stop().await;
     assert_eq!(watched.rest.message().await.unwrap(), None);
 
     let gateway = world.gateway(&["server.reflection = false"]).await;
-    let refused = knows_v1(&gateway, symbols[0]).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unimplemented);
+    let rejected = knows_v1(&gateway, symbols[0]).await.unwrap_err();
+    assert_eq!(rejected.code(), Code::Unimplemented);
     assert_eq!(check_health(&gateway, "").await.unwrap(), "SERVING");
 }
 
 #[tokio::test]
-async fn tls_protects_the_way_to_the_gateway() {
+async fn tls_is_required_when_it_is_configured() {
     let world = World::new();
     let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(world.path("server.pem"), issued.cert.pem()).unwrap();
@@ -190,17 +192,17 @@ async fn tls_protects_the_way_to_the_gateway() {
     let channel = endpoint.clone().tls_config(trusting).unwrap().connect().await.unwrap();
     let plain = gateway.caller("acme");
     let request = plain.request(create("acme"));
-    let answer = IngestServiceClient::new(channel).create_ingest_configuration(request).await;
-    let configuration = answer.unwrap().into_inner().ingest_configuration.unwrap();
+    let response = IngestServiceClient::new(channel).create_ingest_configuration(request).await;
+    let configuration = response.unwrap().into_inner().ingest_configuration.unwrap();
     assert!(configuration.ingest_endpoint.starts_with("rtmps://"));
 
     let distrusting = endpoint.tls_config(ClientTlsConfig::new()).unwrap();
     assert!(distrusting.connect().await.is_err());
     assert_eq!(gateway.log("TLS handshakes failed").await["level"], "INFO");
-    assert!(refuses_plain_text(&plain).await);
+    assert!(rejects_plain_text(&plain).await);
 }
 
-async fn refuses_plain_text(plain: &Caller) -> bool {
+async fn rejects_plain_text(plain: &Caller) -> bool {
     let request = plain.request(create("acme"));
     plain.client.clone().create_ingest_configuration(request).await.is_err()
 }

@@ -1,4 +1,4 @@
-//! The ownership of stages, by tags and by the configuration, and the rejections.
+//! The owner of a stage, by tag and by configuration, and what a rejection must not reveal.
 
 use std::{fs, time::Duration};
 
@@ -12,15 +12,15 @@ use tonic::Code;
 
 use crate::support::{Caller, World, create, stage_of};
 
-async fn is_refused(caller: &Caller, stage_arn: &str) {
+async fn assert_forbidden(caller: &Caller, stage_arn: &str) {
     let mut request = create("acme");
     stage_arn.clone_into(&mut request.stage_arn);
-    let refused = caller.create(request).await.unwrap_err();
-    assert_eq!((refused.code, refused.reason()), (Code::PermissionDenied, "STAGE_FORBIDDEN"));
+    let rejected = caller.create(request).await.unwrap_err();
+    assert_eq!((rejected.code, rejected.reason()), (Code::PermissionDenied, "STAGE_FORBIDDEN"));
 }
 
 #[tokio::test]
-async fn a_listed_stage_is_its_tenants_whatever_its_tag_says() {
+async fn a_stage_in_the_configuration_belongs_to_that_tenant_regardless_of_its_tag() {
     let world = World::new();
     let listed = format!("tenants.globex.stage_arns = ['{}']", stage_of("acme"));
     let gateway = world.gateway(&[&listed]).await;
@@ -29,36 +29,36 @@ async fn a_listed_stage_is_its_tenants_whatever_its_tag_says() {
     let created = globex.create(create("acme")).await.unwrap().ingest_configuration.unwrap();
     assert_eq!(created.stage_arn, stage_of("acme"));
     assert!(created.ingest_endpoint.starts_with("rtmps://"));
-    is_refused(&acme, &stage_of("acme")).await;
-    // The tag decides the owner of a stage that no tenant lists.
+    assert_forbidden(&acme, &stage_of("acme")).await;
+    // A stage that is not in the configuration belongs to the tenant in its tag.
     globex.create_one().await.unwrap();
 
-    // A reload changes the owner immediately, without a call to AWS.
+    // A reload changes the owner immediately, without another call of AWS.
     let calls = world.emulator.calls(Operation::GetStage);
     let text = fs::read_to_string(world.configure(&[])).unwrap();
     gateway
         .reload(&text, "applied the tenants, their limits and the certificates of the file")
         .await;
-    is_refused(&globex, &stage_of("acme")).await;
+    assert_forbidden(&globex, &stage_of("acme")).await;
     acme.create_one().await.unwrap();
     assert_eq!(world.emulator.calls(Operation::GetStage), calls);
 }
 
-/// A difference would show whether another tenant uses the stage.
+/// A different number of AWS calls would reveal whether another tenant uses the stage.
 #[tokio::test]
-async fn absent_and_foreign_stages_cost_the_same_calls() {
+async fn absent_and_foreign_stages_make_the_same_aws_calls() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let (acme, globex) = (gateway.caller("acme"), gateway.caller("globex"));
-    // Its owner looks it up, and it is remembered for the owner.
+    // The owner's create looks the stage up, and the gateway remembers it for the owner.
     globex.create_one().await.unwrap();
 
     let absent = stage_of("acme").replace("AcmeStudio", "NotThere");
     for stage_arn in [stage_of("globex"), absent] {
         let before = world.emulator.calls(Operation::GetStage);
-        is_refused(&acme, &stage_arn).await;
+        assert_forbidden(&acme, &stage_arn).await;
         assert_eq!(world.emulator.calls(Operation::GetStage), before + 1, "{stage_arn}");
-        is_refused(&acme, &stage_arn).await;
+        assert_forbidden(&acme, &stage_arn).await;
         assert_eq!(world.emulator.calls(Operation::GetStage), before + 1, "{stage_arn}");
     }
     let before = world.emulator.calls(Operation::GetStage);
@@ -67,7 +67,7 @@ async fn absent_and_foreign_stages_cost_the_same_calls() {
 }
 
 #[tokio::test]
-async fn concurrent_callers_share_a_call() {
+async fn concurrent_lookups_share_one_aws_call() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
@@ -82,9 +82,9 @@ async fn concurrent_callers_share_a_call() {
     assert_eq!(world.emulator.calls(Operation::GetStage), 1);
 }
 
-/// AWS finds no stage whose ownership is remembered: it was deleted since.
+/// The gateway remembers the owner of a stage that has been deleted at AWS since.
 #[tokio::test]
-async fn a_stage_that_was_deleted_is_forbidden_and_forgotten() {
+async fn a_deleted_stage_is_forbidden_and_its_remembered_owner_is_dropped() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
@@ -95,15 +95,15 @@ async fn a_stage_that_was_deleted_is_forbidden_and_forgotten() {
     world.emulator.delete_all();
 
     let creates = world.emulator.creates();
-    is_refused(&acme, &stage_arn).await;
+    assert_forbidden(&acme, &stage_arn).await;
     assert_eq!(world.emulator.creates(), creates + 1, "the ownership was remembered");
-    // And is not any more: AWS is asked for the stage, and not for the create.
-    is_refused(&acme, &stage_arn).await;
+    // The owner is no longer remembered: the gateway calls `GetStage` and sends no create.
+    assert_forbidden(&acme, &stage_arn).await;
     assert_eq!(world.emulator.creates(), creates + 1);
 }
 
 #[tokio::test]
-async fn an_update_tells_a_deleted_stage_from_a_deleted_configuration() {
+async fn an_update_distinguishes_a_deleted_stage_from_a_deleted_configuration() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
@@ -116,7 +116,7 @@ async fn an_update_tells_a_deleted_stage_from_a_deleted_configuration() {
             ..Default::default()
         };
         let update = acme.client.clone().update_ingest_configuration(acme.request(message)).await;
-        acme.refused(&update.unwrap_err()).reason().to_owned()
+        acme.rejection(&update.unwrap_err()).reason().to_owned()
     };
     let absent = Fault::error(404, "ResourceNotFoundException").times(1);
     world.emulator.fault(&absent.clone().on(Operation::UpdateIngestConfiguration));

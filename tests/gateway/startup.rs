@@ -1,4 +1,4 @@
-//! The commands: what they say when they start, and when they cannot.
+//! The commands: their output at the start, and their errors.
 
 use std::{fs, net::TcpListener};
 
@@ -7,25 +7,25 @@ use rustix::process::Signal;
 
 use crate::support::{Finished, World};
 
-/// A command that failed, saying all of these.
-fn assert_fails(finished: &Finished, sayings: &[&str]) {
+/// Asserts that a command failed and that its error contains all these texts.
+fn assert_fails(finished: &Finished, expected: &[&str]) {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     let errors = finished.stderr.lines().filter(|line| !line.starts_with('{'));
-    let said = errors.collect::<Vec<_>>().join("\n");
-    assert!(said.starts_with("error: "), "{said}");
-    for saying in sayings {
-        assert!(said.contains(saying), "no {saying:?} in: {said}");
+    let error = errors.collect::<Vec<_>>().join("\n");
+    assert!(error.starts_with("error: "), "{error}");
+    for text in expected {
+        assert!(error.contains(text), "no {text:?} in: {error}");
     }
 }
 
-async fn serve_fails(world: &World, lines: &[&str], sayings: &[&str]) {
+async fn serve_fails(world: &World, lines: &[&str], expected: &[&str]) {
     let file = world.configure(lines);
     let finished = world.run(&["serve", "--config", file.to_str().unwrap()], &[]).await;
-    assert_fails(&finished, sayings);
+    assert_fails(&finished, expected);
 }
 
 #[tokio::test]
-async fn the_start_up_line_says_where_and_what_with() {
+async fn the_start_up_log_line_has_addresses_ledger_and_version() {
     let world = World::new();
     let line = world.gateway(&[]).await.log("serving").await;
     assert_eq!(line["upstream"], world.emulator.url());
@@ -47,16 +47,16 @@ async fn all_problems_of_a_file_are_reported_together() {
         "ledger.url = 'postgres://gateway:hunter2@db/ledger'",
         "tenants.acme.weight = 0",
     ];
-    let sayings = [
+    let expected = [
         "server.listen: is not an address",
         "server.max_message_bites: is not a known key; did you mean server.max_message_bytes?",
         "ledger.url",
         "tenants.acme.weight: is less than 1",
     ];
-    serve_fails(&world, &mistakes, &sayings).await;
+    serve_fails(&world, &mistakes, &expected).await;
     let file = world.path("gateway.toml");
     let checked = world.run(&["check-config", "--config", file.to_str().unwrap()], &[]).await;
-    assert_fails(&checked, &sayings);
+    assert_fails(&checked, &expected);
     assert!(!checked.stderr.contains("hunter2"), "{}", checked.stderr);
     assert_eq!(checked.stdout, "");
 
@@ -69,7 +69,7 @@ async fn all_problems_of_a_file_are_reported_together() {
 }
 
 #[tokio::test]
-async fn the_environment_wins_over_the_file() {
+async fn the_environment_overrides_the_file() {
     let world = World::new();
     let file = world.configure(&["tenants.acme.weight = 2"]);
     let check = ["check-config", "--config", file.to_str().unwrap()];
@@ -81,7 +81,7 @@ async fn the_environment_wins_over_the_file() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_named() {
+async fn the_error_names_an_address_in_use() {
     let world = World::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -92,7 +92,7 @@ async fn an_address_that_is_taken_is_named() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_cannot_be_used_is_named() {
+async fn the_error_names_an_unusable_ledger() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     serve_fails(&world, &[], &["ledger.url", "ledger.db", "in use by another gateway"]).await;
@@ -106,14 +106,14 @@ async fn a_ledger_that_cannot_be_used_is_named() {
 }
 
 #[tokio::test]
-async fn without_a_region_the_way_out_is_named() {
+async fn the_error_for_a_missing_region_names_the_fix() {
     let world = World::new();
-    let lines = ["upstream.region", "upstream.endpoint_url", "upstream.calls_per_second"];
-    serve_fails(&world, &lines, &["upstream.region", "AWS_REGION"]).await;
+    let expected = ["upstream.region", "AWS_REGION"];
+    serve_fails(&world, &["upstream.region", "upstream.endpoint_url"], &expected).await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_logged_is_named() {
+async fn the_error_names_an_invalid_log_filter() {
     let world = World::new();
     let file = world.configure(&[]);
     let serve = ["serve", "--config", file.to_str().unwrap()];
@@ -155,9 +155,9 @@ async fn the_emulator_runs_alone() {
     let url = emulator.stdout().line("with the endpoint", export).await;
     let lines = [format!("upstream.endpoint_url = '{url}'")];
     let acme = world.gateway(&[&lines[0]]).await.caller("acme");
-    let refused = acme.create_one().await.unwrap_err();
-    // It has no stages yet.
-    assert_eq!(refused.reason(), "STAGE_FORBIDDEN");
+    let rejected = acme.create_one().await.unwrap_err();
+    // The new emulator has no stages.
+    assert_eq!(rejected.reason(), "STAGE_FORBIDDEN");
     emulator.signal(Signal::TERM);
     assert_eq!(emulator.finished().await.code, Some(0));
 }
@@ -170,7 +170,7 @@ async fn dev_stays_on_the_loopback() {
 }
 
 #[tokio::test]
-async fn every_command_explains_itself() {
+async fn every_command_has_a_help_text() {
     let world = World::new();
     let help = world.run(&["--help"], &[]).await;
     assert_eq!(help.code, Some(0));

@@ -1,4 +1,4 @@
-//! The environment of a test.
+//! The environment of a test: emulator, folder, processes, callers.
 
 mod caller;
 mod configuration;
@@ -8,7 +8,7 @@ mod nginx;
 mod port;
 mod process;
 mod proxy;
-mod refusal;
+mod rejection;
 mod replay;
 mod secrets;
 mod tools;
@@ -28,15 +28,15 @@ pub(crate) use gateway::{Dev, Gateway};
 pub(crate) use nginx::Nginx;
 pub(crate) use port::free_address;
 pub(crate) use process::{Finished, Process, TIMEOUT};
-pub(crate) use proxy::deaf_to_goodbyes;
-pub(crate) use refusal::Refusal;
+pub(crate) use proxy::proxy_without_goaway;
+pub(crate) use rejection::Rejection;
 pub(crate) use replay::Replay;
 pub(crate) use tools::{grpcurl, node, node_modules, promtool, python, rust_example};
 
 use configuration::Configuration;
 use secrets::Secrets;
 
-/// A test's own emulator, folder and processes, and what they said.
+/// The emulator, folder and processes of one test, and their recorded output.
 pub(crate) struct World {
     pub(crate) emulator: Emulator,
     folder: TempDir,
@@ -54,13 +54,13 @@ impl World {
         }
     }
 
-    /// Starts `serve`, with these lines of configuration over those of every test, and
-    /// waits until it serves. All gateways of a world have the same ledger.
+    /// Starts `serve` and waits until it serves. The lines override the configuration of
+    /// every test. All gateways of a world share one ledger file.
     pub(crate) async fn gateway(&self, lines: &[&str]) -> Gateway {
         self.gateway_in(lines, &[]).await
     }
 
-    /// The same, with these variables over the usual ones.
+    /// Starts `serve` like [`Self::gateway`], with additional environment variables.
     pub(crate) async fn gateway_in(&self, lines: &[&str], variables: &[(&str, &str)]) -> Gateway {
         let file = self.configure(lines);
         let arguments = ["serve", "--config", file.to_str().unwrap()];
@@ -84,8 +84,8 @@ impl World {
         file
     }
 
-    /// Starts the binary and does not wait. The variables come over the usual ones; an
-    /// empty value removes one.
+    /// Starts the binary without waiting. The variables override the usual environment; an
+    /// empty value removes a variable.
     pub(crate) fn start(
         &self,
         name: &str,
@@ -109,25 +109,25 @@ impl World {
         process
     }
 
-    /// Runs the binary to its end.
+    /// Runs the binary until it ends.
     pub(crate) async fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
         self.start(arguments[0], arguments, variables).finished().await
     }
 
-    /// Runs a client to its end. What it prints is not searched for keys: it may have
-    /// been given them.
+    /// Runs a client until it ends. Its output is not searched for stream keys, because
+    /// clients may receive them.
     pub(crate) async fn run_client(&self, command: &mut Command) -> Finished {
         Process::start("client", command).finished().await
     }
 
-    /// Starts a client, which ends with the world at the latest.
+    /// Starts a client. It is killed when the world is dropped.
     pub(crate) fn start_client(&self, command: &mut Command) -> Arc<Process> {
         let process = Arc::new(Process::start("client", command));
         self.processes.lock().unwrap().push(Arc::clone(&process));
         process
     }
 
-    /// The number of calls with that `x-request-id` in the logs of the gateways.
+    /// Returns the number of calls with that `x-request-id` in the logs of the gateways.
     pub(crate) fn calls_logged(&self, call_id: &str) -> usize {
         let of_call = format!("\"call_id\":\"{call_id}\"");
         let processes = self.processes.lock().unwrap();
@@ -135,8 +135,8 @@ impl World {
         logs.map(|log| log.lines().filter(|line| line.contains(&of_call)).count()).sum()
     }
 
-    /// Waits for a call with that `x-request-id` in the logs of the gateways.
-    pub(crate) async fn call_logged(&self, call_id: &str) {
+    /// Waits until the logs of the gateways have a call with that `x-request-id`.
+    pub(crate) async fn wait_for_call_log(&self, call_id: &str) {
         let started = Instant::now();
         while self.calls_logged(call_id) == 0 {
             assert!(started.elapsed() < TIMEOUT, "the call {call_id} is not logged");
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// A path in the folder of the configuration, the ledger and temporary files.
+    /// Returns a path in the folder of the configuration, the ledger and temporary files.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -157,7 +157,7 @@ impl World {
         &self.secrets
     }
 
-    /// The environment of a child process, without the AWS settings of the machine.
+    /// Returns the environment of a process. It excludes the AWS settings of the machine.
     fn environment(&self) -> [(&'static str, String); 8] {
         let folder = self.folder.path().display().to_string();
         let nowhere = self.path("no-such-file").display().to_string();
@@ -174,11 +174,11 @@ impl World {
     }
 }
 
-/// Kills what still runs and searches everything for stream keys.
+/// Kills the processes and searches their output and files for stream keys.
 impl Drop for World {
     fn drop(&mut self) {
-        // Before the processes end: `dev` takes its emulator along.
-        self.secrets.learn_from_emulators(self.emulator.control());
+        // Before the kill, because the emulator of `dev` ends with its process.
+        self.secrets.add_keys_of_emulators(self.emulator.control());
         let processes = std::mem::take(&mut *self.processes.lock().unwrap());
         for process in &processes {
             process.kill();
@@ -191,22 +191,22 @@ impl Drop for World {
         }
         for process in &processes {
             let name = process.name();
-            self.secrets.said(&format!("{name}, standard error"), process.stderr().text());
-            self.secrets.said(&format!("{name}, standard output"), process.stdout().text());
+            self.secrets.record(&format!("{name}, standard error"), process.stderr().text());
+            self.secrets.record(&format!("{name}, standard output"), process.stdout().text());
         }
-        said_by_files(self.folder.path(), &self.secrets);
+        record_files(self.folder.path(), &self.secrets);
         let leaks = self.secrets.leaks();
         assert!(leaks.is_empty(), "stream keys where none belong:\n{}", leaks.join("\n"));
     }
 }
 
-fn said_by_files(folder: &Path, secrets: &Secrets) {
+fn record_files(folder: &Path, secrets: &Secrets) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            said_by_files(&path, secrets);
+            record_files(&path, secrets);
         } else {
-            secrets.said(&path.display().to_string(), std::fs::read(&path).unwrap());
+            secrets.record(&path.display().to_string(), std::fs::read(&path).unwrap());
         }
     }
 }

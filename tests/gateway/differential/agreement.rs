@@ -1,4 +1,4 @@
-//! All that the model, the gateway and AWS know, compared.
+//! Compares the whole state of the model, the gateway and AWS.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,23 +19,24 @@ use super::{
 };
 use crate::support::{Caller, World};
 
-/// The differences, for the report.
+/// The result of a comparison; the error describes the difference.
 pub(super) type Agreement = Result<(), String>;
 
 impl Case<'_> {
     pub(super) async fn compare_all(&self) -> Agreement {
         for (tenant, caller) in self.model.tenants.iter().zip(&self.callers) {
-            // A small page, so that there are several.
+            // The page size is small, so that the list has several pages.
             let all = ListIngestConfigurationsRequest { page_size: 2, ..Default::default() };
-            let found = caller.ask(&Request::List(all.clone())).await;
-            let found = found.map_err(|refusal| format!("a list fails: {refusal:?}"))?;
-            same(&format!("the list of {}", tenant.id), &tenant.list(&all), &found.answer)?;
+            let found = caller.send_once(&Request::List(all.clone())).await;
+            let found = found
+                .map_err(|rejection| format!("ListIngestConfigurations fails: {rejection:?}"))?;
+            same(&format!("the list of {}", tenant.id), &tenant.list(&all), &found.outcome)?;
             compare_quota(tenant, caller).await?;
         }
         self.compare_aws()
     }
 
-    /// AWS has what the model has, and nothing else.
+    /// Checks that AWS has exactly the configurations of the model.
     fn compare_aws(&self) -> Agreement {
         let mut rows = at_aws(self.world);
         rows.retain(|arn, _| !self.others.contains(arn));
@@ -52,9 +53,9 @@ impl Case<'_> {
                 row["createdAt"] = Value::Null;
                 let (tags, operation_id) = take_own_tags(&mut row, one)?;
                 same("at AWS", &row_of(tenant, one), &row)?;
-                // The ids are in the order of creation, and so the list is.
+                // Operation ids increase in the order of creation, which is the list's order.
                 if operation_id <= last || !operation_ids.insert(operation_id.clone()) {
-                    return Err(format!("the operation's id is not its own: {tags}"));
+                    return Err(format!("the operation id is not unique and increasing: {tags}"));
                 }
                 last = operation_id;
             }
@@ -64,11 +65,11 @@ impl Case<'_> {
 }
 
 async fn compare_quota(tenant: &Tenant, caller: &Caller) -> Agreement {
-    let asked = caller.client.clone().get_quota(caller.request(GetQuotaRequest {})).await;
-    let answer = asked.map_err(|status| format!("GetQuota fails: {status:?}"))?.into_inner();
-    let quota = answer.ingest_configurations.unwrap();
+    let response = caller.client.clone().get_quota(caller.request(GetQuotaRequest {})).await;
+    let outcome = response.map_err(|status| format!("GetQuota fails: {status:?}"))?.into_inner();
+    let quota = outcome.ingest_configurations.unwrap();
     let live = i32::try_from(tenant.live().count()).unwrap();
-    // Nothing may be left in a state on the way: the last response was final.
+    // No row may be in an intermediate state, because the last outcome was final.
     let by_state: Vec<_> = quota.used_by_state.iter().map(|it| (it.state(), it.count)).collect();
     let expected = (
         live,
@@ -78,13 +79,14 @@ async fn compare_quota(tenant: &Tenant, caller: &Caller) -> Agreement {
     same(&format!("the quota of {}", tenant.id), &expected, &(quota.used, quota.limit, by_state))
 }
 
-/// The configurations at AWS, by ARN.
+/// Returns the configurations at AWS, by ARN.
 pub(super) fn at_aws(world: &World) -> BTreeMap<String, ConfigurationSnapshot> {
     let rows = world.emulator.configurations().into_iter();
     rows.map(|row| (row.arn.clone(), row)).collect()
 }
 
-/// The configuration of the emulator, without the tags of the gateway.
+/// Returns the configuration as the emulator must show it, without the tags whose values the
+/// gateway generates.
 fn row_of(tenant: &Tenant, one: &Configuration) -> Value {
     let shown = &one.shown;
     let mut tags = shown.tags.clone();
@@ -104,8 +106,8 @@ fn row_of(tenant: &Tenant, one: &Configuration) -> Value {
     })
 }
 
-/// Takes away the tags that no model can foresee, and returns all tags, for people, and the
-/// operation's id.
+/// Removes the tags whose values the gateway generates. Returns all tags as text for error
+/// messages, and the operation id.
 fn take_own_tags(row: &mut Value, one: &Configuration) -> Result<(String, String), String> {
     let all = row["tags"].to_string();
     let tags = row["tags"].as_object_mut().unwrap();
@@ -116,12 +118,12 @@ fn take_own_tags(row: &mut Value, one: &Configuration) -> Result<(String, String
     let fingerprint = text(take("fingerprint"));
     let is_right = match request_id.as_deref() {
         None => one.asked.request_id.is_empty(),
-        // Without one, the id of the operation that was in doubt took its place.
+        // A retry of a create without a request_id uses the operation id instead.
         Some(given) => one.asked.request_id.is_empty() || one.asked.request_id == given,
     };
     match operation_id.filter(|_| is_right && fingerprint.is_some()) {
         Some(operation_id) => Ok((all, operation_id)),
-        None => Err(format!("the gateway's tags are not right: {all} for {:?}", one.asked)),
+        None => Err(format!("the gateway's tags are wrong: {all} for {:?}", one.asked)),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The five operations as data: what is asked, and what is answered. The model and the
-//! gateway get the same requests, and their responses are compared completely.
+//! The five operations as data: requests and outcomes. The model and the gateway receive the
+//! same requests, and their whole outcomes are compared.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use ivs_ingest_gateway::proto::v1::{
 };
 use prost_types::Timestamp;
 
-use crate::support::{Caller, Refusal};
+use crate::support::{Caller, Rejection};
 
 #[derive(Debug, Clone)]
 pub(super) enum Request {
     Create(CreateIngestConfigurationRequest),
     Get(GetIngestConfigurationRequest),
-    /// All pages of the list, each asked for with the token of the one before.
+    /// All pages of the list, each requested with the token of the previous page.
     List(ListIngestConfigurationsRequest),
     Update(UpdateIngestConfigurationRequest),
     Delete(DeleteIngestConfigurationRequest),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Answer {
+pub(super) enum Outcome {
     Created {
         shown: Shown,
         replayed: bool,
@@ -32,12 +32,12 @@ pub(super) enum Answer {
     One(Shown),
     Pages(Vec<Vec<Shown>>),
     Deleted,
-    /// With the reason of the error table.
-    Refused(String),
+    /// An error with this reason.
+    Rejected(String),
 }
 
-/// A configuration in a response: all of it but when its state was observed, and the
-/// number of its keys in their place.
+/// A configuration in a response, with the number of its stream keys instead of the keys, and
+/// without the time at which its state was observed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shown {
     pub(super) arn: String,
@@ -51,52 +51,52 @@ pub(super) struct Shown {
     pub(super) redundant_ingest: bool,
     pub(super) attributes: BTreeMap<String, String>,
     pub(super) tags: BTreeMap<String, String>,
-    /// None of what was only validated: there it is the moment of the call.
+    /// `None` after `validate_only`, where it is the time of the call.
     pub(super) create_time: Option<Timestamp>,
     pub(super) keys: usize,
 }
 
-/// A success, and the keys in it.
-pub(super) struct Answered {
-    pub(super) answer: Answer,
+/// A final outcome, and the stream keys in the response.
+pub(super) struct Success {
+    pub(super) outcome: Outcome,
     pub(super) keys: Vec<String>,
 }
 
 impl Shown {
-    /// The content of a response, and its keys.
-    fn of(answered: IngestConfiguration) -> (Self, Vec<String>) {
-        assert!(answered.state_observe_time.is_some(), "{answered:?}");
-        let (protocol, state) = (answered.ingest_protocol(), answered.state());
-        let others = answered.redundant_ingest_credentials.into_iter().map(|it| it.stream_key);
-        let keys = [answered.stream_key].into_iter().filter(|key| !key.is_empty());
+    /// Splits a configuration of a response into its comparable part and its stream keys.
+    fn of(configuration: IngestConfiguration) -> (Self, Vec<String>) {
+        assert!(configuration.state_observe_time.is_some(), "{configuration:?}");
+        let (protocol, state) = (configuration.ingest_protocol(), configuration.state());
+        let others = configuration.redundant_ingest_credentials.into_iter().map(|it| it.stream_key);
+        let keys = [configuration.stream_key].into_iter().filter(|key| !key.is_empty());
         let keys: Vec<String> = keys.chain(others).collect();
         let shown = Self {
-            create_time: answered.create_time.filter(|_| !answered.arn.is_empty()),
-            arn: answered.arn,
-            name: answered.name,
+            create_time: configuration.create_time.filter(|_| !configuration.arn.is_empty()),
+            arn: configuration.arn,
+            name: configuration.name,
             protocol,
-            stage_arn: answered.stage_arn,
-            ingest_endpoint: answered.ingest_endpoint,
-            participant_id: answered.participant_id,
+            stage_arn: configuration.stage_arn,
+            ingest_endpoint: configuration.ingest_endpoint,
+            participant_id: configuration.participant_id,
             state,
-            user_id: answered.user_id,
-            redundant_ingest: answered.redundant_ingest,
-            attributes: answered.attributes,
-            tags: answered.tags,
+            user_id: configuration.user_id,
+            redundant_ingest: configuration.redundant_ingest,
+            attributes: configuration.attributes,
+            tags: configuration.tags,
             keys: keys.len(),
         };
         (shown, keys)
     }
 }
 
-impl Answer {
-    /// The kind of the response.
+impl Outcome {
+    /// Returns the name under which the outcome is counted.
     pub(super) fn kind(&self) -> &str {
         match self {
             Self::Created { replayed: true, .. } => "replayed",
             Self::Created { shown, .. } if shown.arn.is_empty() => "validated",
             Self::Created { .. } | Self::One(_) | Self::Pages(_) | Self::Deleted => "done",
-            Self::Refused(reason) => reason,
+            Self::Rejected(reason) => reason,
         }
     }
 }
@@ -112,44 +112,45 @@ impl Request {
         }
     }
 
-    /// The request after an error that leaves the outcome unknown. Without a `request_id` it has
-    /// the `operation_id` instead, as the error table says.
-    pub(super) fn repeat_after(&mut self, refusal: &Refusal) {
+    /// Changes the request for a retry after an error that leaves the outcome open. As the
+    /// error table requires, a create without a `request_id` sends the operation id as its
+    /// `request_id`.
+    pub(super) fn repeat_after(&mut self, rejection: &Rejection) {
         let Self::Create(create) = self else { return };
-        if create.request_id.is_empty() && refusal.reason() == "OUTCOME_UNKNOWN" {
-            refusal.info("operation_id").unwrap().clone_into(&mut create.request_id);
+        if create.request_id.is_empty() && rejection.reason() == "OUTCOME_UNKNOWN" {
+            rejection.info("operation_id").unwrap().clone_into(&mut create.request_id);
         } else {
-            assert!(refusal.retry_after().is_some(), "{refusal:?}");
+            assert!(rejection.retry_after().is_some(), "{rejection:?}");
         }
     }
 }
 
 impl Caller {
-    /// Asks once.
-    pub(super) async fn ask(&self, request: &Request) -> Result<Answered, Refusal> {
+    /// Sends the request once.
+    pub(super) async fn send_once(&self, request: &Request) -> Result<Success, Rejection> {
         let one = |configuration| {
             let (shown, keys) = Shown::of(configuration);
-            Answered { answer: Answer::One(shown), keys }
+            Success { outcome: Outcome::One(shown), keys }
         };
         Ok(match request.clone() {
             Request::Create(create) => {
                 let created = self.create(create).await?;
                 let (shown, keys) = Shown::of(created.ingest_configuration.unwrap());
-                let answer = Answer::Created { shown, replayed: created.replayed };
-                Answered { answer, keys }
+                let outcome = Outcome::Created { shown, replayed: created.replayed };
+                Success { outcome, keys }
             }
             Request::Get(GetIngestConfigurationRequest { arn, view }) => {
                 let view = IngestConfigurationView::try_from(view).unwrap();
                 one(self.get(&arn, view).await?)
             }
             Request::List(list) => {
-                let answer = Answer::Pages(self.pages(list).await?);
-                Answered { answer, keys: Vec::new() }
+                let outcome = Outcome::Pages(self.pages(list).await?);
+                Success { outcome, keys: Vec::new() }
             }
             Request::Update(update) => one(self.update(update).await?),
             Request::Delete(DeleteIngestConfigurationRequest { arn, force }) => {
                 self.delete(&arn, force).await?;
-                Answered { answer: Answer::Deleted, keys: Vec::new() }
+                Success { outcome: Outcome::Deleted, keys: Vec::new() }
             }
         })
     }
@@ -157,12 +158,12 @@ impl Caller {
     async fn pages(
         &self,
         mut list: ListIngestConfigurationsRequest,
-    ) -> Result<Vec<Vec<Shown>>, Refusal> {
+    ) -> Result<Vec<Vec<Shown>>, Rejection> {
         let mut pages = Vec::new();
         loop {
             let (page, token) = self.list(list.clone()).await?;
             pages.push(page.into_iter().map(|one| Shown::of(one).0).collect());
-            // One that goes round in circles shows more than there is, and ends here.
+            // The limit ends a list whose tokens form a loop.
             if token.is_empty() || pages.len() > 100 {
                 return Ok(pages);
             }

@@ -1,5 +1,5 @@
-//! One sequence of steps: each is taken by the gateway and by the model, and then all that
-//! both know is compared.
+//! One sequence of steps. The gateway and the model carry out each step, and then their
+//! states are compared.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use ivs_realtime_emulator::PublishState;
 
 use super::{
     agreement::{Agreement, at_aws, same},
-    calls::{Answer, Answered, Request},
+    calls::{Outcome, Request, Success},
     faults::Fault,
     model::{Model, Tenant},
     requests::pick,
@@ -19,14 +19,14 @@ use super::{
 };
 use crate::support::{Caller, Gateway, TIMEOUT, World};
 
-/// How often each method was answered in each way.
+/// The number of occurrences of each outcome of each method.
 pub(super) type Tally = BTreeMap<String, usize>;
 
 pub(super) struct Case<'a> {
     pub(super) world: &'a World,
     pub(super) callers: Vec<Caller>,
     pub(super) model: Model,
-    /// Configurations at AWS from other cases.
+    /// The ARNs of configurations that other cases left at AWS.
     pub(super) others: BTreeSet<String>,
     /// The steps so far, one line each.
     story: Vec<String>,
@@ -34,14 +34,14 @@ pub(super) struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Three new tenants with two stages each.
+    /// Begins a case with three new tenants, each with two stages.
     pub(super) async fn begin(
         world: &'a World,
         gateway: &Gateway,
         number: usize,
         tally: &'a mut Tally,
     ) -> Self {
-        // One that failed may have left some.
+        // A case that failed may have left faults.
         world.emulator.release();
         let mut tenants = Vec::new();
         for index in 0..TENANTS {
@@ -66,7 +66,7 @@ impl<'a> Case<'a> {
         let agreement = self.take(steps).await;
         agreement.map_err(|difference| {
             let story = self.story.join("\n");
-            format!("{difference}\n\nthe last line is the step that shows it:\n{story}")
+            format!("{difference}\n\nthe last line is the failing step:\n{story}")
         })
     }
 
@@ -75,7 +75,7 @@ impl<'a> Case<'a> {
             self.step(step).await?;
             self.compare_all().await?;
         }
-        // All of it can be given back.
+        // Deletes every configuration, so that the whole quota is returned.
         for tenant in 0..TENANTS {
             let live = self.model.tenants[tenant].live();
             let arns: Vec<String> = live.map(|one| one.shown.arn.clone()).collect();
@@ -103,56 +103,57 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// One call, repeated while faults leave its outcome unknown.
+    /// Makes one call, and repeats it while faults leave its outcome open.
     async fn call(&mut self, tenant: usize, request: &Request, faults: &[Fault]) -> Agreement {
         let id = &self.model.tenants[tenant].id;
         self.story.push(format!("{id}: {request:?} {faults:?}"));
         for fault in faults {
-            self.world.emulator.fault(&fault.order(request));
+            self.world.emulator.fault(&fault.for_request(request));
         }
-        let (Answered { answer: found, keys }, existed) =
-            self.ask_until_final(tenant, request, faults).await?;
+        let (Success { outcome: found, keys }, existed) =
+            self.call_until_final(tenant, request, faults).await?;
         if !faults.is_empty() {
             self.world.emulator.release();
         }
         for key in &keys {
-            self.world.secrets().learn(key);
+            self.world.secrets().add_key(key);
         }
         self.count(request, found.kind());
         let expected = self.expected(tenant, request, existed, !faults.is_empty(), &found)?;
-        same("the answer", &expected, &found)?;
+        same("the outcome", &expected, &found)?;
         self.compare_keys(&found, &keys)
     }
 
-    /// The last response, and whether the call that got it found a creation of an earlier one.
-    async fn ask_until_final(
+    /// Returns the final outcome, and whether an earlier attempt had already created the
+    /// configuration.
+    async fn call_until_final(
         &mut self,
         tenant: usize,
         request: &Request,
         faults: &[Fault],
-    ) -> Result<(Answered, bool), String> {
+    ) -> Result<(Success, bool), String> {
         let may_be_repeated: BTreeSet<_> =
-            faults.iter().flat_map(|fault| fault.refusals(request)).copied().collect();
+            faults.iter().flat_map(|fault| fault.rejections(request)).copied().collect();
         let mut request = request.clone();
         let live = self.model.tenants.iter().map(|tenant| tenant.live().count());
         let before = self.others.len() + live.sum::<usize>();
         let mut existed = false;
         let started = Instant::now();
         loop {
-            match self.callers[tenant].ask(&request).await {
-                Ok(answered) => return Ok((answered, existed)),
-                Err(refusal) if may_be_repeated.contains(refusal.reason()) => {
+            match self.callers[tenant].send_once(&request).await {
+                Ok(success) => return Ok((success, existed)),
+                Err(rejection) if may_be_repeated.contains(rejection.reason()) => {
                     if started.elapsed() > TIMEOUT {
-                        return Err(format!("it does not end: {refusal:?}"));
+                        return Err(format!("no final outcome within {TIMEOUT:?}: {rejection:?}"));
                     }
-                    self.story.push(format!("  {}", refusal.reason()));
-                    self.count(&request, refusal.reason());
-                    request.repeat_after(&refusal);
+                    self.story.push(format!("  {}", rejection.reason()));
+                    self.count(&request, rejection.reason());
+                    request.repeat_after(&rejection);
                     existed = at_aws(self.world).len() > before;
                 }
-                Err(refusal) => {
-                    let answer = Answer::Refused(refusal.reason().to_owned());
-                    return Ok((Answered { answer, keys: Vec::new() }, existed));
+                Err(rejection) => {
+                    let outcome = Outcome::Rejected(rejection.reason().to_owned());
+                    return Ok((Success { outcome, keys: Vec::new() }, existed));
                 }
             }
         }
@@ -162,32 +163,32 @@ impl<'a> Case<'a> {
         *self.tally.entry(format!("{} {outcome}", request.method())).or_default() += 1;
     }
 
-    /// The model's response, with what only the gateway's can tell: the ARN of a new
-    /// configuration, and what became of a call that met faults.
+    /// Returns the model's outcome, completed with values that only the gateway's outcome has:
+    /// the ARN of a new configuration, and the result of a call with faults.
     fn expected(
         &mut self,
         tenant: usize,
         request: &Request,
         existed: bool,
         is_faulty: bool,
-        found: &Answer,
-    ) -> Result<Answer, String> {
-        let mut expected = self.model.answer(tenant, request);
+        found: &Outcome,
+    ) -> Result<Outcome, String> {
+        let mut expected = self.model.outcome(tenant, request);
         match (&mut expected, found, request) {
             (
-                Answer::Created { shown, replayed: replayed @ false },
-                Answer::Created { shown: made, .. },
+                Outcome::Created { shown, replayed: replayed @ false },
+                Outcome::Created { shown: made, .. },
                 Request::Create(create),
             ) if !create.validate_only => {
-                if !self.model.learn(tenant, made) {
-                    return Err(format!("what was created is another: {made:?}"));
+                if !self.model.complete_last(tenant, made) {
+                    return Err(format!("the created configuration is not new: {made:?}"));
                 }
                 shown.arn.clone_from(&made.arn);
                 shown.participant_id.clone_from(&made.participant_id);
                 shown.create_time = made.create_time;
                 *replayed = existed;
             }
-            (Answer::Refused(reason), Answer::One(_), _)
+            (Outcome::Rejected(reason), Outcome::One(_), _)
                 if is_faulty && reason == "AWS_CONFLICT" =>
             {
                 return Ok(self.model.looked_up(tenant, request).unwrap_or(expected));
@@ -197,15 +198,15 @@ impl<'a> Case<'a> {
         Ok(expected)
     }
 
-    /// Asserts that the keys in a response are those that AWS has now.
-    fn compare_keys(&self, answer: &Answer, keys: &[String]) -> Agreement {
-        let (Answer::Created { shown, .. } | Answer::One(shown)) = answer else { return Ok(()) };
+    /// Checks that the stream keys of a response are those at AWS.
+    fn compare_keys(&self, outcome: &Outcome, keys: &[String]) -> Agreement {
+        let (Outcome::Created { shown, .. } | Outcome::One(shown)) = outcome else { return Ok(()) };
         if keys.is_empty() {
             return Ok(());
         }
         let rows = at_aws(self.world);
         let there = rows.get(&shown.arn).map(|row| row.stream_keys.as_slice());
-        // A key is not to stand in a message.
+        // The message must not contain a key.
         if there == Some(keys) { Ok(()) } else { Err("the keys are not those of AWS".into()) }
     }
 }

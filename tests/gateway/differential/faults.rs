@@ -1,11 +1,11 @@
-//! Faults of AWS during a call, and the responses that they allow.
+//! Faults of AWS during a call, and the errors that they may cause.
 
 use ivs_realtime_emulator::{self as emulator, FaultKind, Operation};
 use proptest::{prelude::*, sample::select};
 
 use super::calls::Request;
 
-/// One call to AWS goes wrong.
+/// A fault of one call to AWS.
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
     call: Call,
@@ -14,14 +14,14 @@ pub(super) struct Fault {
 
 #[derive(Debug, Clone)]
 enum Call {
-    /// The one that the request is about.
+    /// The AWS call that carries out the request.
     Own,
-    /// One that helps it along.
+    /// Another AWS call that the gateway makes for the request.
     Helping(Operation),
 }
 
-/// The call itself goes wrong, or one that helps it along, or both: what cannot be known is
-/// looked for, and that fails too.
+/// Draws faults of the request's own AWS call, of a helping call, or of both. With both, the
+/// outcome is unknown and the lookup of the outcome fails too.
 pub(super) fn faults() -> impl Strategy<Value = Vec<Fault>> {
     let own = || kind().prop_map(|kind| Fault { call: Call::Own, kind });
     prop_oneof![
@@ -42,7 +42,8 @@ fn helping() -> impl Strategy<Value = Fault> {
     (operation, kind()).prop_map(|(operation, kind)| Fault { call: Call::Helping(operation), kind })
 }
 
-/// A create that never comes to AWS is dear: it takes until it may be sent again.
+/// Draws a kind of fault. Creates that never reach AWS are rarer, because such a case takes
+/// until the create may be resent.
 fn kind() -> impl Strategy<Value = FaultKind> {
     prop_oneof![
         8 => select(vec![FaultKind::DropAfter, FaultKind::Error500After, FaultKind::Truncate, FaultKind::Garbage]),
@@ -52,8 +53,8 @@ fn kind() -> impl Strategy<Value = FaultKind> {
 }
 
 impl Fault {
-    /// As the emulator takes it.
-    pub(super) fn order(&self, request: &Request) -> emulator::Fault {
+    /// Returns the fault for the emulator.
+    pub(super) fn for_request(&self, request: &Request) -> emulator::Fault {
         let fault = if self.is_throttling() {
             emulator::Fault::error(429, "ThrottlingException")
         } else {
@@ -62,14 +63,15 @@ impl Fault {
         fault.on(self.operation(request)).times(1)
     }
 
-    /// The reasons that the fault may give the request, which is then to be repeated.
-    pub(super) fn refusals(&self, request: &Request) -> &'static [&'static str] {
+    /// Returns the reasons of errors that the fault may cause, and after which the caller
+    /// repeats the request.
+    pub(super) fn rejections(&self, request: &Request) -> &'static [&'static str] {
         if self.is_throttling() {
-            // The gateway itself makes the call again.
+            // The gateway itself repeats a throttled call.
             return &[];
         }
         match (self.operation(request), request) {
-            // The second occurs if the outcome is resolved at the moment of the call.
+            // IN_PROGRESS occurs if the outcome is resolved at the moment of the call.
             (Operation::CreateIngestConfiguration, Request::Create(_)) => {
                 &["OUTCOME_UNKNOWN", "IN_PROGRESS"]
             }
@@ -77,7 +79,7 @@ impl Fault {
             (Operation::GetIngestConfiguration, Request::Create(_) | Request::Get(_))
             | (Operation::GetStage, Request::Create(_) | Request::Update(_))
             | (Operation::UpdateIngestConfiguration, Request::Update(_)) => &["AWS_UNAVAILABLE"],
-            // It keeps from the gateway what an earlier fault made it look for.
+            // The fault affects only a lookup that an earlier fault made necessary.
             _ => &[],
         }
     }
@@ -88,7 +90,7 @@ impl Fault {
             (Call::Own, Request::Create(_)) => Operation::CreateIngestConfiguration,
             (Call::Own, Request::Update(_)) => Operation::UpdateIngestConfiguration,
             (Call::Own, Request::Delete(_)) => Operation::DeleteIngestConfiguration,
-            // A list asks AWS nothing.
+            // A list makes no AWS call, so this fault has no effect on it.
             (Call::Own, Request::Get(_) | Request::List(_)) => Operation::GetIngestConfiguration,
         }
     }

@@ -1,5 +1,5 @@
-//! The expected responses: the configurations of the tenants as plain data, and one method
-//! for each RPC. The model has no I/O, no AWS, no ledger and no failures.
+//! The model of the gateway: the tenants' configurations as plain data, and one method per
+//! operation. It has no I/O, no AWS, no ledger and no faults.
 
 use ivs_ingest_gateway::proto::v1::{
     CreateIngestConfigurationRequest, DeleteIngestConfigurationRequest,
@@ -7,12 +7,12 @@ use ivs_ingest_gateway::proto::v1::{
     IngestProtocol, ListIngestConfigurationsRequest, UpdateIngestConfigurationRequest,
 };
 
-use super::calls::{Answer, Request, Shown};
+use super::calls::{Outcome, Request, Shown};
 
-/// The most configurations of a tenant: few, so that the limit is met often.
+/// The quota of a tenant. It is small, so that sequences reach it often.
 pub(super) const QUOTA: usize = 3;
 
-/// The page size of a list that names none.
+/// The page size of a list request without one.
 const DEFAULT_PAGE_SIZE: usize = 50;
 
 pub(super) struct Model {
@@ -22,28 +22,28 @@ pub(super) struct Model {
 pub(super) struct Tenant {
     pub(super) id: String,
     pub(super) stages: [String; 2],
-    /// All that were ever created, the oldest first.
+    /// All configurations that were ever created, oldest first.
     pub(super) configurations: Vec<Configuration>,
 }
 
 pub(super) struct Configuration {
     pub(super) asked: CreateIngestConfigurationRequest,
-    /// As AWS has it now.
+    /// The configuration at AWS.
     pub(super) shown: Shown,
-    /// The state as the gateway last saw it, which is all that it can know without asking.
+    /// The state that the gateway last observed. A basic view returns it.
     observed: IngestConfigurationState,
     pub(super) gone: bool,
 }
 
 impl Configuration {
-    /// As the gateway knows it without asking AWS.
+    /// Returns the configuration as the gateway knows it without a call of AWS.
     fn basic(&self) -> Shown {
         Shown { state: self.observed, keys: 0, ..self.shown.clone() }
     }
 
-    fn look(&mut self) -> Answer {
+    fn observe(&mut self) -> Outcome {
         self.observed = self.shown.state;
-        Answer::One(self.shown.clone())
+        Outcome::One(self.shown.clone())
     }
 
     fn is_active(&self) -> bool {
@@ -56,7 +56,7 @@ impl Tenant {
         self.configurations.iter().filter(|one| !one.gone)
     }
 
-    /// The tenant's own configurations.
+    /// Returns a configuration of this tenant.
     fn find(&mut self, arn: &str) -> Option<&mut Configuration> {
         self.configurations.iter_mut().find(|one| one.shown.arn == arn)
     }
@@ -65,50 +65,54 @@ impl Tenant {
         stage_arn.is_empty() || self.stages.iter().any(|stage| stage == stage_arn)
     }
 
-    fn create(&mut self, request: &CreateIngestConfigurationRequest) -> Answer {
+    fn create(&mut self, request: &CreateIngestConfigurationRequest) -> Outcome {
         if !self.may_use(&request.stage_arn) {
-            return refused("STAGE_FORBIDDEN");
+            return rejected("STAGE_FORBIDDEN");
         }
         let is_full = self.live().count() >= QUOTA;
         if request.validate_only {
-            let shown = Shown { keys: 0, ..unmade(request) };
-            return if is_full { over_quota() } else { Answer::Created { shown, replayed: false } };
+            let shown = Shown { keys: 0, ..requested(request) };
+            return if is_full {
+                over_quota()
+            } else {
+                Outcome::Created { shown, replayed: false }
+            };
         }
         let mut earlier = self.configurations.iter();
         let same_id = |one: &&Configuration| one.asked.request_id == request.request_id;
         if let Some(earlier) = earlier.find(same_id).filter(|_| !request.request_id.is_empty()) {
             return if earlier.asked != *request {
-                refused("REQUEST_ID_REUSED")
+                rejected("REQUEST_ID_REUSED")
             } else if earlier.gone {
-                refused("NOT_FOUND")
+                rejected("NOT_FOUND")
             } else {
-                Answer::Created { shown: earlier.shown.clone(), replayed: true }
+                Outcome::Created { shown: earlier.shown.clone(), replayed: true }
             };
         }
         if is_full {
             return over_quota();
         }
-        let shown = unmade(request);
+        let shown = requested(request);
         self.configurations.push(Configuration {
             asked: request.clone(),
             observed: shown.state,
             shown: shown.clone(),
             gone: false,
         });
-        Answer::Created { shown, replayed: false }
+        Outcome::Created { shown, replayed: false }
     }
 
-    fn get(&mut self, request: &GetIngestConfigurationRequest) -> Answer {
+    fn get(&mut self, request: &GetIngestConfigurationRequest) -> Outcome {
         match self.find(&request.arn).filter(|one| !one.gone) {
-            None => refused("NOT_FOUND"),
+            None => rejected("NOT_FOUND"),
             Some(found) if request.view() == IngestConfigurationView::Basic => {
-                Answer::One(found.basic())
+                Outcome::One(found.basic())
             }
-            Some(found) => found.look(),
+            Some(found) => found.observe(),
         }
     }
 
-    pub(super) fn list(&self, request: &ListIngestConfigurationsRequest) -> Answer {
+    pub(super) fn list(&self, request: &ListIngestConfigurationsRequest) -> Outcome {
         let ListIngestConfigurationsRequest { stage_arn, page_size, .. } = request;
         let state = request.state();
         let fits = |one: &Shown| {
@@ -122,45 +126,45 @@ impl Tenant {
             named => named,
         };
         let pages: Vec<_> = listed.chunks(page_size).map(<[_]>::to_vec).collect();
-        Answer::Pages(if pages.is_empty() { vec![Vec::new()] } else { pages })
+        Outcome::Pages(if pages.is_empty() { vec![Vec::new()] } else { pages })
     }
 
-    fn update(&mut self, request: &UpdateIngestConfigurationRequest) -> Answer {
+    fn update(&mut self, request: &UpdateIngestConfigurationRequest) -> Outcome {
         let Some(mask) = request.update_mask.as_ref().filter(|mask| !mask.paths.is_empty()) else {
-            return refused("INVALID_FIELDS");
+            return rejected("INVALID_FIELDS");
         };
         let is_named = |field: &str| mask.paths.iter().any(|path| path == field);
         let is_mine = !is_named("stage_arn") || self.may_use(&request.stage_arn);
         let Some(found) = self.find(&request.arn).filter(|one| !one.gone) else {
-            return refused("NOT_FOUND");
+            return rejected("NOT_FOUND");
         };
         if !is_mine {
-            return refused("STAGE_FORBIDDEN");
+            return rejected("STAGE_FORBIDDEN");
         }
         if found.is_active() {
-            return refused("AWS_CONFLICT");
+            return rejected("AWS_CONFLICT");
         }
         found.shown = changed(&found.shown, request);
-        found.look()
+        found.observe()
     }
 
-    fn delete(&mut self, request: &DeleteIngestConfigurationRequest) -> Answer {
+    fn delete(&mut self, request: &DeleteIngestConfigurationRequest) -> Outcome {
         match self.find(&request.arn) {
-            None => refused("NOT_FOUND"),
+            None => rejected("NOT_FOUND"),
             Some(found) if !found.gone && found.is_active() && !request.force => {
-                refused("AWS_CONFLICT")
+                rejected("AWS_CONFLICT")
             }
-            // It may be repeated: what is gone already is a success.
+            // A repeated delete succeeds.
             Some(found) => {
                 found.gone = true;
-                Answer::Deleted
+                Outcome::Deleted
             }
         }
     }
 }
 
 impl Model {
-    pub(super) fn answer(&mut self, tenant: usize, request: &Request) -> Answer {
+    pub(super) fn outcome(&mut self, tenant: usize, request: &Request) -> Outcome {
         let tenant = &mut self.tenants[tenant];
         match request {
             Request::Create(create) => tenant.create(create),
@@ -171,15 +175,15 @@ impl Model {
         }
     }
 
-    /// Sets the values that AWS chooses for the configuration that the tenant created last.
-    /// Returns false if they belong to another configuration.
+    /// Adds the values that only AWS assigns to the tenant's last configuration. Returns
+    /// false if they belong to another configuration.
     #[must_use]
-    pub(super) fn learn(&mut self, tenant: usize, made: &Shown) -> bool {
+    pub(super) fn complete_last(&mut self, tenant: usize, made: &Shown) -> bool {
         let mut all = self.tenants.iter().flat_map(|tenant| &tenant.configurations);
-        let unheard_of = |one: &Shown| {
+        let differs = |one: &Shown| {
             one.arn != made.arn && one.participant_id != made.participant_id && !made.arn.is_empty()
         };
-        let is_new = all.all(|one| unheard_of(&one.shown));
+        let is_new = all.all(|one| differs(&one.shown));
         let new = self.tenants[tenant].configurations.last_mut().unwrap();
         new.shown.arn.clone_from(&made.arn);
         new.shown.participant_id.clone_from(&made.participant_id);
@@ -187,32 +191,32 @@ impl Model {
         is_new
     }
 
-    /// The response to an update of an active configuration that changes nothing, where AWS's
-    /// own rejection was lost: it is looked up, and is as was asked for. None if the update
-    /// would have changed something.
-    pub(super) fn looked_up(&mut self, tenant: usize, request: &Request) -> Option<Answer> {
+    /// Returns the outcome of an update of an active configuration whose rejection by AWS was
+    /// lost. The gateway reads the configuration, so an update that changes nothing succeeds.
+    /// Returns `None` if the update would have changed something.
+    pub(super) fn looked_up(&mut self, tenant: usize, request: &Request) -> Option<Outcome> {
         let Request::Update(update) = request else { return None };
         let found = self.tenants[tenant].find(&update.arn)?;
-        (changed(&found.shown, update) == found.shown).then(|| found.look())
+        (changed(&found.shown, update) == found.shown).then(|| found.observe())
     }
 
-    /// An encoder begins to publish, or ends.
+    /// Sets the state: an encoder starts or stops publishing.
     pub(super) fn encoder(&mut self, arn: &str, state: IngestConfigurationState) {
         let found = self.tenants.iter_mut().find_map(|tenant| tenant.find(arn));
         found.unwrap().shown.state = state;
     }
 }
 
-fn refused(reason: &str) -> Answer {
-    Answer::Refused(reason.to_owned())
+fn rejected(reason: &str) -> Outcome {
+    Outcome::Rejected(reason.to_owned())
 }
 
-fn over_quota() -> Answer {
-    refused("TENANT_COUNT_QUOTA")
+fn over_quota() -> Outcome {
+    rejected("TENANT_COUNT_QUOTA")
 }
 
-/// The requested fields of a create, without the values that AWS chooses.
-fn unmade(request: &CreateIngestConfigurationRequest) -> Shown {
+/// Returns the requested configuration without the values that only AWS assigns.
+fn requested(request: &CreateIngestConfigurationRequest) -> Shown {
     Shown {
         arn: String::new(),
         name: request.name.clone(),
@@ -230,7 +234,7 @@ fn unmade(request: &CreateIngestConfigurationRequest) -> Shown {
     }
 }
 
-/// The configuration after the update: what the mask does not name stays.
+/// Returns the configuration after the update, which changes only the fields in the mask.
 fn changed(before: &Shown, request: &UpdateIngestConfigurationRequest) -> Shown {
     let mut after = before.clone();
     for path in &request.update_mask.as_ref().unwrap().paths {
@@ -244,12 +248,12 @@ fn changed(before: &Shown, request: &UpdateIngestConfigurationRequest) -> Shown 
     after
 }
 
-/// One of its own, and one for each of two redundant encoders.
+/// Returns the number of stream keys: one, and two more with redundant ingest.
 fn keys(redundant_ingest: bool) -> usize {
     if redundant_ingest { 3 } else { 1 }
 }
 
-/// As the emulator makes it.
+/// Returns the ingest endpoint as the emulator makes it.
 fn endpoint(stage_arn: &str, protocol: IngestProtocol) -> String {
     let Some((_, id)) = stage_arn.rsplit_once('/') else { return String::new() };
     let host = format!("{}.global-contribute.live-video.net", id.to_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! From a step to the request that the tenant sends, given what the model has by then.
+//! Makes the request of a step from the current state of the model.
 
 use ivs_ingest_gateway::proto::v1::{
     CreateIngestConfigurationRequest, DeleteIngestConfigurationRequest,
@@ -14,7 +14,7 @@ use super::{
 };
 
 impl Step {
-    /// The request of the tenant, if the step is a call.
+    /// Returns the request of the tenant, if the step is a call.
     pub(super) fn request(&self, model: &Model) -> Option<Request> {
         let tenant = &model.tenants[self.tenant];
         let others = &model.tenants[(self.tenant + 1) % TENANTS];
@@ -81,9 +81,9 @@ impl Content {
 }
 
 impl Id {
-    /// The create with this id, or with a fresh one where there was no create yet. What is
-    /// fresh is given by the number of creations, so that the id of a create that failed
-    /// comes again, and all tenants have the same.
+    /// Returns the create with this id, or with a fresh id if there is no earlier create. A
+    /// fresh id consists of the number of creations, so that the id of a failed create is used
+    /// again, and all tenants use the same ids.
     fn of(
         &self,
         tenant: &Tenant,
@@ -107,7 +107,7 @@ impl Id {
 }
 
 impl Field {
-    /// The same create but for this field. It stays a valid one.
+    /// Returns the create with another valid value of this field.
     fn changed(
         self,
         mut create: CreateIngestConfigurationRequest,
@@ -152,7 +152,7 @@ impl Target {
     }
 }
 
-/// The nth of them, round and round; none of none.
+/// Returns the element `nth` modulo the number of elements, or `None` if there are none.
 pub(super) fn pick<T>(all: impl Iterator<Item = T>, nth: usize) -> Option<T> {
     let mut all: Vec<T> = all.collect();
     (!all.is_empty()).then(|| all.swap_remove(nth % all.len()))

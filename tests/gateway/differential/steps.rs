@@ -1,6 +1,6 @@
-//! The steps: a call of a tenant or an action of an encoder, with the faults of AWS during
-//! it. A step names its target by index, so that the reduction of a failure can remove
-//! earlier steps.
+//! Steps of a sequence: a call of a tenant or an action of an encoder, with faults of AWS. A
+//! step names its target by position, so that earlier steps can be removed when a failing
+//! sequence is reduced.
 
 use ivs_ingest_gateway::proto::v1::{
     IngestConfigurationState, IngestConfigurationView, IngestProtocol,
@@ -11,7 +11,7 @@ use super::faults::{Fault, faults};
 
 pub(super) const TENANTS: usize = 3;
 
-/// Of one sequence: half as many on average, and a few when a failure is reduced.
+/// The maximum length of a sequence; the average is half of it.
 const MAX_STEPS: usize = 80;
 
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub(super) enum Action {
     Encoder { nth: usize, state: IngestConfigurationState },
 }
 
-/// The fields of a create.
+/// The content of a create.
 #[derive(Debug, Clone)]
 pub(super) struct Content {
     pub(super) name: &'static str,
@@ -47,9 +47,9 @@ pub(super) struct Content {
 pub(super) enum Id {
     None,
     Fresh,
-    /// That of an earlier create, with the content that it had.
+    /// The id of an earlier create, with the same content.
     Again(usize),
-    /// That of an earlier create, with content that differs in one field.
+    /// The id of an earlier create, with content that differs in one field.
     Reused(usize, Field),
 }
 
@@ -72,7 +72,7 @@ pub(super) enum Stage {
     Absent,
 }
 
-/// Each is `Unknown` where there is none such.
+/// A configuration by position. Without such a configuration, the target is `Unknown`.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     Live(usize),
@@ -81,11 +81,11 @@ pub(super) enum Target {
     Unknown,
 }
 
-/// A sequence of steps, each of which meets faults with that chance.
+/// Draws a sequence of steps, each of which has faults with the probability `chance`.
 pub(super) fn steps(chance: f64) -> impl Strategy<Value = Vec<Step>> {
     let faults = (prop::bool::weighted(chance), faults())
         .prop_map(|(happen, faults)| if happen { faults } else { Vec::new() });
-    // One tenant makes most calls, so that it reaches its limit.
+    // One tenant makes most calls, so that it reaches its quota.
     let tenant = prop_oneof![5 => Just(0), 2 => Just(1), 1 => Just(2)];
     let step = (tenant, action(), faults);
     let step = step.prop_map(|(tenant, action, faults)| Step { tenant, action, faults });

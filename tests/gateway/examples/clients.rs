@@ -1,4 +1,4 @@
-//! The three programs, each with a stage and a `request_id` of its own.
+//! The three client programs, each with its own stage and `request_id`.
 
 use std::{env, fs, net::SocketAddr, os::unix::fs::symlink, path::Path, process::Command};
 
@@ -7,17 +7,17 @@ use tempfile::TempDir;
 
 use crate::support::{Process, World, node, node_modules, python, rust_example};
 
-/// How many clients there are.
+/// The number of clients.
 pub(super) const COUNT: u64 = 3;
 
 const BUDGET_MS: u64 = 25_000;
 
-/// The top of the repository, where the examples are run.
+/// The root of the repository, in which the examples run.
 const TOP: &str = env!("CARGO_MANIFEST_DIR");
 
 pub(super) struct Clients {
     clients: Vec<Client>,
-    /// Generated Python code, and a place for the Node program beside its packages.
+    /// The folder of the generated Python code and of the Node program with its packages.
     _folder: TempDir,
 }
 
@@ -27,7 +27,7 @@ struct Client {
 }
 
 impl Clients {
-    /// Starts each program and does not wait.
+    /// Starts each program without waiting.
     pub(super) async fn start(world: &World, address: SocketAddr, attempt_ms: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let programs = [
@@ -53,8 +53,8 @@ impl Clients {
         Self { clients, _folder: folder }
     }
 
-    /// Waits until the first attempt of each client has failed, with one of these words in
-    /// its line.
+    /// Waits until the first attempt of each client has failed with a line that contains one
+    /// of these words.
     pub(super) async fn failed_once(&self, with: &[&str]) {
         for Client { process, .. } in &self.clients {
             let of_attempt = |line: &str| line.starts_with("attempt 1:").then(|| line.to_owned());
@@ -63,7 +63,7 @@ impl Clients {
         }
     }
 
-    /// Waits for the end of each client.
+    /// Waits for the end of each client, and asserts that each has exactly one configuration.
     pub(super) async fn have_one_configuration_each(&self, world: &World) {
         for client in &self.clients {
             client.has_one_configuration(world).await;
@@ -99,7 +99,7 @@ impl Drop for Client {
     }
 }
 
-/// Generates the code with the command of the program's own first lines.
+/// Generates the code with the command from the comment at the top of the program.
 fn python_example(folder: &Path) -> Command {
     let program = Path::new(TOP).join("docs/examples/python/create.py");
     let text = fs::read_to_string(&program).unwrap();
@@ -118,7 +118,8 @@ fn python_example(folder: &Path) -> Command {
     command
 }
 
-/// Node looks for packages beside the program and above it.
+/// Copies the program beside its packages, because Node searches for packages in the folder
+/// of the program and above it.
 fn node_example(folder: &Path) -> Command {
     let program = folder.join("create.mjs");
     fs::copy(Path::new(TOP).join("docs/examples/node/create.mjs"), &program).unwrap();

@@ -1,4 +1,4 @@
-// Makes one call of grpc-js with a stock retry policy, and prints how it ended.
+// Makes one call with grpc-js and a standard retry policy, and prints its outcome.
 const grpc = require("@grpc/grpc-js");
 
 const spec = JSON.parse(process.argv[2]);
@@ -19,11 +19,11 @@ function call(path, message) {
 
 async function main() {
   if (spec.warm_up) {
-    const awake = setInterval(() => {}, 1000); // A signal handler alone keeps no process.
-    const told = new Promise((resolve) => process.once("SIGUSR2", resolve));
+    const awake = setInterval(() => {}, 1000); // A signal handler alone does not keep Node running.
+    const signalled = new Promise((resolve) => process.once("SIGUSR2", resolve));
     await call(spec.warm_up, Buffer.alloc(0));
     console.log("ready");
-    await told;
+    await signalled;
     clearInterval(awake);
   }
   console.log(await call(spec.path, Buffer.from(spec.message)));

@@ -1,4 +1,4 @@
-"""Makes one call of grpcio with a stock retry policy, and prints how it ended."""
+"""Makes one call with grpcio and a standard retry policy, and prints its outcome."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-//! Calls below and beside the generated client of the service.
+//! Calls that the generated client of the service cannot make.
 
 use prost::Message;
 use tonic::{Request, Status, Streaming, client::Grpc};
@@ -12,7 +12,7 @@ fn origin(gateway: &Gateway) -> http::Uri {
     format!("http://{}", gateway.address).parse().unwrap()
 }
 
-/// Calls the method at that path with any message. The response's content is dropped.
+/// Calls the method at that path with any message, and ignores the response message.
 pub(crate) async fn call<M: Message + 'static>(
     gateway: &Gateway,
     path: &str,
@@ -24,7 +24,7 @@ pub(crate) async fn call<M: Message + 'static>(
     grpc.unary(request, path.parse().unwrap(), codec).await.map(drop)
 }
 
-/// Sends the metadata of a create, and never its message.
+/// Sends the metadata of a create without ever sending its message.
 pub(super) async fn create_without_end(gateway: &Gateway) -> Result<(), Status> {
     let mut grpc: Grpc<Transport> = Grpc::with_origin(transport(), origin(gateway));
     grpc.ready().await.unwrap();
@@ -34,14 +34,14 @@ pub(super) async fn create_without_end(gateway: &Gateway) -> Result<(), Status> 
     grpc.client_streaming(messages, path, codec).await.map(drop)
 }
 
-/// The name of the status that the health service tells.
+/// Returns the name of the status from the health service.
 pub(super) async fn check_health(gateway: &Gateway, service: &str) -> Result<String, Status> {
     let mut client = HealthClient::with_origin(transport(), origin(gateway));
-    let answer = client.check(HealthCheckRequest { service: service.to_owned() }).await?;
-    Ok(answer.into_inner().status().as_str_name().to_owned())
+    let response = client.check(HealthCheckRequest { service: service.to_owned() }).await?;
+    Ok(response.into_inner().status().as_str_name().to_owned())
 }
 
-/// A watch of a service's health: the first status, and the stream of the next ones.
+/// A watch of a service's health: the first status, and the stream of further ones.
 pub(super) struct Watched {
     pub(super) first: String,
     pub(super) rest: Streaming<HealthCheckResponse>,
@@ -55,7 +55,8 @@ pub(super) async fn watch_health(gateway: &Gateway, service: &str) -> Result<Wat
     Ok(Watched { first, rest })
 }
 
-/// One function a version of reflection: whether it knows a symbol.
+/// Defines a function for one version of reflection. It returns whether the server knows a
+/// symbol.
 macro_rules! reflection {
     ($name:ident, $version:ident) => {
         pub(super) async fn $name(gateway: &Gateway, symbol: &str) -> Result<bool, Status> {
@@ -67,9 +68,9 @@ macro_rules! reflection {
             let mut client = ServerReflectionClient::with_origin(transport(), origin(gateway));
             let message_request = Some(MessageRequest::FileContainingSymbol(symbol.to_owned()));
             let request = ServerReflectionRequest { host: String::new(), message_request };
-            let answers = client.server_reflection_info(tokio_stream::once(request)).await?;
-            let answer = answers.into_inner().message().await?.unwrap();
-            let found = answer.message_response.unwrap();
+            let responses = client.server_reflection_info(tokio_stream::once(request)).await?;
+            let response = responses.into_inner().message().await?.unwrap();
+            let found = response.message_response.unwrap();
             Ok(matches!(found, MessageResponse::FileDescriptorResponse(_)))
         }
     };

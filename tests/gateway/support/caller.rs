@@ -13,19 +13,21 @@ use ivs_ingest_gateway::proto::v1::{
 use prost::Message;
 use tonic::{Request, Response};
 
-use super::{Refusal, Replay, replay::CREATE, secrets::Secrets, stage_of};
+use super::{Rejection, Replay, replay::CREATE, secrets::Secrets, stage_of};
 
-/// HTTP/2 without tonic's own timers: the deadline that ends a call is the gateway's.
+/// An HTTP/2 client without tonic's timers, so that only the gateway ends a call at its
+/// deadline.
 pub(crate) type Transport = Client<HttpConnector, tonic::body::Body>;
 
 pub(crate) fn transport() -> Transport {
     let mut connector = HttpConnector::new();
-    // Head and body are two writes: the second would wait 40 ms for the first to be acknowledged.
+    // Without it the body, a second write, would wait 40 ms for the acknowledgement of the
+    // head.
     connector.set_nodelay(true);
     Client::builder(TokioExecutor::new()).http2_only(true).build(connector)
 }
 
-/// A create in a stage of the tenant. Tests change what they are about.
+/// Returns a create in the stage of the tenant.
 pub(crate) fn create(tenant: &str) -> CreateIngestConfigurationRequest {
     CreateIngestConfigurationRequest {
         stage_arn: stage_of(tenant),
@@ -49,48 +51,48 @@ impl Caller {
         Self { client, gateway, tenant: tenant.to_owned(), secrets }
     }
 
-    /// The message as a call of this caller's, to which metadata can be added.
+    /// Returns the message as a request of this caller.
     pub(crate) fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("x-tenant-id", self.tenant.parse().unwrap());
         request
     }
 
-    /// The default create of this caller's tenant, sent once.
-    pub(crate) async fn create_one(&self) -> Result<CreateIngestConfigurationResponse, Refusal> {
+    /// Sends the default create of this caller's tenant.
+    pub(crate) async fn create_one(&self) -> Result<CreateIngestConfigurationResponse, Rejection> {
         self.create(create(&self.tenant)).await
     }
 
     pub(crate) async fn create(
         &self,
         message: CreateIngestConfigurationRequest,
-    ) -> Result<CreateIngestConfigurationResponse, Refusal> {
+    ) -> Result<CreateIngestConfigurationResponse, Rejection> {
         self.send(self.request(message)).await.map(Response::into_inner)
     }
 
-    /// Sends a create and remembers its keys: they may be nowhere else in the response,
-    /// and nowhere at all in a rejection.
+    /// Sends a create and records its stream keys. They may appear only in their fields of the
+    /// response, and never in an error.
     pub(crate) async fn send(
         &self,
         request: Request<CreateIngestConfigurationRequest>,
-    ) -> Result<Response<CreateIngestConfigurationResponse>, Refusal> {
+    ) -> Result<Response<CreateIngestConfigurationResponse>, Rejection> {
         let replay = Replay::of(self.gateway, CREATE, &request);
-        let answer = self.client.clone().create_ingest_configuration(request).await;
-        let answer = answer.map_err(|status| self.refused(&status).of_call(replay))?;
-        let mut rest = answer.get_ref().clone();
+        let response = self.client.clone().create_ingest_configuration(request).await;
+        let response = response.map_err(|status| self.rejection(&status).of_call(replay))?;
+        let mut rest = response.get_ref().clone();
         if let Some(configuration) = &mut rest.ingest_configuration {
-            self.secrets.learn(&std::mem::take(&mut configuration.stream_key));
+            self.secrets.add_key(&std::mem::take(&mut configuration.stream_key));
             for credential in &mut configuration.redundant_ingest_credentials {
-                self.secrets.learn(&std::mem::take(&mut credential.stream_key));
+                self.secrets.add_key(&std::mem::take(&mut credential.stream_key));
             }
         }
-        self.secrets.said("a create's answer beside its keys", rest.encode_to_vec());
-        self.secrets.said("a create's metadata", format!("{:?}", answer.metadata()));
-        Ok(answer)
+        self.secrets.record("a create's response without its key fields", rest.encode_to_vec());
+        self.secrets.record("a create's metadata", format!("{:?}", response.metadata()));
+        Ok(response)
     }
 
-    /// Converts a status, and records its texts for the search for secrets.
-    pub(crate) fn refused(&self, status: &tonic::Status) -> Refusal {
-        Refusal::of(status, &self.secrets)
+    /// Returns the rejection in a status, and records it for the search for stream keys.
+    pub(crate) fn rejection(&self, status: &tonic::Status) -> Rejection {
+        Rejection::of(status, &self.secrets)
     }
 }

@@ -1,8 +1,9 @@
-//! The configuration file of a test: one `key = value` a line.
+//! The configuration file of a test: one `key = value` per line.
 
 use std::{collections::BTreeMap, fmt};
 
-/// Generous where the test says nothing: a test is about the limits it names.
+/// The configuration of every test. Its limits are too high to be reached, so that only the
+/// limits that a test names have an effect.
 const EVERY_TEST: [&str; 10] = [
     "server.listen = '127.0.0.1:0'",
     "server.admin_listen = '127.0.0.1:0'",
@@ -40,8 +41,8 @@ impl Configuration {
         configuration
     }
 
-    /// Lines of a test take the place of others with the same key. A key alone takes
-    /// its line away.
+    /// Adds the lines of a test, which replace lines with the same key. A line that is only a
+    /// key removes that key.
     pub(super) fn with(mut self, lines: &[&str]) -> Self {
         for line in lines {
             self.set(line);

@@ -14,20 +14,20 @@ use tokio::time;
 
 use super::TIMEOUT;
 
-/// Between two looks at the counts, which the emulator tells only when asked.
+/// Interval between reads of the emulator's call counts.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Delay of lists. In-doubt creates stay in doubt, unless the test is about their
-/// resolution.
+/// Delay after which lists show a new configuration. It is longer than any test, so that
+/// in-doubt creates stay in doubt unless the test calls [`Emulator::list_immediately`].
 const NEVER: Duration = Duration::from_hours(1);
 
 /// The tenants that have a stage.
 const TENANTS: [&str; 2] = ["acme", "globex"];
 
-/// An emulator without call rates. It stops when it goes out of scope.
+/// An emulator without call rates. It stops when it is dropped.
 pub(crate) struct Emulator(Background);
 
-/// The stage of `acme` or of `globex`.
+/// Returns the ARN of the stage of `acme` or of `globex`.
 pub(crate) fn stage_of(tenant: &str) -> String {
     let id = match tenant {
         "acme" => "AcmeStudio0001",
@@ -57,7 +57,7 @@ impl Emulator {
         self.0.control()
     }
 
-    /// A client of the AWS SDK.
+    /// Returns an SDK client of the emulator.
     pub(crate) fn sdk(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -73,83 +73,83 @@ impl Emulator {
         create.send().await.unwrap().stage.unwrap().arn
     }
 
-    /// Makes calls go wrong.
+    /// Adds a fault.
     pub(crate) fn fault(&self, fault: &Fault) {
         self.control().add_fault(fault).unwrap();
     }
 
-    /// The next call of the operation goes wrong.
+    /// Adds a fault to the next call of the operation.
     pub(crate) fn next(&self, operation: Operation, kind: FaultKind, delay_ms: u64) {
         let delay = Duration::from_millis(delay_ms);
         self.fault(&Fault::new(kind).on(operation).delayed(delay).times(1));
     }
 
-    /// The next create goes wrong.
+    /// Adds a fault to the next create.
     pub(crate) fn next_create(&self, kind: FaultKind, delay_ms: u64) {
         self.next(Operation::CreateIngestConfiguration, kind, delay_ms);
     }
 
-    /// The next create is executed, and its response held back until
+    /// Lets the emulator carry out the next create, and delay its response until
     /// [`Emulator::release`].
     pub(crate) fn hold_next_create(&self) {
         self.next_create(FaultKind::Hold, 0);
     }
 
-    /// Lists show new configurations immediately.
-    pub(crate) fn show_immediately(&self) {
+    /// Lets lists show configurations immediately after their creation, from now on.
+    pub(crate) fn list_immediately(&self) {
         self.control().set_visibility_delay(Duration::ZERO).unwrap();
     }
 
-    /// Lets go what is held back.
+    /// Removes all faults and sends the delayed responses.
     pub(crate) fn release(&self) {
         self.control().clear_faults().unwrap();
     }
 
-    /// The next create is answered with an error.
+    /// Lets the next create fail with an error.
     pub(crate) fn next_create_error(&self, status: u16, code: &str) {
         self.fault(&create_error(status, code).times(1));
     }
 
-    /// Creates are answered with an error from now on.
+    /// Lets all further creates fail with an error.
     pub(crate) fn create_errors(&self, status: u16, code: &str) {
         self.fault(&create_error(status, code));
     }
 
-    /// An encoder publishes through the configuration.
+    /// Sets the configuration to the state in which an encoder publishes through it.
     pub(crate) fn activate(&self, arn: &str) {
         self.control().set_state(arn, PublishState::Active).unwrap();
     }
 
-    /// The number of calls of the operation, by result.
+    /// Returns the counts of the operation's calls.
     pub(crate) fn counts(&self, operation: Operation) -> Calls {
         self.control().calls_of(operation).unwrap()
     }
 
-    /// How many calls of the operation came in.
+    /// Returns the number of calls of the operation that the emulator has received.
     pub(crate) fn calls(&self, operation: Operation) -> u64 {
         self.counts(operation).calls
     }
 
-    /// How many creates came in.
+    /// Returns the number of creates that the emulator has received.
     pub(crate) fn creates(&self) -> u64 {
         self.calls(Operation::CreateIngestConfiguration)
     }
 
-    /// Waits until so many creates have come in.
-    pub(crate) async fn reached_by_creates(&self, count: u64) {
+    /// Waits until the emulator has received `count` creates.
+    pub(crate) async fn wait_for_creates(&self, count: u64) {
         let started = Instant::now();
         while self.creates() < count {
-            assert!(started.elapsed() < TIMEOUT, "no create reaches AWS");
+            assert!(started.elapsed() < TIMEOUT, "fewer than {count} creates reached AWS");
             time::sleep(PAUSE).await;
         }
     }
 
-    /// The existing configurations, with all tags and keys.
+    /// Returns all configurations, with their tags and stream keys.
     pub(crate) fn configurations(&self) -> Vec<ConfigurationSnapshot> {
         self.control().state().unwrap().ingest_configurations
     }
 
-    /// Removes everything but the stages, as if it had been deleted at AWS.
+    /// Removes everything except the stages, as if it had been deleted at AWS.
     pub(crate) fn delete_all(&self) {
         self.control().reset().unwrap();
     }

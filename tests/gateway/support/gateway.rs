@@ -1,4 +1,4 @@
-//! A gateway that serves.
+//! A running gateway.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -16,7 +16,7 @@ pub(crate) struct Gateway {
     secrets: Arc<Secrets>,
 }
 
-/// A running `dev`, and what it printed for the person who started it.
+/// A running `dev` command, and its output for the user.
 pub(crate) struct Dev {
     pub(crate) welcome: String,
 }
@@ -33,22 +33,22 @@ impl Gateway {
         Self { address, admin, process, file, secrets }
     }
 
-    /// A caller for that tenant, with a connection of its own.
+    /// Returns a caller for that tenant, with its own connection.
     pub(crate) fn caller(&self, tenant: &str) -> Caller {
         self.caller_at(self.address, tenant)
     }
 
-    /// A caller that reaches the gateway through another address.
+    /// Returns a caller that connects to another address, such as a proxy's.
     pub(crate) fn caller_at(&self, address: SocketAddr, tenant: &str) -> Caller {
         Caller::new(address, tenant, Arc::clone(&self.secrets))
     }
 
-    /// The first line of the log with that message.
+    /// Waits for the first log line with that message.
     pub(crate) async fn log(&self, message: &str) -> Value {
         self.process.log(message).await
     }
 
-    /// The line that the call with that `x-request-id` left in the log.
+    /// Waits for the log line of the call with that `x-request-id`.
     pub(crate) async fn call_log(&self, call_id: &str) -> Value {
         let what = format!("of the call {call_id}");
         let of_call = |line: &str| {
@@ -61,14 +61,15 @@ impl Gateway {
         self.process.stderr().line(&what, of_call).await
     }
 
-    /// Makes the gateway read this text as its configuration, and returns what it says.
+    /// Replaces the configuration file, lets the gateway reload it, and returns the log line
+    /// with `message`.
     pub(crate) async fn reload(&self, configuration: &str, message: &str) -> Value {
         std::fs::write(&self.file, configuration).unwrap();
         self.process.signal(Signal::HUP);
         self.log(message).await
     }
 
-    /// The id of its process.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -77,26 +78,26 @@ impl Gateway {
         self.process.signal(signal);
     }
 
-    /// Waits for the end, which something else brings about.
+    /// Waits for the end of the process.
     pub(crate) async fn finished(&self) -> Finished {
         self.process.finished().await
     }
 
-    /// Stops it as an operator does.
+    /// Stops the process like an operator, with SIGTERM.
     pub(crate) async fn stop(&self) {
         self.process.signal(Signal::TERM);
         let finished = self.process.finished().await;
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     }
 
-    /// Stops it as a crash does (kill -9).
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(&self) {
         self.process.kill();
     }
 }
 
 impl Process {
-    /// The first line of the log with that message.
+    /// Waits for the first log line with that message.
     pub(crate) async fn log(&self, message: &str) -> Value {
         let with_message = |line: &str| {
             if !line.contains(message) {

@@ -7,7 +7,7 @@ use tokio::{net::TcpStream, time};
 
 use super::{Process, TIMEOUT, free_address, tools};
 
-/// Between two attempts to connect.
+/// Interval between attempts to connect.
 const PAUSE: Duration = Duration::from_millis(5);
 
 pub(crate) struct Nginx {
@@ -17,8 +17,8 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx in front of an address, where nothing needs to listen yet, and waits
-    /// until it accepts connections.
+    /// Starts nginx in front of an address, and waits until nginx accepts connections. No
+    /// process needs to listen on the upstream address yet.
     pub(crate) async fn start(upstream: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
@@ -37,13 +37,13 @@ impl Nginx {
         Self { address, process, _folder: folder }
     }
 
-    /// How many responses it has made by itself for want of the gateway's.
+    /// Returns the number of 502 responses that nginx returned instead of the gateway.
     pub(crate) fn count_of_502(&self) -> u64 {
         let text = self.process.stdout().text();
         text.lines().filter(|line| *line == "502").count().try_into().unwrap()
     }
 
-    /// Waits until there are so many.
+    /// Waits until nginx has returned `count` such responses.
     pub(crate) async fn returned_502(&self, count: u64) {
         let seen = Cell::new(0);
         let last = |line: &str| {
@@ -60,7 +60,8 @@ impl Drop for Nginx {
     }
 }
 
-/// Everything is kept in the folder that `-p` names. An access log line is a status.
+/// Returns the configuration of nginx. All files are in the folder that `-p` names. Each line
+/// of the access log is a status.
 fn configuration(address: SocketAddr, upstream: SocketAddr) -> String {
     format!(
         "daemon off;

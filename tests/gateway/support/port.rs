@@ -1,4 +1,4 @@
-//! Addresses that outlive the process that listens on them.
+//! Addresses that stay free after the process that listened on them has ended.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -6,12 +6,12 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// Below the ports that Linux and macOS assign by themselves (32768 and above): while
-/// nothing listens on such a port, no other test and no outgoing connection gets it.
+/// The range of ports is below those that Linux and macOS assign (32768 and above). So no
+/// outgoing connection and no other test takes a port while no process listens on it.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// An address to listen on, to stop, and to listen on again.
+/// Returns an address on which a process can listen, stop, and listen again.
 pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Test processes that run concurrently begin at different ports.

@@ -1,4 +1,4 @@
-//! A child process: what it says, and how it ends.
+//! A child process, its output and its end.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -11,10 +11,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{sync::watch, time};
 
-/// How long anything that must happen may take on a slow machine.
+/// The longest time that a test waits for an expected event, even on a slow machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How much of what a process said is shown when its test fails.
+/// The number of output lines that are printed when a test fails.
 const TAIL_LINES: usize = 20;
 
 pub(crate) struct Process {
@@ -25,10 +25,10 @@ pub(crate) struct Process {
     readers: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// How a process ended, and all that it said.
+/// The end of a process and its whole output.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// None if a signal ended it.
+    /// The exit code; `None` if a signal ended the process.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -63,13 +63,13 @@ impl Process {
     /// Sends a signal, unless the process has ended.
     pub(crate) fn signal(&self, signal: Signal) {
         let mut child = self.child.lock().unwrap();
-        // Until it is waited for, its id cannot be another process's.
+        // Until the parent waits for the child, no other process gets its id.
         if child.try_wait().unwrap().is_none() {
             kill_process(Pid::from_child(&child), signal).unwrap();
         }
     }
 
-    /// Ends the process as a crash would, and returns when it is gone.
+    /// Kills the process with SIGKILL, and returns after its end.
     pub(crate) fn kill(&self) {
         let mut child = self.child.lock().unwrap();
         child.kill().unwrap();
@@ -90,75 +90,75 @@ impl Process {
 
     pub(crate) fn print_tail(&self) {
         for output in [&self.stdout, &self.stderr] {
-            eprintln!("--- {}, the end of what it said:\n{}", self.name, output.tail());
+            eprintln!("--- {}, the end of its output:\n{}", self.name, output.tail());
         }
     }
 }
 
-/// One output of a process, which can be waited on.
-pub(crate) struct Output(watch::Sender<Said>);
+/// One output stream of a process. Tests can wait for lines of it.
+pub(crate) struct Output(watch::Sender<Captured>);
 
 #[derive(Default)]
-struct Said {
+struct Captured {
     text: String,
     ended: bool,
 }
 
 impl Output {
     fn of(pipe: impl Read + Send + 'static) -> (Self, JoinHandle<()>) {
-        let said = watch::Sender::new(Said::default());
-        let writer = said.clone();
+        let captured = watch::Sender::new(Captured::default());
+        let writer = captured.clone();
         let reader = thread::spawn(move || {
             let mut pipe = BufReader::new(pipe);
             let mut line = Vec::new();
             while let Ok(1..) = pipe.read_until(b'\n', &mut line) {
-                writer.send_modify(|said| said.text += &String::from_utf8_lossy(&line));
+                writer.send_modify(|captured| captured.text += &String::from_utf8_lossy(&line));
                 line.clear();
             }
-            writer.send_modify(|said| said.ended = true);
+            writer.send_modify(|captured| captured.ended = true);
         });
-        (Self(said), reader)
+        (Self(captured), reader)
     }
 
     pub(crate) fn text(&self) -> String {
         self.0.borrow().text.clone()
     }
 
-    /// Waits for a line that `pick` makes something of, and returns that.
+    /// Waits for a line for which `pick` returns a value, and returns that value.
     pub(crate) async fn line<T>(&self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
         let mut picked = None;
         let mut read = 0;
-        self.wait(|said| {
-            while let Some(length) = said.text[read..].find('\n') {
-                let line = &said.text[read..read + length];
+        self.wait(|captured| {
+            while let Some(length) = captured.text[read..].find('\n') {
+                let line = &captured.text[read..read + length];
                 read += length + 1;
                 picked = pick(line);
                 if picked.is_some() {
                     return true;
                 }
             }
-            said.ended
+            captured.ended
         })
         .await;
         picked.unwrap_or_else(|| panic!("no line {what} in:\n{}", self.tail()))
     }
 
     async fn ended(&self, name: &str) {
-        self.wait(|said| said.ended).await;
+        self.wait(|captured| captured.ended).await;
         assert!(self.0.borrow().ended, "{name} does not end:\n{}", self.tail());
     }
 
-    async fn wait(&self, until: impl FnMut(&Said) -> bool) {
+    async fn wait(&self, until: impl FnMut(&Captured) -> bool) {
         let mut changes = self.0.subscribe();
-        // After the time limit the caller fails, because the expected output is missing.
+        // After a time-out, the caller reports the missing output.
         let _ = time::timeout(TIMEOUT, changes.wait_for(until)).await;
     }
 
-    /// The last of it, without what libraries log.
+    /// Returns the last lines, without log lines of libraries.
     fn tail(&self) -> String {
-        let said = self.0.borrow();
+        let captured = self.0.borrow();
         let ours = |line: &&str| !line.starts_with('{') || line.contains("ivs_ingest_gateway");
-        let lines: Vec<&str> = said.text.lines().filter(ours).collect();
+        let lines: Vec<&str> = captured.text.lines().filter(ours).collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy between a client and the gateway.
+//! A TCP proxy that hides the gateway's GOAWAY from a client.
 
 use std::net::SocketAddr;
 
@@ -13,9 +13,9 @@ const GOAWAY: u8 = 7;
 
 const FRAME_HEAD_BYTES: usize = 9;
 
-/// Forwards one connection without the server's GOAWAY, so that its client keeps sending
-/// calls, as if they had crossed the GOAWAY on the network.
-pub(crate) async fn deaf_to_goodbyes(gateway: SocketAddr) -> SocketAddr {
+/// Starts a proxy for one connection that drops the server's GOAWAY, and returns its address.
+/// The client keeps sending calls, like a client whose calls cross a GOAWAY.
+pub(crate) async fn proxy_without_goaway(gateway: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -29,8 +29,8 @@ pub(crate) async fn deaf_to_goodbyes(gateway: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The server asks by a PING whether its goodbye has arrived; that must not be answered
-/// either.
+/// Forwards all frames except GOAWAY and PING. With a PING the server checks whether the
+/// GOAWAY has arrived, so the client must not acknowledge it.
 async fn pass_frames(
     mut server: tcp::OwnedReadHalf,
     mut client: tcp::OwnedWriteHalf,

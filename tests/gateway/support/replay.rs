@@ -1,4 +1,4 @@
-//! A call as it was sent, for other clients to send it again.
+//! A recorded call, which other clients can repeat.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use super::{Transport, transport};
 
 pub(crate) const CREATE: &str = "/ivs.ingest.v1.IngestService/CreateIngestConfiguration";
 
-/// A call of any method, with its message in bytes.
+/// A call of any method, with its encoded message.
 #[derive(Debug, Clone)]
 pub(crate) struct Replay {
     pub(crate) address: SocketAddr,
@@ -33,7 +33,7 @@ impl Replay {
         }
     }
 
-    /// A create of the tenant.
+    /// Returns a create of the tenant.
     pub(crate) fn create(address: SocketAddr, tenant: &str, message: &impl Message) -> Self {
         Self {
             address,
@@ -43,7 +43,7 @@ impl Replay {
         }
     }
 
-    /// Calls a method that does not exist, under that id and whatever comes of it.
+    /// Calls a method that does not exist, with that call id, and ignores the response.
     pub(crate) async fn send_once(&self, call_id: &str) {
         let origin = format!("http://{}", self.address).parse().unwrap();
         let mut grpc: Grpc<Transport> = Grpc::with_origin(transport(), origin);

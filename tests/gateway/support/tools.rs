@@ -1,4 +1,4 @@
-//! Clients that are not ours. A test that needs one fails without it.
+//! External programs. A test that needs a program fails without it.
 
 use std::{
     env,
@@ -6,12 +6,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// grpcurl: `GRPCURL` of the environment, or the one on the path.
+/// Returns grpcurl: the environment variable `GRPCURL`, or the program on the path.
 pub(crate) fn grpcurl() -> String {
     tool("GRPCURL", "grpcurl", "-version")
 }
 
-/// A Python that has boto3 and grpcio: `PYTHON` of the environment, or the one on the path.
+/// Returns a Python with boto3 and grpcio: the environment variable `PYTHON`, or the program
+/// on the path.
 pub(crate) fn python() -> Command {
     let python = tool("PYTHON", "python3", "--version");
     let mut command = Command::new(python);
@@ -19,15 +20,16 @@ pub(crate) fn python() -> Command {
     command
 }
 
-/// A Node.js whose `require` finds grpc-js: `NODE` of the environment, or the one on the
-/// path.
+/// Returns a Node.js whose `require` finds grpc-js: the environment variable `NODE`, or the
+/// program on the path.
 pub(crate) fn node() -> Command {
     let mut command = Command::new(tool("NODE", "node", "--version"));
     command.env("NODE_PATH", node_modules());
     command
 }
 
-/// The folder with grpc-js: `NODE_MODULES` of the environment, or the one of `tests/run`.
+/// Returns the folder with grpc-js: the environment variable `NODE_MODULES`, or the folder
+/// that `tests/run` installs.
 pub(crate) fn node_modules() -> PathBuf {
     let default = || {
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -44,19 +46,20 @@ pub(crate) fn node_modules() -> PathBuf {
     folder
 }
 
-/// promtool of Prometheus: `PROMTOOL` of the environment, or the one of `tests/run`.
+/// Returns Prometheus's promtool: the environment variable `PROMTOOL`, or the program that
+/// `tests/run` installs.
 pub(crate) fn promtool() -> String {
     let installed =
         concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/prometheus/usr/bin/promtool");
     tool("PROMTOOL", installed, "--version")
 }
 
-/// nginx: `NGINX` of the environment, or the one on the path.
+/// Returns nginx: the environment variable `NGINX`, or the program on the path.
 pub(super) fn nginx() -> Command {
     Command::new(tool("NGINX", "nginx", "-v"))
 }
 
-/// The Rust example, which cargo puts beside the binary.
+/// Returns the Rust example, which cargo builds beside the binary.
 pub(crate) fn rust_example() -> Command {
     let package = "create-ingest-configuration";
     let binary = Path::new(env!("CARGO_BIN_EXE_ivs-ingest-gateway"));
@@ -71,8 +74,8 @@ fn tool(variable: &str, default: &str, probe: &str) -> String {
     let found = Command::new(&program).arg(probe).stdout(quiet()).stderr(quiet()).status();
     assert!(
         found.is_ok_and(|status| status.success()),
-        "{program} cannot be run; run `tests/run test`, or set {variable} to a program like those \
-         that it installs"
+        "{program} cannot be run; run `tests/run test`, which installs it, or set {variable} to \
+         its path"
     );
     program
 }

@@ -1,4 +1,4 @@
-//! A call that was not answered with success.
+//! A call that failed.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{Replay, secrets::Secrets};
 
-/// Maximum size of the trailers on the wire.
+/// The maximum size of the trailers on the wire.
 const MAX_TRAILER_BYTES: usize = 3379; // 3.3 KiB
 
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) details: ErrorDetails,
     pub(crate) metadata: MetadataMap,
-    /// The call, if it is known.
+    /// The call, if a test can repeat it.
     pub(crate) replay: Option<Replay>,
 }
 
-impl Refusal {
-    /// Checks what holds for every rejection.
+impl Rejection {
+    /// Records the status and asserts the properties of every error.
     pub(super) fn of(status: &Status, secrets: &Secrets) -> Self {
-        secrets.said("a refusal", format!("{status:?}"));
-        secrets.said("a refusal's details", status.details());
+        secrets.record("an error", format!("{status:?}"));
+        secrets.record("an error's details", status.details());
         let bytes = trailer_bytes(status);
         assert!(bytes <= MAX_TRAILER_BYTES, "{bytes} bytes of trailers: {status:?}");
         Self {
@@ -40,7 +40,7 @@ impl Refusal {
         Self { replay: Some(replay), ..self }
     }
 
-    /// The reason, by which programs branch.
+    /// Returns the reason, which programs depend on.
     pub(crate) fn reason(&self) -> &str {
         let info = self.details.error_info();
         let info = info.unwrap_or_else(|| panic!("an error without ErrorInfo: {self:?}"));
@@ -48,20 +48,20 @@ impl Refusal {
         &info.reason
     }
 
-    /// An entry of the metadata beside the reason.
+    /// Returns an entry of the metadata of `ErrorInfo`.
     pub(crate) fn info(&self, key: &str) -> Option<&str> {
         let info = self.details.error_info()?;
         info.metadata.get(key).map(String::as_str)
     }
 
-    /// When the caller may try again, if that can help.
+    /// Returns the delay after which the caller may retry, if a retry can help.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.details.retry_info().map(|info| info.retry_delay.unwrap())
     }
 }
 
-/// The status in the trailers: names, values, the message percent-encoded and the details as
-/// base64.
+/// Returns the size of the status in the trailers: names and values, with the message
+/// percent-encoded and the details as base64.
 fn trailer_bytes(status: &Status) -> usize {
     let mut trailers = http::HeaderMap::new();
     status.add_header(&mut trailers).unwrap();
