@@ -17,7 +17,7 @@ use crate::support::{World, create};
 
 const LEASES: Leases = Leases { reserved: Duration::ZERO, sending: Duration::ZERO };
 
-/// Returns the counts of the start-up log line about rows that the last stop left.
+/// Returns the counts in the start-up log line about creates that the previous process left.
 async fn recovered(gateway: &crate::support::Gateway) -> [Value; 2] {
     let message = "opened the ledger; creates that the previous process left are rejected, or \
                    in doubt if they may have been sent";
@@ -118,8 +118,8 @@ async fn a_gateway_with_an_empty_ledger_creates_nothing_before_the_first_scan() 
     assert_eq!(usage(&world).await, [(State::Live, 1)]);
 }
 
-/// Writes the ledger as a gateway leaves it that is killed between the reservation and the
-/// sending. That time is too short for a kill from outside.
+/// Writes the ledger of a gateway that was killed after it reserved a create and before it sent
+/// the create. That time is too short for a test to kill a real process in it.
 async fn reserve_only(path: &std::path::Path) {
     let (ledger, _) = SqliteLedger::open(path, LEASES, Clock::system()).unwrap();
     let reservation = Reservation {

@@ -51,7 +51,7 @@ const SHORT_TIMEOUTS: [&str; 4] = [
 ];
 
 /// The outcomes that every run must contain; without them it would prove little.
-const MET: [&str; 17] = [
+const REQUIRED: [&str; 17] = [
     "create done",
     "create replayed",
     "create validated",
@@ -72,7 +72,7 @@ const MET: [&str; 17] = [
 ];
 
 /// Further outcomes that a run with faults must contain.
-const MET_WITH_FAULTS: [&str; 5] = [
+const REQUIRED_WITH_FAULTS: [&str; 5] = [
     "create AWS_UNAVAILABLE",
     "create OUTCOME_UNKNOWN",
     "get AWS_UNAVAILABLE",
@@ -83,14 +83,14 @@ const MET_WITH_FAULTS: [&str; 5] = [
 #[test]
 fn the_gateway_agrees_with_the_model() {
     let tally = differential(24, 0.0, &[]);
-    assert_met(&tally, &MET);
+    assert_occurred(&tally, &REQUIRED);
 }
 
 #[test]
 fn the_gateway_agrees_with_the_model_under_faults() {
     let tally = differential(12, 0.5, &SHORT_TIMEOUTS);
-    assert_met(&tally, &MET);
-    assert_met(&tally, &MET_WITH_FAULTS);
+    assert_occurred(&tally, &REQUIRED);
+    assert_occurred(&tally, &REQUIRED_WITH_FAULTS);
 }
 
 /// Runs `cases` sequences. Each step has faults with the probability `chance`.
@@ -133,14 +133,14 @@ fn config(cases: u32) -> Config {
             fixed @ RngSeed::Fixed(_) => fixed,
         },
         failure_persistence: None,
-        // A reduced sequence takes as long as a whole one, so the time is the bound.
+        // A shorter sequence takes about as long as a whole one, so the limit is a time.
         max_shrink_time: 60_000,
         max_shrink_iters: 10_000,
         ..default
     }
 }
 
-fn assert_met(tally: &Tally, all: &[&str]) {
+fn assert_occurred(tally: &Tally, all: &[&str]) {
     eprintln!("{tally:#?}");
     let missing: Vec<_> = all.iter().filter(|kind| !tally.contains_key(**kind)).collect();
     assert!(missing.is_empty(), "these outcomes did not occur: {missing:?}");

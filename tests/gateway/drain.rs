@@ -71,9 +71,9 @@ async fn a_create_that_a_drain_cuts_is_in_doubt() {
     let gateway = world.gateway(&["server.drain_timeout_ms = 300"]).await;
     world.emulator.hold_next_create();
     let call = start_create(&world, gateway.caller("acme")).await;
-    let asked = Instant::now();
+    let started = Instant::now();
     gateway.stop().await;
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     let drained = gateway.log("drained").await;
     assert_eq!((&drained["connections_cut"], &drained["tasks_cut"]), (&1.into(), &1.into()));
     call.await.unwrap().unwrap_err();

@@ -1,5 +1,4 @@
-//! Every row of the error table: its code, its reason, and whether its `RetryInfo` tells the
-//! caller to retry.
+//! Every row of the error table: its code, its reason, and whether it has a `RetryInfo`.
 
 mod cases;
 
@@ -84,13 +83,13 @@ table! {
     aws_unavailable:           Unavailable,        "AWS_UNAVAILABLE",          Later, Responded;
     in_progress:               Aborted,            "IN_PROGRESS",              Later, Silent;
     outcome_unknown:           Unavailable,        "OUTCOME_UNKNOWN",          Later, Silent;
-    outcome_unknown_for_good:  Unknown,            "OUTCOME_UNKNOWN",          No,    Silent;
+    outcome_unknown_final:     Unknown,            "OUTCOME_UNKNOWN",          No,    Silent;
     outcome_unknown_after_500: Unavailable,        "OUTCOME_UNKNOWN",          Later, Responded;
     outcome_unknown_garbage:   Unavailable,        "OUTCOME_UNKNOWN",          Later, Responded;
     outcome_unknown_truncated: Unavailable,        "OUTCOME_UNKNOWN",          Later, Responded;
-    outcome_unknown_too_late:  Unavailable,        "OUTCOME_UNKNOWN",          Later, Silent;
+    outcome_unknown_timeout:   Unavailable,        "OUTCOME_UNKNOWN",          Later, Silent;
     deadline_exceeded:         DeadlineExceeded,   "DEADLINE_EXCEEDED",        Later, Silent;
-    deadline_exceeded_for_good: DeadlineExceeded,  "DEADLINE_EXCEEDED",        No,    Silent;
+    deadline_exceeded_final:   DeadlineExceeded,   "DEADLINE_EXCEEDED",        No,    Silent;
     ledger_unavailable:        Unavailable,        "LEDGER_UNAVAILABLE",       Later, Silent;
     draining:                  Unavailable,        "DRAINING",                 Later, Silent;
     overloaded:                Unavailable,        "OVERLOADED",               Later, Silent;
@@ -112,20 +111,18 @@ fn assert_row(rejection: &Rejection, code: Code, reason: &str, retry: Retry, aws
     assert_eq!(id.is_some(), aws == Aws::Responded, "{rejection:?}");
     assert!(id.is_none_or(|id| id.len() == 36), "{rejection:?}");
     assert!(rejection.metadata.contains_key("x-request-id"), "{rejection:?}");
-    // AWS's messages may name roles and hosts, so the gateway passes on only those about the
-    // input.
+    // AWS's messages may name roles and hosts. The gateway passes on only those about the input.
     let passed_on = rejection.message.contains("arn:aws:iam");
     assert_eq!(passed_on, reason == "AWS_VALIDATION", "{rejection:?}");
     assert!(passed_on || numbers_are_in_the_metadata(rejection), "{rejection:?}");
 }
 
-/// Returns whether every number in the message is also in the metadata, for programs. `v1`
-/// is not a number.
+/// Returns whether every number in the message is also in the metadata. `v1` is not a number.
 fn numbers_are_in_the_metadata(rejection: &Rejection) -> bool {
-    let info = rejection.details.error_info().unwrap();
+    let metadata = &rejection.details.error_info().unwrap().metadata;
     let words = rejection.message.split(|c: char| !c.is_ascii_alphanumeric());
     let mut numbers = words.filter(|word| word.parse::<u64>().is_ok());
-    numbers.all(|number| info.metadata.values().any(|value| value == number))
+    numbers.all(|number| metadata.values().any(|value| value == number))
 }
 
 /// Returns the reasons that the API publishes.
@@ -218,7 +215,7 @@ async fn a_create_of_unknown_outcome_counts_against_the_quota_and_a_rejected_one
     globex.create_one().await.unwrap();
 }
 
-/// A read that exceeds its deadline has its own text, and no create that a retry could join.
+/// The message of such an error does not mention a create, because no retry could join one.
 #[tokio::test]
 async fn a_read_that_exceeds_its_deadline_may_be_retried() {
     let world = World::new();
@@ -268,8 +265,8 @@ async fn an_operation_id_as_request_id_joins_a_create_without_one() {
     assert_eq!(world.emulator.creates(), 1);
 }
 
-/// nginx returns 502 for trailers that exceed its buffer. The harness asserts the bound for
-/// every error. On the wire, each of these characters takes up to nine bytes.
+/// nginx returns 502 for trailers that exceed its buffer. On the wire, a character of these
+/// texts takes up to nine bytes. The harness asserts the bound for every error.
 #[tokio::test]
 async fn long_messages_of_aws_are_cut() {
     let world = World::new();

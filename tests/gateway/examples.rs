@@ -28,7 +28,7 @@ fn listen(address: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn a_restart_in_the_middle_of_a_create() {
+async fn clients_survive_a_restart_during_a_create() {
     let world = World::new();
     world.emulator.list_immediately();
     let address = free_address();
@@ -44,7 +44,7 @@ async fn a_restart_in_the_middle_of_a_create() {
 }
 
 #[tokio::test]
-async fn a_kill_in_the_middle_of_a_create() {
+async fn clients_survive_a_kill_during_a_create() {
     let world = World::new();
     world.emulator.list_immediately();
     let address = free_address();
@@ -61,28 +61,28 @@ async fn a_kill_in_the_middle_of_a_create() {
 
 /// nginx returns a 502 of its own, first before any create, and then during a create.
 #[tokio::test]
-async fn a_502_of_nginx() {
+async fn clients_survive_a_502_of_nginx() {
     let world = World::new();
     world.emulator.list_immediately();
     let address = free_address();
     let nginx = Nginx::start(address).await;
     let clients = Clients::start(&world, nginx.address, LONG_MS).await;
     clients.failed_once(&["no ErrorInfo"]).await;
-    nginx.returned_502(clients::COUNT).await;
+    nginx.wait_for_502(clients::COUNT).await;
 
     hold_creates(&world);
     let gateway = world.gateway(&[&listen(address)]).await;
     world.emulator.wait_for_creates(clients::COUNT).await;
     let before = nginx.count_of_502();
     gateway.kill();
-    nginx.returned_502(before + clients::COUNT).await;
+    nginx.wait_for_502(before + clients::COUNT).await;
     world.emulator.release();
     let _restarted = world.gateway(&[&listen(address)]).await;
     clients.have_one_configuration_each(&world).await;
 }
 
 #[tokio::test]
-async fn a_deadline_before_the_outcome() {
+async fn clients_survive_a_deadline_before_the_outcome() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     hold_creates(&world);

@@ -156,7 +156,7 @@ async fn an_executed_create_is_not_reported_as_not_sent() {
     read.await.unwrap();
 }
 
-/// The same, if the predicted wait of the read exceeds the deadline.
+/// Like the test above, but the predicted wait of the read exceeds the deadline.
 #[tokio::test]
 async fn an_executed_create_is_not_reported_as_too_late() {
     let world = World::new();

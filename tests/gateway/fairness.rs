@@ -90,7 +90,7 @@ async fn flood(caller: Caller, end: Instant) -> (u64, u64) {
 }
 
 /// Sends creates at equal intervals until `end`. Returns the latency of each.
-async fn keep_to_share(caller: Caller, first: Duration, end: Instant) -> Vec<Duration> {
+async fn create_at_intervals(caller: Caller, first: Duration, end: Instant) -> Vec<Duration> {
     let mut took = Vec::new();
     let mut ticks = time::interval_at(time::Instant::now() + first, QUIET_INTERVAL);
     loop {
@@ -116,7 +116,7 @@ async fn a_flood_of_one_tenant_does_not_delay_others() {
     let mut quiet = JoinSet::new();
     for index in 0..QUIET {
         let first = QUIET_INTERVAL * u32::try_from(index).unwrap() / u32::try_from(QUIET).unwrap();
-        quiet.spawn(keep_to_share(gateway.caller(&format!("quiet-{index}")), first, end));
+        quiet.spawn(create_at_intervals(gateway.caller(&format!("quiet-{index}")), first, end));
     }
     time::sleep(Duration::from_secs(10)).await;
     let memory_before = resident_kib(&gateway);

@@ -147,8 +147,8 @@ async fn tenants_do_not_share_request_ids() {
     let gateway = world.gateway(&[]).await;
     let (arn, _, _) = created(&gateway.caller("acme"), request("r")).await;
     let others = CreateIngestConfigurationRequest { request_id: "r".into(), ..create("globex") };
-    let (others_arn, _, replayed) = created(&gateway.caller("globex"), others).await;
-    assert!(!replayed && arn != others_arn);
+    let (other_arn, _, replayed) = created(&gateway.caller("globex"), others).await;
+    assert!(!replayed && arn != other_arn);
     assert_eq!(world.emulator.creates(), 2);
 }
 
@@ -238,10 +238,11 @@ async fn a_configuration_that_cannot_be_read_is_not_reported_as_not_created() {
 async fn a_replay_returns_the_current_endpoint() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
-    let nowhere = CreateIngestConfigurationRequest { stage_arn: String::new(), ..request("r") };
-    let (arn, _, _) = created(&acme, nowhere.clone()).await;
+    let without_stage =
+        CreateIngestConfigurationRequest { stage_arn: String::new(), ..request("r") };
+    let (arn, _, _) = created(&acme, without_stage.clone()).await;
     let moved = acme.update(to_stage(&arn, &stage_of("acme"))).await.unwrap();
-    let replay = acme.create(nowhere).await.unwrap().ingest_configuration.unwrap();
+    let replay = acme.create(without_stage).await.unwrap().ingest_configuration.unwrap();
     assert!(!moved.ingest_endpoint.is_empty());
     assert_eq!(replay.ingest_endpoint, moved.ingest_endpoint);
 }

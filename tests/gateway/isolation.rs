@@ -18,9 +18,9 @@ use crate::support::{Caller, Rejection, World, create, stage_of};
 
 const UNKNOWN: &str = "arn:aws:ivs:us-east-1:123456789012:ingest-configuration/NotThere0000";
 
-/// The identifier in a request of `acme`.
+/// The kind of the identifier that a request of `acme` contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach {
+enum Identifier {
     OthersArn,
     UnknownArn,
     OthersStage,
@@ -29,8 +29,8 @@ enum Reach {
 }
 
 /// The methods, each with the kinds of identifiers that its request can contain.
-const CASES: [(&str, &[Reach]); 6] = {
-    use Reach::{Malformed, OthersArn, OthersStage, UnknownArn, UnknownStage};
+const CASES: [(&str, &[Identifier]); 6] = {
+    use Identifier::{Malformed, OthersArn, OthersStage, UnknownArn, UnknownStage};
     [
         ("CreateIngestConfiguration", &[OthersStage, UnknownStage, Malformed]),
         ("GetIngestConfiguration", &[OthersArn, UnknownArn, Malformed]),
@@ -44,28 +44,28 @@ const CASES: [(&str, &[Reach]); 6] = {
     ]
 };
 
-/// The requests of `acme`. Identifiers that a case does not replace are its own.
+/// The requests of `acme`. An identifier that a case does not replace belongs to `acme`.
 struct Requests {
     own_arn: String,
     others_arn: String,
 }
 
 impl Requests {
-    fn arn(&self, reach: Reach) -> String {
-        match reach {
-            Reach::OthersArn => self.others_arn.clone(),
-            Reach::UnknownArn => UNKNOWN.to_owned(),
-            Reach::Malformed => "arn:aws:ivs:us-east-1:123456789012:stage/a".to_owned(),
-            Reach::OthersStage | Reach::UnknownStage => self.own_arn.clone(),
+    fn arn(&self, identifier: Identifier) -> String {
+        match identifier {
+            Identifier::OthersArn => self.others_arn.clone(),
+            Identifier::UnknownArn => UNKNOWN.to_owned(),
+            Identifier::Malformed => "arn:aws:ivs:us-east-1:123456789012:stage/a".to_owned(),
+            Identifier::OthersStage | Identifier::UnknownStage => self.own_arn.clone(),
         }
     }
 
-    fn stage(reach: Reach) -> String {
-        match reach {
-            Reach::OthersStage => stage_of("globex"),
-            Reach::UnknownStage => stage_of("acme").replace("AcmeStudio", "NotThere"),
-            Reach::Malformed => "no-arn".to_owned(),
-            Reach::OthersArn | Reach::UnknownArn => stage_of("acme"),
+    fn stage(identifier: Identifier) -> String {
+        match identifier {
+            Identifier::OthersStage => stage_of("globex"),
+            Identifier::UnknownStage => stage_of("acme").replace("AcmeStudio", "NotThere"),
+            Identifier::Malformed => "no-arn".to_owned(),
+            Identifier::OthersArn | Identifier::UnknownArn => stage_of("acme"),
         }
     }
 
@@ -73,9 +73,9 @@ impl Requests {
         &self,
         caller: &Caller,
         method: &str,
-        reach: Reach,
+        identifier: Identifier,
     ) -> Result<Vec<String>, Status> {
-        let (arn, stage_arn) = (self.arn(reach), Self::stage(reach));
+        let (arn, stage_arn) = (self.arn(identifier), Self::stage(identifier));
         let mut client = caller.client.clone();
         match method {
             "CreateIngestConfiguration" => {
@@ -137,35 +137,36 @@ async fn resources_of_another_tenant_are_indistinguishable_from_absent_ones() {
     let requests = Requests { own_arn, others_arn: others_arn.clone() };
     let before = world.emulator.configurations();
 
-    for (method, reaches) in CASES {
-        let mut rejections: Vec<(Reach, Rejection)> = Vec::new();
-        for reach in reaches {
-            match requests.call(&acme, method, *reach).await {
+    for (method, identifiers) in CASES {
+        let mut rejections: Vec<(Identifier, Rejection)> = Vec::new();
+        for identifier in identifiers {
+            match requests.call(&acme, method, *identifier).await {
                 Ok(listed) => {
                     // A list filters the tenant's own configurations, so it returns none.
-                    assert_eq!(method, "ListIngestConfigurations", "{reach:?}");
+                    assert_eq!(method, "ListIngestConfigurations", "{identifier:?}");
                     assert!(listed.is_empty(), "{listed:?}");
                 }
-                Err(status) => rejections.push((*reach, acme.rejection(&status))),
+                Err(status) => rejections.push((*identifier, acme.rejection(&status))),
             }
         }
-        for (reach, rejection) in &rejections {
-            let expected = match reach {
-                Reach::OthersArn | Reach::UnknownArn => (Code::NotFound, "NOT_FOUND"),
-                Reach::OthersStage | Reach::UnknownStage => {
+        for (identifier, rejection) in &rejections {
+            let expected = match identifier {
+                Identifier::OthersArn | Identifier::UnknownArn => (Code::NotFound, "NOT_FOUND"),
+                Identifier::OthersStage | Identifier::UnknownStage => {
                     (Code::PermissionDenied, "STAGE_FORBIDDEN")
                 }
-                Reach::Malformed => (Code::InvalidArgument, "INVALID_FIELDS"),
+                Identifier::Malformed => (Code::InvalidArgument, "INVALID_FIELDS"),
             };
-            assert_eq!((rejection.code, rejection.reason()), expected, "{method} {reach:?}");
+            assert_eq!((rejection.code, rejection.reason()), expected, "{method} {identifier:?}");
         }
         // The errors for the other tenant's and for an unknown identifier must be equal,
         // except for the identifier that the caller sent.
-        for (one, other) in
-            [(Reach::OthersArn, Reach::UnknownArn), (Reach::OthersStage, Reach::UnknownStage)]
-        {
+        for (one, other) in [
+            (Identifier::OthersArn, Identifier::UnknownArn),
+            (Identifier::OthersStage, Identifier::UnknownStage),
+        ] {
             let of = |wanted| {
-                let found = rejections.iter().find(|(reach, _)| *reach == wanted);
+                let found = rejections.iter().find(|(identifier, _)| *identifier == wanted);
                 found.map(|(_, rejection)| {
                     let mut text = format!(
                         "{:?} {} {:?}",
@@ -191,7 +192,7 @@ async fn an_unknown_tenant_is_forbidden_to_call_any_method() {
     let requests = Requests { own_arn: UNKNOWN.into(), others_arn: UNKNOWN.into() };
     let initech = gateway.caller("initech");
     for (method, _) in CASES {
-        let status = requests.call(&initech, method, Reach::OthersArn).await.unwrap_err();
+        let status = requests.call(&initech, method, Identifier::OthersArn).await.unwrap_err();
         let rejection = initech.rejection(&status);
         assert_eq!(
             (rejection.code, rejection.reason()),

@@ -267,8 +267,7 @@ async fn a_delete_whose_response_is_lost_is_looked_up() {
         acme.delete(&arn, false).await.unwrap();
         assert_eq!(acme.used().await, 0);
     }
-    // The outcome is unknown, so the row still counts against the quota. A second delete
-    // resolves it.
+    // The row of unknown outcome counts against the quota. A second delete resolves it.
     let arn = acme.live().await.arn;
     world.emulator.next(Operation::DeleteIngestConfiguration, FaultKind::Error500Before, 0);
     let rejection = acme.delete(&arn, false).await.unwrap_err();
@@ -278,8 +277,7 @@ async fn a_delete_whose_response_is_lost_is_looked_up() {
     assert_eq!(acme.used().await, 0);
 }
 
-/// AWS rejects one delete while the other is in progress. The row must have the state of the
-/// delete that AWS carried out.
+/// AWS rejects one delete while it executes the other. The ledger must record the executed one.
 #[tokio::test]
 async fn concurrent_deletes_do_not_undo_each_other() {
     let world = World::new();
@@ -288,8 +286,7 @@ async fn concurrent_deletes_do_not_undo_each_other() {
         let (acme, arn) = (acme.clone(), arn.to_owned());
         tokio::spawn(async move { acme.delete(&arn, force).await })
     };
-    // Either the forced delete reaches AWS after the rejection, or its response arrives
-    // before the rejection.
+    // AWS executes the forced delete last, or its response to that delete arrives first.
     for (held, force) in [(FaultKind::SlowBefore, true), (FaultKind::SlowAfter, false)] {
         let arn = acme.live().await.arn;
         world.emulator.activate(&arn);

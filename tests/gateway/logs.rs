@@ -7,14 +7,14 @@ use tonic::Request;
 
 use crate::support::{Caller, World, create};
 
-/// Returns a request with a call id, by which the test finds it in the log.
+/// Returns a request with this call id, by which the test finds the call in the log.
 fn named(
     acme: &Caller,
-    request_id: &str,
+    call_id: &str,
     message: CreateIngestConfigurationRequest,
 ) -> Request<CreateIngestConfigurationRequest> {
     let mut request = acme.request(message);
-    request.metadata_mut().insert("x-request-id", request_id.parse().unwrap());
+    request.metadata_mut().insert("x-request-id", call_id.parse().unwrap());
     request
 }
 
@@ -44,8 +44,8 @@ async fn every_call_has_one_log_line_with_its_outcome() {
     assert!(line["duration_us"].as_u64().unwrap() > 0);
 
     world.emulator.next_create(FaultKind::Error500After, 0);
-    let rejected = acme.send(named(&acme, "doubtful", create("acme"))).await.unwrap_err();
-    let line = gateway.call_log("doubtful").await;
+    let rejected = acme.send(named(&acme, "unknown", create("acme"))).await.unwrap_err();
+    let line = gateway.call_log("unknown").await;
     assert_eq!((&line["code"], &line["reason"]), (&json!("UNKNOWN"), &json!("OUTCOME_UNKNOWN")));
     assert_eq!(line["aws_request_id"], rejected.info("aws_request_id").unwrap());
     assert_eq!(line["operation_id"], rejected.info("operation_id").unwrap());

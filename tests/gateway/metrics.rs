@@ -42,7 +42,7 @@ async fn promtool_accepts_the_text_format() {
 }
 
 #[tokio::test]
-async fn prometheus_gets_open_metrics() {
+async fn a_scrape_that_accepts_openmetrics_gets_it() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3,*/*;q=0.2";

@@ -149,6 +149,31 @@ async fn concurrent_calls_have_a_limit() {
     acme.create_one().await.unwrap();
 }
 
+/// Reads of the ledger make no AWS call, so they do not count as calls that do.
+#[tokio::test]
+async fn reads_of_the_ledger_have_their_own_limit() {
+    let world = World::new();
+    let gateway = world.gateway(&ONE_CALL).await;
+    let acme = gateway.caller("acme");
+    world.emulator.hold_next_create();
+    let create = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.create_one().await }
+    });
+    world.emulator.wait_for_creates(1).await;
+    let mut lists = JoinSet::new();
+    for _ in 0..500 {
+        let acme = acme.clone();
+        let request = acme.request(ListIngestConfigurationsRequest::default());
+        lists.spawn(async move { acme.client.clone().list_ingest_configurations(request).await });
+    }
+    for list in lists.join_all().await {
+        list.unwrap();
+    }
+    world.emulator.release();
+    create.await.unwrap().unwrap();
+}
+
 /// The create continues without its caller, and does not count as one of the tenant's
 /// concurrent calls.
 #[tokio::test]
@@ -177,18 +202,18 @@ async fn a_cancelled_call_no_longer_counts_as_concurrent() {
 async fn unknown_tenants_are_rejected_unless_default_limits_exist() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
-    let nowhere =
+    let without_stage =
         || CreateIngestConfigurationRequest { stage_arn: String::new(), ..create("acme") };
-    let rejected = gateway.caller("initech").create(nowhere()).await.unwrap_err();
+    let rejected = gateway.caller("initech").create(without_stage()).await.unwrap_err();
     assert_eq!((rejected.code, rejected.reason()), (Code::PermissionDenied, "TENANT_FORBIDDEN"));
     gateway.stop().await;
 
     let gateway = world.gateway(&["tenants.default.max_ingest_configurations = 1"]).await;
     let initech = gateway.caller("initech");
-    initech.create(nowhere()).await.unwrap();
-    assert_count_quota(&initech.create(nowhere()).await.unwrap_err(), "initech", 1);
+    initech.create(without_stage()).await.unwrap();
+    assert_count_quota(&initech.create(without_stage()).await.unwrap_err(), "initech", 1);
     // Each tenant has its own quota of the default size.
-    gateway.caller("umbrella").create(nowhere()).await.unwrap();
+    gateway.caller("umbrella").create(without_stage()).await.unwrap();
 }
 
 const RELOADED: &str = "applied the tenants, their limits and the certificates of the file";
@@ -202,7 +227,8 @@ async fn a_reload_raises_a_limit_and_a_bad_file_changes_nothing() {
     assert_count_quota(&acme.create_one().await.unwrap_err(), "acme", 1);
 
     let bad = "tenants.acme.max_ingest_configurations = 'many'\n";
-    let line = gateway.reload(bad, "the configuration is bad; the old one stays").await;
+    let line =
+        gateway.reload(bad, "the new configuration is invalid; the old one stays in force").await;
     assert_eq!(line["level"], "ERROR");
     let problems = line["problems"].as_str().unwrap();
     assert!(problems.contains("tenants.acme.max_ingest_configurations: is text"), "{problems}");

@@ -74,7 +74,7 @@ async fn draining_is_retried() {
         let quota = "/ivs.ingest.v1.IngestService/GetQuota";
         let process = start(&world, client, &replay, Some(quota));
         let ready = |line: &str| (line == "ready").then_some(());
-        process.stdout().line("that says ready", ready).await;
+        process.stdout().line("with `ready`", ready).await;
         clients.push((client, process));
     }
     gateway.signal(Signal::TERM);

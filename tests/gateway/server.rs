@@ -59,10 +59,10 @@ async fn an_unknown_service_is_unimplemented() {
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
     let path = "/ivs.ingest.v2.IngestService/GetQuota";
-    let nowhere = call(&gateway, path, acme.request(())).await.unwrap_err();
-    let nowhere = acme.rejection(&nowhere);
-    assert_eq!((nowhere.code, nowhere.reason()), (Code::Unimplemented, "UNIMPLEMENTED"));
-    assert!(nowhere.message.contains("ivs.ingest.v1.IngestService"), "{nowhere:?}");
+    let rejected = call(&gateway, path, acme.request(())).await.unwrap_err();
+    let rejected = acme.rejection(&rejected);
+    assert_eq!((rejected.code, rejected.reason()), (Code::Unimplemented, "UNIMPLEMENTED"));
+    assert!(rejected.message.contains("ivs.ingest.v1.IngestService"), "{rejected:?}");
 }
 
 #[tokio::test]

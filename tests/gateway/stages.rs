@@ -33,7 +33,7 @@ async fn a_stage_in_the_configuration_belongs_to_that_tenant_regardless_of_its_t
     // A stage that is not in the configuration belongs to the tenant in its tag.
     globex.create_one().await.unwrap();
 
-    // A reload changes the owner immediately, without another call of AWS.
+    // A reload changes the owner immediately, without a call to AWS.
     let calls = world.emulator.calls(Operation::GetStage);
     let text = fs::read_to_string(world.configure(&[])).unwrap();
     gateway

@@ -108,8 +108,8 @@ async fn the_error_names_an_unusable_ledger() {
 #[tokio::test]
 async fn the_error_for_a_missing_region_names_the_fix() {
     let world = World::new();
-    let expected = ["upstream.region", "AWS_REGION"];
-    serve_fails(&world, &["upstream.region", "upstream.endpoint_url"], &expected).await;
+    let lines = ["upstream.region", "upstream.endpoint_url", "upstream.calls_per_second"];
+    serve_fails(&world, &lines, &["upstream.region", "AWS_REGION"]).await;
 }
 
 #[tokio::test]

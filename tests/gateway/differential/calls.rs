@@ -163,7 +163,7 @@ impl Caller {
         loop {
             let (page, token) = self.list(list.clone()).await?;
             pages.push(page.into_iter().map(|one| Shown::of(one).0).collect());
-            // The limit ends a list whose tokens form a loop.
+            // The limit of 100 pages ends a list whose tokens form a loop.
             if token.is_empty() || pages.len() > 100 {
                 return Ok(pages);
             }

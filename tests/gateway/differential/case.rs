@@ -29,7 +29,7 @@ pub(super) struct Case<'a> {
     /// The ARNs of configurations that other cases left at AWS.
     pub(super) others: BTreeSet<String>,
     /// The steps so far, one line each.
-    story: Vec<String>,
+    history: Vec<String>,
     tally: &'a mut Tally,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Case<'a> {
             callers: tenants.iter().map(|tenant| gateway.caller(&tenant.id)).collect(),
             model: Model { tenants },
             others: at_aws(world).into_keys().collect(),
-            story: Vec::new(),
+            history: Vec::new(),
             tally,
             world,
         }
@@ -65,8 +65,8 @@ impl<'a> Case<'a> {
     pub(super) async fn run(mut self, steps: &[Step]) -> Agreement {
         let agreement = self.take(steps).await;
         agreement.map_err(|difference| {
-            let story = self.story.join("\n");
-            format!("{difference}\n\nthe last line is the failing step:\n{story}")
+            let history = self.history.join("\n");
+            format!("{difference}\n\nthe last line is the failing step:\n{history}")
         })
     }
 
@@ -94,7 +94,7 @@ impl<'a> Case<'a> {
         let Action::Encoder { nth, state } = step.action else { return Ok(()) };
         let live = self.model.tenants[step.tenant].live();
         if let Some(arn) = pick(live, nth).map(|one| one.shown.arn.clone()) {
-            self.story.push(format!("an encoder makes {arn} {state:?}"));
+            self.history.push(format!("an encoder makes {arn} {state:?}"));
             let is_active = state == IngestConfigurationState::Active;
             let there = if is_active { PublishState::Active } else { PublishState::Inactive };
             self.world.emulator.control().set_state(&arn, there).unwrap();
@@ -106,7 +106,7 @@ impl<'a> Case<'a> {
     /// Makes one call, and repeats it while faults leave its outcome open.
     async fn call(&mut self, tenant: usize, request: &Request, faults: &[Fault]) -> Agreement {
         let id = &self.model.tenants[tenant].id;
-        self.story.push(format!("{id}: {request:?} {faults:?}"));
+        self.history.push(format!("{id}: {request:?} {faults:?}"));
         for fault in faults {
             self.world.emulator.fault(&fault.for_request(request));
         }
@@ -146,7 +146,7 @@ impl<'a> Case<'a> {
                     if started.elapsed() > TIMEOUT {
                         return Err(format!("no final outcome within {TIMEOUT:?}: {rejection:?}"));
                     }
-                    self.story.push(format!("  {}", rejection.reason()));
+                    self.history.push(format!("  {}", rejection.reason()));
                     self.count(&request, rejection.reason());
                     request.repeat_after(&rejection);
                     existed = at_aws(self.world).len() > before;

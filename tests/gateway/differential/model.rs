@@ -36,7 +36,7 @@ pub(super) struct Configuration {
 }
 
 impl Configuration {
-    /// Returns the configuration as the gateway knows it without a call of AWS.
+    /// Returns the configuration as the gateway knows it without a call to AWS.
     fn basic(&self) -> Shown {
         Shown { state: self.observed, keys: 0, ..self.shown.clone() }
     }

@@ -129,7 +129,7 @@ pub(crate) async fn tenant_concurrency(world: &World) -> Rejection {
     });
     world.emulator.wait_for_creates(1).await;
     let rejected = rejected(&acme, create("acme")).await;
-    // It is still under way.
+    // The first create is still running here.
     drop(under_way);
     rejected
 }
@@ -144,15 +144,15 @@ pub(crate) async fn tenant_queue_full(world: &World) -> Rejection {
     let limits = ["tenants.acme.max_in_flight = 2", "tenants.acme.max_queued = 1"];
     let acme = acme(world, &["upstream.calls_per_second = 0.05", limits[0], limits[1]]).await;
     acme.create_one().await.unwrap();
-    let waits = tokio::spawn({
+    let waiting = tokio::spawn({
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
     crate::pacing::wait_for_queued_creates(&acme, 1).await;
     let rejected = rejected(&acme, create("acme")).await;
-    // It still waits.
-    drop(waits);
-    // One create per 20 s: first the waiting one, then this one.
+    // The second create still waiting here.
+    drop(waiting);
+    // At one create per 20 s, the waiting create is sent first, and then this one.
     assert!((21..=40).contains(&rejected.retry_after().unwrap().as_secs()), "{rejected:?}");
     assert_eq!(rejected.info("aws_operation"), Some("CreateIngestConfiguration"));
     rejected
@@ -178,18 +178,18 @@ pub(crate) async fn in_progress(world: &World) -> Rejection {
 }
 
 pub(crate) async fn deadline_exceeded(world: &World) -> Rejection {
-    let rejected = late(world, repeatable()).await;
+    let rejected = exceed_deadline(world, repeatable()).await;
     assert!(rejected.message.contains("same request_id"), "{rejected:?}");
     rejected
 }
 
-pub(crate) async fn deadline_exceeded_for_good(world: &World) -> Rejection {
-    let rejected = late(world, create("acme")).await;
+pub(crate) async fn deadline_exceeded_final(world: &World) -> Rejection {
+    let rejected = exceed_deadline(world, create("acme")).await;
     assert!(rejected.message.contains("operation_id"), "{rejected:?}");
     rejected
 }
 
-async fn late(world: &World, request: CreateIngestConfigurationRequest) -> Rejection {
+async fn exceed_deadline(world: &World, request: CreateIngestConfigurationRequest) -> Rejection {
     let times = ["server.default_deadline_ms = 300", "server.max_deadline_ms = 300"];
     let acme = acme(world, &times).await;
     world.emulator.fault(&Fault::new(FaultKind::Hold).on(Operation::CreateIngestConfiguration));
@@ -216,7 +216,7 @@ pub(crate) async fn draining(world: &World) -> Rejection {
     });
     world.emulator.wait_for_creates(1).await;
     gateway.signal(Signal::TERM);
-    gateway.log("draining: calls under way are finished, new ones refused").await;
+    gateway.log("draining: running calls finish, new calls are rejected").await;
     let rejected = rejected(&acme, create("acme")).await;
     under_way.abort();
     rejected
@@ -231,7 +231,7 @@ pub(crate) async fn overloaded(world: &World) -> Rejection {
     });
     world.emulator.wait_for_creates(1).await;
     let rejected = rejected(&acme, create("acme")).await;
-    // It is still under way.
+    // The first create is still running here.
     drop(under_way);
     rejected
 }

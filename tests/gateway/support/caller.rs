@@ -21,8 +21,8 @@ pub(crate) type Transport = Client<HttpConnector, tonic::body::Body>;
 
 pub(crate) fn transport() -> Transport {
     let mut connector = HttpConnector::new();
-    // Without it the body, a second write, would wait 40 ms for the acknowledgement of the
-    // head.
+    // The body is a second write. With Nagle's algorithm it would wait 40 ms for the
+    // acknowledgement of the headers.
     connector.set_nodelay(true);
     Client::builder(TokioExecutor::new()).http2_only(true).build(connector)
 }

@@ -43,8 +43,8 @@ impl Nginx {
         text.lines().filter(|line| *line == "502").count().try_into().unwrap()
     }
 
-    /// Waits until nginx has returned `count` such responses.
-    pub(crate) async fn returned_502(&self, count: u64) {
+    /// Waits until nginx has returned `count` responses with status 502.
+    pub(crate) async fn wait_for_502(&self, count: u64) {
         let seen = Cell::new(0);
         let last = |line: &str| {
             seen.set(seen.get() + u64::from(line == "502"));

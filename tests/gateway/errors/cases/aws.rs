@@ -96,7 +96,7 @@ pub(crate) async fn outcome_unknown(world: &World) -> Rejection {
     unknown_after(FaultKind::DropAfter, repeatable(), world).await
 }
 
-pub(crate) async fn outcome_unknown_for_good(world: &World) -> Rejection {
+pub(crate) async fn outcome_unknown_final(world: &World) -> Rejection {
     unknown_after(FaultKind::DropAfter, create("acme"), world).await
 }
 
@@ -112,7 +112,7 @@ pub(crate) async fn outcome_unknown_truncated(world: &World) -> Rejection {
     unknown_after(FaultKind::Truncate, repeatable(), world).await
 }
 
-pub(crate) async fn outcome_unknown_too_late(world: &World) -> Rejection {
+pub(crate) async fn outcome_unknown_timeout(world: &World) -> Rejection {
     unknown_after(FaultKind::Hold, repeatable(), world).await
 }
 
