@@ -1,4 +1,5 @@
-//! `docs/api.md` is the API's comments, rendered. A difference fails; `BLESS=1` writes it.
+//! Renders `docs/api.md` from the comments of the `.proto`. The test fails if the file
+//! differs; with `BLESS=1` it writes the file.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -11,7 +12,7 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 
 #[test]
-fn the_reference_is_the_api() {
+fn the_api_reference_is_up_to_date() {
     let descriptors = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let mut files = descriptors.file.iter();
     let file = files.find(|file| file.package() == "ivs.ingest.v1").unwrap();

@@ -1,4 +1,4 @@
-//! Descriptors as Markdown.
+//! Renders descriptors as Markdown.
 
 use std::{collections::HashMap, fmt::Write};
 
@@ -8,12 +8,12 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
-/// The numbers of the fields of descriptors, of which the paths of comments consist.
+// Field numbers of descriptors. The path of a comment's element consists of them.
 const SYNTAX: i32 = 12;
 const FILE_MESSAGES: i32 = 4;
 const FILE_ENUMS: i32 = 5;
 const FILE_SERVICES: i32 = 6;
-/// Of messages, enums and services alike: fields, values and methods.
+/// The fields of a message, the values of an enum, and the methods of a service.
 const MEMBERS: i32 = 2;
 
 /// The leading comments of a file, by the path of their element.
@@ -35,13 +35,13 @@ impl Comments {
         self.0.get(path).unwrap_or_else(|| panic!("no comment at {path:?}")).trim()
     }
 
-    /// For a cell of a table: in one line.
+    /// Returns the comment in one line, for a cell of a table.
     fn in_a_line(&self, path: &[i32]) -> String {
         self.of_element(path).replace('\n', " ").replace('|', "\\|")
     }
 }
 
-/// The reference of the file.
+/// Returns the API reference of the file.
 pub(crate) fn markdown(file: &FileDescriptorProto) -> String {
     let comments = Comments::of(file);
     let mut page = format!("# The API `{}`\n\n", file.package());
@@ -112,7 +112,7 @@ fn enum_section(
     *page += "\n";
 }
 
-/// The paragraphs of a comment, each in a line.
+/// Appends the paragraphs of a comment, one line each.
 fn paragraph(page: &mut String, comment: &str) {
     for paragraph in comment.split("\n\n") {
         writeln!(page, "{}\n", paragraph.replace('\n', " ")).unwrap();
@@ -135,7 +135,7 @@ fn type_of(field: &FieldDescriptorProto, message: &DescriptorProto) -> String {
     if field.label() == Label::Repeated { format!("repeated {name}") } else { name }
 }
 
-/// A link to a type of this file; the name of another.
+/// Returns a link to a type of this file, or the name of a type of another file.
 fn link(type_name: &str) -> String {
     let name = type_name.trim_start_matches('.');
     match name.strip_prefix("ivs.ingest.v1.") {

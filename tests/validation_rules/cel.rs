@@ -1,11 +1,11 @@
-//! The CEL rules, with values for each.
+//! The CEL rules of the `.proto`, with test values for each.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 
 use crate::values::{field_mask, map};
 
-/// The values for a CEL expression, and whether each keeps to it. The expression is
-/// written out, so that a change of it is met here.
+/// The test values of a CEL rule, and whether each is valid. The expression is repeated
+/// here, so that the test fails when the `.proto` changes it.
 pub(crate) struct Cel {
     pub(crate) id: &'static str,
     pub(crate) expression: &'static str,
@@ -13,11 +13,11 @@ pub(crate) struct Cel {
 }
 
 pub(crate) enum Cases {
-    /// Keys of the map.
+    /// Keys of a map.
     Keys(&'static [(&'static str, bool)]),
-    /// Values of the field.
+    /// Values of a field.
     Field(fn(&FieldDescriptor) -> Vec<(Value, bool)>),
-    /// Whole messages; a violation is attributed to the field.
+    /// Whole messages. The violation of an invalid message must name this field.
     Message(&'static str, fn(&DynamicMessage) -> Vec<(DynamicMessage, bool)>),
 }
 
@@ -27,11 +27,11 @@ pub(crate) const CEL: [Cel; 5] = [
         expression: "this.ingest_protocol != 1 || this.insecure_ingest",
         cases: Cases::Message("insecure_ingest", |good| {
             [(1, false, false), (1, true, true), (2, false, true), (2, true, true)]
-                .map(|(protocol, insecure, keeps)| {
+                .map(|(protocol, insecure, valid)| {
                     let mut message = good.clone();
                     message.set_field_by_name("ingest_protocol", Value::EnumNumber(protocol));
                     message.set_field_by_name("insecure_ingest", Value::Bool(insecure));
-                    (message, keeps)
+                    (message, valid)
                 })
                 .into()
         }),
@@ -73,7 +73,7 @@ pub(crate) const CEL: [Cel; 5] = [
             ("aws:x", false),
             ("AWS:x", false),
             ("aWs:x", false),
-            // Ignoring case, the long s is an s to RE2.
+            // RE2 treats the long s as an s when it ignores case.
             ("awſ:x", false),
             ("ivs-ingest-gateway:tenant", false),
             ("Ivs-INGEST-gateway:", false),
@@ -109,7 +109,7 @@ pub(crate) const CEL: [Cel; 5] = [
                 (&["stageArn"], false),
                 (&["stage_arn", "name"], false),
             ]
-            .map(|(paths, keeps)| (field_mask(field, paths), keeps))
+            .map(|(paths, valid)| (field_mask(field, paths), valid))
             .into()
         }),
     },

@@ -1,14 +1,16 @@
-//! The `buf.validate` rules of the `.proto` against the parsers of `ingest`: every rule
-//! of every field of every request, with values below, at and above its bound. A value
-//! is rejected, for just its field, if and only if it breaks a rule.
+//! Compares the `buf.validate` rules of the `.proto` with the parsers of `request`. For
+//! every rule of every field of every request, the test parses values below, at and above
+//! the bound. The parser must report a violation of exactly that field if and only if the
+//! value breaks a rule.
 //!
-//! Fails where it meets something it has no values for: a kind of rule, a pattern, a
-//! CEL expression, a kind of field, or a request without a parser.
+//! The test fails if it has no values for a kind of rule, a pattern, a CEL expression or a
+//! kind of field, or if a request has no parser.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
 
 mod cel;
+mod scalars;
 mod texts;
 mod values;
 
@@ -25,18 +27,19 @@ use ivs_ingest_gateway::{
     },
 };
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectMessage, Value,
 };
 
 use crate::{
     cel::{CEL, Cases, Cel},
+    scalars::{check_enum, check_free_field, check_int32},
     texts::{PATTERNS, Pattern, text_rule},
     values::{CONFIGURATION, entry_path, field_mask, list, map, set_fields, text},
 };
 
 type Parse = fn(&DynamicMessage) -> Result<(), Violations>;
 
-/// The parser of each request. `None`: the request has no field, and so no rule.
+/// The parser of each request. `None` means that the request has no fields.
 const PARSERS: [(&str, Option<Parse>); 6] = [
     ("CreateIngestConfigurationRequest", Some(parse_create)),
     (
@@ -62,7 +65,7 @@ fn parse_create(message: &DynamicMessage) -> Result<(), Violations> {
     CreateIngestConfiguration::parse(message.transcode_to().unwrap(), &BTreeMap::new()).map(drop)
 }
 
-/// The required fields of a valid request, by name.
+/// Returns the value of a field that a valid request needs.
 fn good_value(field: &FieldDescriptor) -> Option<Value> {
     match field.name() {
         "arn" => Some(text(CONFIGURATION)),
@@ -73,7 +76,7 @@ fn good_value(field: &FieldDescriptor) -> Option<Value> {
 }
 
 #[test]
-fn the_parsers_keep_to_the_rules_of_the_proto() {
+fn the_parsers_enforce_the_rules_of_the_proto() {
     let suite = Suite::new();
     let service = suite.pool.get_service_by_name("ivs.ingest.v1.IngestService").unwrap();
     for method in service.methods() {
@@ -88,29 +91,34 @@ fn the_parsers_keep_to_the_rules_of_the_proto() {
     assert_eq!(service.methods().len(), PARSERS.len());
     let used = suite.used.borrow();
     let known = PATTERNS.iter().map(|pattern| pattern.source).chain(CEL.iter().map(|cel| cel.id));
-    assert_eq!(*used, known.map(ToOwned::to_owned).collect(), "values for rules that are gone");
+    assert_eq!(
+        *used,
+        known.map(ToOwned::to_owned).collect(),
+        "there are test values for rules that no longer exist"
+    );
 }
 
 struct Suite {
     pool: DescriptorPool,
-    /// The patterns and the CEL rules met so far.
+    /// The patterns and CEL rules that the test has checked so far.
     used: RefCell<BTreeSet<String>>,
 }
 
-/// A request with nothing wrong in it, and what reads it.
+/// A valid request and its parser.
 struct Request {
     good: DynamicMessage,
     parse: Parse,
 }
 
 impl Request {
-    /// The message must be rejected for `broken` and nothing else, or be accepted.
+    /// Asserts that the only violation of the message is of the field `broken`, or that the
+    /// message has no violation.
     fn check(&self, message: &DynamicMessage, broken: Option<&str>) {
         let violations = (self.parse)(message).err();
-        let told: BTreeSet<_> =
+        let reported: BTreeSet<_> =
             violations.iter().flat_map(Violations::as_slice).map(|v| v.field.as_str()).collect();
         assert_eq!(
-            told,
+            reported,
             broken.into_iter().collect(),
             "{} {message:?}",
             message.descriptor().name()
@@ -146,8 +154,8 @@ impl Suite {
                 let Cases::Message(field, cases) = &self.cel(cel).cases else {
                     panic!("{cel:?} is a rule of a message")
                 };
-                for (message, keeps) in cases(&request.good) {
-                    request.check(&message, (!keeps).then_some(field));
+                for (message, valid) in cases(&request.good) {
+                    request.check(&message, (!valid).then_some(field));
                 }
             }
         }
@@ -165,8 +173,8 @@ impl Suite {
     fn check_rule(&self, request: &Request, field: &FieldDescriptor, name: &str, rule: &Value) {
         match name {
             "string" => {
-                for (value, keeps) in self.texts(rule) {
-                    let broken = (!keeps).then_some(field.name());
+                for (value, valid) in self.texts(rule) {
+                    let broken = (!valid).then_some(field.name());
                     request.check_field(field, text(&value), broken);
                 }
             }
@@ -184,8 +192,8 @@ impl Suite {
                     let Cases::Field(cases) = &self.cel(cel).cases else {
                         panic!("{cel:?} is a rule of a field")
                     };
-                    for (value, keeps) in cases(field) {
-                        request.check_field(field, value, (!keeps).then_some(field.name()));
+                    for (value, valid) in cases(field) {
+                        request.check_field(field, value, (!valid).then_some(field.name()));
                     }
                 }
             }
@@ -194,28 +202,28 @@ impl Suite {
     }
 
     fn check_map(&self, request: &Request, field: &FieldDescriptor, rules: &Value) {
-        let check_entry = |key: &str, value: &str, keeps: bool| {
+        let check_entry = |key: &str, value: &str, valid: bool| {
             let path = entry_path(field, key);
             let entry = map([(key.to_owned(), value.to_owned())]);
-            request.check_field(field, entry, (!keeps).then_some(&path));
+            request.check_field(field, entry, (!valid).then_some(&path));
         };
         for (name, rule) in set_fields(rules) {
             match name.as_str() {
                 "max_pairs" => {
                     let max = usize::try_from(rule.as_u64().unwrap()).unwrap();
-                    for (count, keeps) in
+                    for (count, valid) in
                         [(0, true), (max - 1, true), (max, true), (max + 1, false)]
                     {
                         let pairs = (0..count).map(|index| (format!("key{index}"), String::new()));
-                        request.check_field(field, map(pairs), (!keeps).then_some(field.name()));
+                        request.check_field(field, map(pairs), (!valid).then_some(field.name()));
                     }
                 }
                 "keys" => {
                     for (name, rule) in set_fields(&rule) {
                         match name.as_str() {
                             "string" => {
-                                for (key, keeps) in self.texts(&rule) {
-                                    check_entry(&key, "", keeps);
+                                for (key, valid) in self.texts(&rule) {
+                                    check_entry(&key, "", valid);
                                 }
                             }
                             "cel" => {
@@ -223,8 +231,8 @@ impl Suite {
                                     let Cases::Keys(cases) = &self.cel(cel).cases else {
                                         panic!("{cel:?} is a rule of keys")
                                     };
-                                    for (key, keeps) in *cases {
-                                        check_entry(key, "", *keeps);
+                                    for (key, valid) in *cases {
+                                        check_entry(key, "", *valid);
                                     }
                                 }
                             }
@@ -235,8 +243,8 @@ impl Suite {
                 "values" => {
                     for (name, rule) in set_fields(&rule) {
                         assert_eq!(name, "string", "a rule of values");
-                        for (value, keeps) in self.texts(&rule) {
-                            check_entry("key", &value, keeps);
+                        for (value, valid) in self.texts(&rule) {
+                            check_entry("key", &value, valid);
                         }
                     }
                 }
@@ -245,8 +253,8 @@ impl Suite {
         }
     }
 
-    /// Texts below, at and above the bounds of all rules of a text together, and whether
-    /// each keeps to all of them.
+    /// Returns texts below, at and above the bounds of all rules of a text field, and whether
+    /// each obeys all rules.
     fn texts(&self, rules: &Value) -> Vec<(String, bool)> {
         let rules = set_fields(rules);
         let find = |name| rules.iter().find(|(rule, _)| rule == name).map(|(_, rule)| rule);
@@ -254,7 +262,7 @@ impl Suite {
         let rules: Vec<_> =
             rules.iter().map(|(name, rule)| text_rule(name, rule, pattern)).collect();
         let texts = rules.iter().flat_map(|rule| &rule.texts);
-        texts.map(|text| (text.clone(), rules.iter().all(|rule| (rule.keeps)(text)))).collect()
+        texts.map(|text| (text.clone(), rules.iter().all(|rule| (rule.valid)(text)))).collect()
     }
 
     fn pattern(&self, pattern: &str) -> &'static Pattern {
@@ -273,7 +281,7 @@ impl Suite {
         known
     }
 
-    /// The rules that the options of a message or a field have in the extension.
+    /// Returns the rules in this extension of a message's or field's options.
     fn rules(&self, options: &DynamicMessage, extension: &str) -> Vec<(String, Value)> {
         let extension = self.pool.get_extension_by_name(extension).unwrap();
         if options.has_extension(&extension) {
@@ -281,52 +289,5 @@ impl Suite {
         } else {
             Vec::new()
         }
-    }
-}
-
-fn check_enum(request: &Request, field: &FieldDescriptor, rules: &Value) {
-    let Kind::Enum(descriptor) = field.kind() else { panic!("{} is no enum", field.full_name()) };
-    let defined: BTreeSet<i32> = descriptor.values().map(|value| value.number()).collect();
-    let (mut defined_only, mut not_in) = (false, BTreeSet::new());
-    for (name, rule) in set_fields(rules) {
-        match name.as_str() {
-            "defined_only" => defined_only = rule.as_bool().unwrap(),
-            "not_in" => not_in = list(&rule).iter().map(|value| value.as_i32().unwrap()).collect(),
-            unknown => panic!("no values for the rule {unknown} of enums"),
-        }
-    }
-    for number in (-1..=defined.last().unwrap() + 1).chain([i32::MIN, i32::MAX]) {
-        let keeps = (!defined_only || defined.contains(&number)) && !not_in.contains(&number);
-        let mut message = request.good.clone();
-        message.set_field(field, Value::EnumNumber(number));
-        // So that the choice of the protocol meets its own rules alone.
-        if message.descriptor().get_field_by_name("insecure_ingest").is_some() {
-            message.set_field_by_name("insecure_ingest", Value::Bool(true));
-        }
-        request.check(&message, (!keeps).then_some(field.name()));
-    }
-}
-
-fn check_int32(request: &Request, field: &FieldDescriptor, rules: &Value) {
-    let (mut least, mut most) = (i32::MIN, i32::MAX);
-    for (name, rule) in set_fields(rules) {
-        match name.as_str() {
-            "gte" => least = rule.as_i32().unwrap(),
-            "lte" => most = rule.as_i32().unwrap(),
-            unknown => panic!("no values for the rule {unknown} of numbers"),
-        }
-    }
-    let around = |bound: i32| [bound.saturating_sub(1), bound, bound.saturating_add(1)];
-    for number in around(least).into_iter().chain(around(most)).chain([i32::MIN, i32::MAX]) {
-        let keeps = (least..=most).contains(&number);
-        request.check_field(field, Value::I32(number), (!keeps).then_some(field.name()));
-    }
-}
-
-/// A field without rules takes every value.
-fn check_free_field(request: &Request, field: &FieldDescriptor) {
-    assert_eq!(field.kind(), Kind::Bool, "{} has no rule to bound it", field.full_name());
-    for value in [false, true] {
-        request.check_field(field, Value::Bool(value), None);
     }
 }

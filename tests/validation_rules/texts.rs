@@ -1,4 +1,4 @@
-//! The patterns of texts, with texts for each, and the bounds of their lengths.
+//! The patterns of text fields and the bounds of their lengths, with test texts for each.
 
 use std::collections::BTreeSet;
 
@@ -10,38 +10,40 @@ use prost_reflect::Value;
 
 use crate::values::{CONFIGURATION, STAGE};
 
-/// A pattern with texts that fit it and texts that do not.
+/// A pattern, with texts that match it and texts that do not.
 pub(crate) struct Pattern {
     pub(crate) source: &'static str,
-    fits: &'static [&'static str],
-    breaks: &'static [&'static str],
-    /// Makes a fitting text of so many characters.
+    matching: &'static [&'static str],
+    not_matching: &'static [&'static str],
+    /// Makes a matching text with this number of characters.
     of_length: fn(usize) -> String,
-    /// Where the pattern is about single characters: those of ASCII beside letters and
-    /// digits that it allows.
+    /// For a pattern of single characters: the ASCII characters that it allows besides
+    /// letters and digits.
     punctuation: Option<&'static str>,
 }
 
 pub(crate) const PATTERNS: [Pattern; 5] = [
     Pattern {
         source: "^[a-zA-Z0-9_-]*$",
-        fits: &["", "a", "Z9_-"],
-        breaks: &["é", "a\u{301}", "\u{1F980}", "ok\n", "\nok", "²", "Ⅷ"],
+        matching: &["", "a", "Z9_-"],
+        not_matching: &["é", "a\u{301}", "\u{1F980}", "ok\n", "\nok", "²", "Ⅷ"],
         of_length: |length| "x".repeat(length),
         punctuation: Some("_-"),
     },
     Pattern {
         source: "^[a-zA-Z0-9_.:/=+@-]*$",
-        fits: &["", "a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"],
-        breaks: &["é", "\u{1F980}", "ok\n", "\u{A0}", "²"],
+        matching: &["", "a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"],
+        not_matching: &["é", "\u{1F980}", "ok\n", "\u{A0}", "²"],
         of_length: |length| "x".repeat(length),
         punctuation: Some("_.:/=+@-"),
     },
     Pattern {
         source: r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$",
         // Lu Ll Lt Lm Lo, Nd Nl No, Zs Zl Zp; then Mn Mc Me, S*, P*, C*.
-        fits: &["É", "é", "ǅ", "ʰ", "あ", "𠮷", "٣", "Ⅷ", "½", "\u{A0}", "\u{2028}", "\u{2029}"],
-        breaks: &[
+        matching: &[
+            "É", "é", "ǅ", "ʰ", "あ", "𠮷", "٣", "Ⅷ", "½", "\u{A0}", "\u{2028}", "\u{2029}",
+        ],
+        not_matching: &[
             "a\u{301}",
             "\u{903}",
             "\u{20DD}",
@@ -63,8 +65,8 @@ pub(crate) const PATTERNS: [Pattern; 5] = [
     },
     Pattern {
         source: "^$|^arn:aws:ivs:[a-z0-9-]+:[0-9]+:stage/[a-zA-Z0-9-]+$",
-        fits: &["", STAGE, "arn:aws:ivs:-:0:stage/-"],
-        breaks: &[
+        matching: &["", STAGE, "arn:aws:ivs:-:0:stage/-"],
+        not_matching: &[
             CONFIGURATION,
             " ",
             "x",
@@ -90,8 +92,8 @@ pub(crate) const PATTERNS: [Pattern; 5] = [
     },
     Pattern {
         source: "^arn:aws:ivs:[a-z0-9-]+:[0-9]+:ingest-configuration/[a-zA-Z0-9-]+$",
-        fits: &[CONFIGURATION, "arn:aws:ivs:-:0:ingest-configuration/-"],
-        breaks: &[
+        matching: &[CONFIGURATION, "arn:aws:ivs:-:0:ingest-configuration/-"],
+        not_matching: &[
             "",
             STAGE,
             "x",
@@ -112,14 +114,14 @@ fn padded(prefix: &str, length: usize) -> String {
     format!("{prefix}{}", "x".repeat(length.saturating_sub(prefix.len()).max(1)))
 }
 
-/// Whether each of the texts satisfies the rule.
+/// A rule of a text field: test texts, and a function that decides whether a text is valid.
 pub(crate) struct TextRule {
     pub(crate) texts: Vec<String>,
-    pub(crate) keeps: Box<dyn Fn(&str) -> bool>,
+    pub(crate) valid: Box<dyn Fn(&str) -> bool>,
 }
 
-/// A text's one rule. Texts are made to fit the pattern, so that a bound of length is
-/// met alone.
+/// Returns one rule of a text field. Its texts match the pattern, so that only the bound of
+/// the length can make them invalid.
 pub(crate) fn text_rule(name: &str, rule: &Value, pattern: Option<&'static Pattern>) -> TextRule {
     let around = |bound: usize| {
         let lengths = bound.saturating_sub(1)..=bound + 1;
@@ -127,7 +129,7 @@ pub(crate) fn text_rule(name: &str, rule: &Value, pattern: Option<&'static Patte
             Some(pattern) => lengths.clone().map(pattern.of_length).collect(),
             None => lengths.clone().map(|length| "x".repeat(length)).collect(),
         };
-        // Characters of two and of four bytes: it is not bytes that count.
+        // Characters of two and four bytes, because the bound counts characters, not bytes.
         texts.extend(lengths.clone().map(|length| "é".repeat(length)));
         texts.extend(lengths.map(|length| "\u{1F980}".repeat(length)));
         texts
@@ -138,7 +140,7 @@ pub(crate) fn text_rule(name: &str, rule: &Value, pattern: Option<&'static Patte
             let is_min = name == "min_len";
             TextRule {
                 texts: around(bound),
-                keeps: Box::new(move |text| {
+                valid: Box::new(move |text| {
                     let length = text.chars().count();
                     if is_min { length >= bound } else { length <= bound }
                 }),
@@ -150,37 +152,41 @@ pub(crate) fn text_rule(name: &str, rule: &Value, pattern: Option<&'static Patte
 }
 
 fn pattern_rule(pattern: &'static Pattern) -> TextRule {
-    let mut fits: BTreeSet<String> = pattern.fits.iter().map(|&text| text.to_owned()).collect();
-    let mut breaks: BTreeSet<String> = pattern.breaks.iter().map(|&text| text.to_owned()).collect();
+    let mut matching: BTreeSet<String> =
+        pattern.matching.iter().map(|&text| text.to_owned()).collect();
+    let mut not_matching: BTreeSet<String> =
+        pattern.not_matching.iter().map(|&text| text.to_owned()).collect();
     for character in (0_u8..128).map(char::from) {
         match pattern.punctuation {
             Some(allowed) if character.is_ascii_alphanumeric() || allowed.contains(character) => {
-                fits.insert(format!("a{character}z"));
+                matching.insert(format!("a{character}z"));
             }
             Some(_) => {
-                breaks.insert(format!("a{character}z"));
+                not_matching.insert(format!("a{character}z"));
             }
             None => {}
         }
     }
-    // And texts made from the pattern itself, whatever it says of them here.
+    // The parser must also accept texts that proptest generates from the pattern.
     let alternatives = pattern.source.split('|').map(|one| one.trim_matches(['^', '$']));
     let mut runner = TestRunner::deterministic();
     for alternative in alternatives {
         let texts = proptest::string::string_regex(alternative).unwrap();
-        fits.extend((0..200).map(|_| texts.new_tree(&mut runner).unwrap().current()));
+        matching.extend((0..200).map(|_| texts.new_tree(&mut runner).unwrap().current()));
     }
     TextRule {
-        texts: fits.iter().chain(&breaks).cloned().collect(),
-        keeps: Box::new(move |text| fits.contains(text) || fits_by_making(pattern, text, &breaks)),
+        texts: matching.iter().chain(&not_matching).cloned().collect(),
+        valid: Box::new(move |text| {
+            matching.contains(text) || matches_by_construction(pattern, text, &not_matching)
+        }),
     }
 }
 
-/// Whether a text that another rule made fits the pattern.
-fn fits_by_making(pattern: &Pattern, text: &str, breaks: &BTreeSet<String>) -> bool {
+/// Returns whether a text that another rule generated matches the pattern.
+fn matches_by_construction(pattern: &Pattern, text: &str, not_matching: &BTreeSet<String>) -> bool {
     let made = (pattern.of_length)(text.chars().count()) == text;
     let character = text.chars().next().map(String::from);
     let repeated = character.as_ref().is_some_and(|one| text.replace(one, "").is_empty());
-    let known = character.is_some_and(|one| pattern.fits.contains(&one.as_str()));
-    !breaks.contains(text) && (made || (pattern.punctuation.is_some() && repeated && known))
+    let known = character.is_some_and(|one| pattern.matching.contains(&one.as_str()));
+    !not_matching.contains(text) && (made || (pattern.punctuation.is_some() && repeated && known))
 }

@@ -1,4 +1,4 @@
-//! Values of messages, made and taken apart.
+//! Constructors and accessors of message values.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, Value};
 
@@ -26,14 +26,14 @@ pub(crate) fn map(pairs: impl IntoIterator<Item = (String, String)>) -> Value {
 
 pub(crate) fn field_mask(field: &FieldDescriptor, paths: &[&str]) -> Value {
     let Kind::Message(descriptor) = field.kind() else {
-        panic!("{} is no mask", field.full_name())
+        panic!("{} is not a field mask", field.full_name())
     };
     let mut mask = DynamicMessage::new(descriptor);
     mask.set_field_by_name("paths", Value::List(paths.iter().map(|path| text(path)).collect()));
     Value::Message(mask)
 }
 
-/// The path of a map's entry: the key quoted, and cut after 64 characters.
+/// Returns the path of a map's entry: the key is quoted and cut after 64 characters.
 pub(crate) fn entry_path(field: &FieldDescriptor, key: &str) -> String {
     let mut shown: String = key.chars().take(64).collect();
     if shown.len() < key.len() {
