@@ -1,4 +1,4 @@
-//! An emulator that runs beside a test.
+//! An emulator that runs in a background thread of a test.
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::mpsc, thread};
 
@@ -7,9 +7,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{client::ControlClient, emulator::Emulator, server::Server, settings::Settings};
 
-/// A running emulator with a thread and a runtime of its own, so that tests with and
-/// without a runtime can use it. Its thread stops within about 1 s after the drop, which
-/// does not wait.
+/// A running emulator with its own thread and tokio runtime, so that tests with and without
+/// a runtime can use it. Dropping it stops the thread within about 1 s; the drop does not
+/// wait for that.
 pub struct Background {
     address: SocketAddr,
     emulator: Emulator,
@@ -17,8 +17,8 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts an emulator; it responds to requests when this returns.
-    /// [`Settings::for_tests`] takes a free port.
+    /// Starts an emulator and returns when it responds to requests. With
+    /// [`Settings::for_tests`] it listens on a free port.
     ///
     /// # Errors
     /// The operating system's error if the thread or its runtime cannot start, or if
@@ -29,7 +29,7 @@ impl Background {
         let (sender, started) = mpsc::channel();
         thread::Builder::new().name("ivs-emulator".into()).spawn(move || {
             if let Err(error) = serve(settings, &sender, shutdown) {
-                // The receiver waits for this message and exists.
+                // This cannot fail: `start` keeps the receiver until it gets this message.
                 let _ = sender.send(Err(error));
             }
         })?;
@@ -38,19 +38,19 @@ impl Background {
         Ok(Self { address, emulator, _stop: stop.drop_guard() })
     }
 
-    /// The address it listens on.
+    /// Returns the address that the emulator listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The endpoint URL for an SDK.
+    /// Returns the endpoint URL for an SDK.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// A client of its control API.
+    /// Returns a client of the control API.
     #[must_use]
     pub fn control(&self) -> ControlClient {
         ControlClient::new(self.address)
@@ -73,7 +73,7 @@ fn serve(
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::bind(settings).await?;
-        // The receiver waits for this message and exists.
+        // This cannot fail: `start` keeps the receiver until it gets this message.
         let _ = started.send(Ok((server.local_addr(), server.emulator().clone())));
         server.serve(shutdown).await;
         Ok(())

@@ -1,17 +1,17 @@
-//! The call rates: a token bucket for each operation, as AWS has for each account
-//! and region.
+//! Call rates: one token bucket for each operation. AWS has such a bucket for each
+//! operation, account and region.
 
 use tokio::time::Instant;
 
 use crate::operation::{Operation, PerOperation};
 
-/// AWS allows 10 calls a second of a tagging operation, and 5 of any other.
+/// AWS allows 10 calls a second of each tagging operation, and 5 of each other operation.
 const TAGGING_FACTOR: f64 = 2.0;
 
 struct Bucket {
     tokens: f64,
     refilled_at: Instant,
-    /// Calls a second that other software makes in the same account.
+    /// Calls a second that other software in the same account makes. Default 0.
     used_elsewhere: f64,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct CallRates {
 }
 
 impl CallRates {
-    /// Full buckets; 0 calls a second is unlimited.
+    /// Returns full buckets. 0 calls a second means unlimited.
     pub(crate) fn new(calls_per_second: f64, now: Instant) -> Self {
         let full = |operation| Bucket {
             tokens: burst(rate_of(operation, calls_per_second)),
@@ -32,7 +32,7 @@ impl CallRates {
         Self { calls_per_second, buckets: PerOperation::new(full) }
     }
 
-    /// Takes a token, or says that there is none.
+    /// Takes a token. Returns false if the bucket has none.
     pub(crate) fn take(&mut self, operation: Operation, now: Instant) -> bool {
         let rate = rate_of(operation, self.calls_per_second);
         if rate == 0.0 {
@@ -47,8 +47,8 @@ impl CallRates {
         true
     }
 
-    /// From now on other software spends so much of the operation's rate.
-    pub(crate) fn spend_elsewhere(
+    /// Sets the part of the operation's rate that other software uses from now on.
+    pub(crate) fn set_used_elsewhere(
         &mut self,
         operation: Operation,
         calls_per_second: f64,
@@ -56,7 +56,7 @@ impl CallRates {
     ) {
         let rate = rate_of(operation, self.calls_per_second);
         let bucket = self.buckets.of(operation);
-        // Account for the time until now at the old rate.
+        // The time until now counts with the previous usage.
         bucket.refill(rate, now);
         bucket.used_elsewhere = calls_per_second;
     }
@@ -75,7 +75,8 @@ fn rate_of(operation: Operation, calls_per_second: f64) -> f64 {
     if operation.is_tagging() { calls_per_second * TAGGING_FACTOR } else { calls_per_second }
 }
 
-/// A rate below one a second still lets a single call through.
+/// Returns the capacity of a bucket: at least 1, because a bucket with a smaller one would
+/// never hold a whole token.
 fn burst(rate: f64) -> f64 {
     rate.max(1.0)
 }
@@ -86,38 +87,38 @@ mod tests {
 
     use super::*;
 
-    fn taken(rates: &mut CallRates, operation: Operation, now: Instant) -> usize {
+    fn count_taken(rates: &mut CallRates, operation: Operation, now: Instant) -> usize {
         (0..100).take_while(|_| rates.take(operation, now)).count()
     }
 
     #[test]
-    fn each_operation_has_a_bucket_of_its_own() {
+    fn each_operation_has_its_own_bucket() {
         let start = Instant::now();
         let mut rates = CallRates::new(5.0, start);
-        assert_eq!(taken(&mut rates, Operation::GetStage, start), 5);
-        assert_eq!(taken(&mut rates, Operation::ListStages, start), 5);
-        assert_eq!(taken(&mut rates, Operation::ListTagsForResource, start), 10);
+        assert_eq!(count_taken(&mut rates, Operation::GetStage, start), 5);
+        assert_eq!(count_taken(&mut rates, Operation::ListStages, start), 5);
+        assert_eq!(count_taken(&mut rates, Operation::ListTagsForResource, start), 10);
         let later = start + Duration::from_millis(400);
-        assert_eq!(taken(&mut rates, Operation::GetStage, later), 2);
+        assert_eq!(count_taken(&mut rates, Operation::GetStage, later), 2);
     }
 
     #[test]
     fn zero_is_unlimited() {
         let start = Instant::now();
         let mut rates = CallRates::new(0.0, start);
-        assert_eq!(taken(&mut rates, Operation::GetStage, start), 100);
-        assert_eq!(taken(&mut rates, Operation::TagResource, start), 100);
+        assert_eq!(count_taken(&mut rates, Operation::GetStage, start), 100);
+        assert_eq!(count_taken(&mut rates, Operation::TagResource, start), 100);
     }
 
     #[test]
-    fn other_software_slows_the_refill_and_may_starve_it() {
+    fn calls_of_other_software_slow_or_stop_the_refill() {
         let start = Instant::now();
         let mut rates = CallRates::new(5.0, start);
-        rates.spend_elsewhere(Operation::GetStage, 4.0, start);
-        assert_eq!(taken(&mut rates, Operation::GetStage, start), 5);
+        rates.set_used_elsewhere(Operation::GetStage, 4.0, start);
+        assert_eq!(count_taken(&mut rates, Operation::GetStage, start), 5);
         let later = start + Duration::from_secs(2);
-        assert_eq!(taken(&mut rates, Operation::GetStage, later), 2);
-        rates.spend_elsewhere(Operation::GetStage, 50.0, later);
-        assert_eq!(taken(&mut rates, Operation::GetStage, later + Duration::from_secs(9)), 0);
+        assert_eq!(count_taken(&mut rates, Operation::GetStage, later), 2);
+        rates.set_used_elsewhere(Operation::GetStage, 50.0, later);
+        assert_eq!(count_taken(&mut rates, Operation::GetStage, later + Duration::from_secs(9)), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! The command line: options, and the text at the start. The program of this crate and
-//! the gateway's subcommand share it.
+//! The command line: its options, and the text that the emulator prints when it starts.
+//! This crate's program and the gateway's `emulator` subcommand share it.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,30 +10,30 @@ use crate::{server::Server, settings::Settings};
 
 /// Run the emulator of Amazon IVS Real-Time alone.
 ///
-/// It speaks the wire protocol of AWS to the AWS SDKs and the AWS CLI: signatures
-/// are checked, calls are throttled, and faults can be injected. Everything is in
-/// memory.
+/// The emulator speaks the wire protocol of AWS to the AWS SDKs and the AWS CLI. It
+/// checks signatures, throttles calls, and injects faults on request. It keeps all
+/// state in memory.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Where it listens. Its control API shows stream keys: keep it on loopback.
+    /// The address to listen on. Use loopback only: the control API shows stream keys.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
     listen: SocketAddr,
-    /// Calls a second of each operation before it throttles; 0 is unlimited.
+    /// Calls a second of each operation; further calls are throttled. 0 means unlimited.
     #[arg(long, value_name = "RATE", default_value_t = 5.0)]
     calls_per_second: f64,
-    /// How long a created configuration is missing from lists.
+    /// Time that lists omit a new configuration, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     visibility_delay_ms: u64,
 }
 
-/// Runs an emulator until `shutdown` is cancelled. `say` prints the text for its user once
-/// the port is bound.
+/// Runs an emulator until `shutdown` is cancelled. Calls `print` with the text for the user
+/// once the port is bound.
 ///
 /// # Errors
-/// The option that cannot be used, and why.
+/// Names the unusable option and the reason.
 pub async fn run(
     options: &Options,
-    say: impl FnOnce(&str),
+    print: impl FnOnce(&str),
     shutdown: CancellationToken,
 ) -> Result<(), String> {
     if !(0.0..=1e6).contains(&options.calls_per_second) {
@@ -50,7 +50,7 @@ pub async fn run(
         .await
         .map_err(|error| format!("--listen {}: {error}", options.listen))?;
     let url = format!("http://{}", server.local_addr());
-    say(&format!(
+    print(&format!(
         "emulator of Amazon IVS Real-Time at {url} (region {region})\n\
          \n\
          export AWS_ENDPOINT_URL_IVS_REALTIME={url}\n\

@@ -14,36 +14,36 @@ use crate::{
     fault::Fault,
     operation::Operation,
     shapes::{
-        Calls, FaultReport, PATH, PublishState, Refused, SettingsChange, Snapshot, Spending,
+        Calls, FaultReport, PATH, PublishState, Rejection, SettingsChange, Snapshot, Spending,
         StateChange,
     },
 };
 
-/// The limit of each wait: for the connection, a read and a write.
+/// The time-out of the connection attempt, and of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A failed call of the control API.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// The emulator is not reachable, or did not respond within 10 s.
-    #[error("the emulator's control API cannot be called")]
+    #[error("the emulator's control API is not reachable; check its address")]
     Io(#[from] io::Error),
     /// The emulator rejected the request.
-    #[error("the emulator's control API refused the request with {status}: {message}")]
-    Refused {
+    #[error("the emulator's control API rejected the request with {status}: {message}")]
+    Rejected {
         /// The HTTP status.
         status: u16,
         /// The reason.
         message: String,
     },
-    /// The peer is not an emulator, or one of another version.
-    #[error("the response is not one of the emulator's control API")]
+    /// The peer is not an emulator, or its version differs from the client's.
+    #[error("the response is not valid for the control API; use an emulator of the same version")]
     Malformed,
 }
 
-/// A client of the control API of one emulator. It blocks its thread, for about one
-/// millisecond a call: use it from an async test only if the emulator has another thread,
-/// as [`crate::Background`] has.
+/// A client of the control API of one emulator. Each call blocks the calling thread for
+/// about 1 ms. An async test can use the client only if the emulator runs on another
+/// thread, as [`crate::Background`] does.
 #[derive(Debug, Clone, Copy)]
 pub struct ControlClient {
     address: SocketAddr,
@@ -51,23 +51,23 @@ pub struct ControlClient {
 
 #[expect(clippy::missing_errors_doc, reason = "`ControlError` documents itself")]
 impl ControlClient {
-    /// A client of the emulator that listens on the address.
+    /// Returns a client of the emulator that listens on the address.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         Self { address }
     }
 
-    /// Adds a fault after the active ones, and returns all.
+    /// Adds a fault after the active ones, and returns all active faults.
     pub fn add_fault(&self, fault: &Fault) -> Result<FaultReport, ControlError> {
         self.call("POST", "faults", fault)
     }
 
-    /// Returns the active faults, and the number of injected ones.
+    /// Returns the active faults, and the number of injections.
     pub fn faults(&self) -> Result<FaultReport, ControlError> {
         self.call("GET", "faults", &())
     }
 
-    /// Removes all faults, and releases the responses that `hold` faults delay.
+    /// Removes all faults, and sends the responses that `hold` faults delay.
     pub fn clear_faults(&self) -> Result<(), ControlError> {
         self.command("DELETE", "faults", &())
     }
@@ -77,7 +77,7 @@ impl ControlClient {
         self.call("GET", "state", &())
     }
 
-    /// Makes an ingest configuration active or inactive.
+    /// Sets the state of an ingest configuration.
     pub fn set_state(&self, arn: &str, state: PublishState) -> Result<(), ControlError> {
         self.command("POST", "state", &StateChange { arn: arn.to_owned(), state })
     }
@@ -97,12 +97,12 @@ impl ControlClient {
         self.command("DELETE", "calls", &())
     }
 
-    /// Changes settings.
+    /// Changes settings of the running emulator.
     pub fn change_settings(&self, change: &SettingsChange) -> Result<(), ControlError> {
         self.command("POST", "settings", change)
     }
 
-    /// Changes the calls per second of each operation; 0 is unlimited.
+    /// Changes the calls per second of each operation. 0 means unlimited.
     pub fn set_rate(&self, calls_per_second: f64) -> Result<(), ControlError> {
         let calls_per_second = Some(calls_per_second);
         self.change_settings(&SettingsChange { calls_per_second, ..SettingsChange::default() })
@@ -114,24 +114,24 @@ impl ControlClient {
         self.change_settings(&SettingsChange { visibility_delay_ms, ..SettingsChange::default() })
     }
 
-    /// Starts the draws for faults with a probability again.
+    /// Restarts the random draws of faults that have a probability.
     pub fn set_seed(&self, seed: u64) -> Result<(), ControlError> {
         self.change_settings(&SettingsChange { seed: Some(seed), ..SettingsChange::default() })
     }
 
-    /// Spends part of an operation's rate, as other software in the account does.
+    /// Sets the part of an operation's rate, in calls a second, that other software in the
+    /// account uses from now on.
     pub fn spend(&self, operation: Operation, calls_per_second: f64) -> Result<(), ControlError> {
         self.command("POST", "spend", &Spending { operation, calls_per_second })
     }
 
-    /// Returns the emulator to its start: removes all resources but the stages that
-    /// [`crate::Emulator::create_stage`] made, all faults and counts, and restores the
-    /// settings.
+    /// Resets the emulator: removes all resources, faults and counts, and restores the
+    /// settings. Stages that [`crate::Emulator::create_stage`] created stay.
     pub fn reset(&self) -> Result<(), ControlError> {
         self.command("POST", "reset", &())
     }
 
-    /// Makes a call whose response holds nothing.
+    /// Makes a call whose response has no content.
     fn command(&self, method: &str, path: &str, body: &impl Serialize) -> Result<(), ControlError> {
         self.call::<Value>(method, path, body).map(|_| ())
     }
@@ -148,10 +148,10 @@ impl ControlClient {
         match status.ok_or(ControlError::Malformed)? {
             200 => serde_json::from_str(body).map_err(|_| ControlError::Malformed),
             status => {
-                let Ok(Refused { message }) = serde_json::from_str(body) else {
+                let Ok(Rejection { message }) = serde_json::from_str(body) else {
                     return Err(ControlError::Malformed);
                 };
-                Err(ControlError::Refused { status, message })
+                Err(ControlError::Rejected { status, message })
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
-    /// A clock that reads its time from `now`.
+    /// Returns a clock that reads its time from `now`.
     #[must_use]
     pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))

@@ -1,5 +1,5 @@
-//! The control API below `/_emulator/`: unsigned, JSON, for tests and for people.
-//! It shows stream keys, so that a test can search for them where none belongs.
+//! The control API below `/_emulator/`: JSON without signatures, for tests and for manual
+//! use. It shows stream keys, so that a test can check that no other output contains one.
 
 use std::{
     collections::BTreeMap,
@@ -21,21 +21,21 @@ use crate::{
     resources::{Credential, IngestConfiguration, Stage},
     settings::Settings,
     shapes::{
-        Calls, ConfigurationSnapshot, FaultReport, PATH, PublishState, Refused, SettingsChange,
+        Calls, ConfigurationSnapshot, FaultReport, PATH, PublishState, Rejection, SettingsChange,
         Snapshot, Spending, StageSnapshot, StateChange,
     },
     wire::{self, ResponseBody},
     world::World,
 };
 
-/// The reason of a rejection.
-struct Refusal {
+/// The status and the message of a rejected request.
+struct Rejected {
     status: StatusCode,
     message: String,
 }
 
-/// Responds to a request whose path is [`PATH`] and then `path`. `settings` are those that
-/// a reset returns to.
+/// Responds to a request whose path is [`PATH`] followed by `path`. A reset restores
+/// `settings`.
 pub(crate) fn respond(
     world: &mut World,
     settings: &Settings,
@@ -64,19 +64,21 @@ pub(crate) fn respond(
             world.reset(settings);
             done
         }
-        _ => Err(Refusal {
+        _ => Err(Rejected {
             status: StatusCode::NOT_FOUND,
-            message: format!("the control API has no {method} {PATH}{path}"),
+            message: format!(
+                "the control API has no {method} {PATH}{path}; docs/emulator.md lists its requests"
+            ),
         }),
     };
     let (status, value) = match result {
         Ok(value) => (StatusCode::OK, value),
-        Err(refusal) => (refusal.status, json!(Refused { message: refusal.message })),
+        Err(rejected) => (rejected.status, json!(Rejection { message: rejected.message })),
     };
     wire::response(status, Bytes::from(value.to_string()))
 }
 
-fn add_fault(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
+fn add_fault(world: &mut World, body: &[u8]) -> Result<Value, Rejected> {
     let fault: Fault = parse(body)?;
     fault.check().map_err(invalid)?;
     world.faults.add(fault);
@@ -88,7 +90,7 @@ fn faults(world: &World) -> FaultReport {
     FaultReport { faults: faults.active().to_vec(), injected: faults.injected().clone() }
 }
 
-fn change_settings(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
+fn change_settings(world: &mut World, body: &[u8]) -> Result<Value, Rejected> {
     let change: SettingsChange = parse(body)?;
     let rate = change.calls_per_second.map(|rate| check_rate("calls_per_second", rate));
     if let Some(rate) = rate.transpose()? {
@@ -103,21 +105,21 @@ fn change_settings(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
     Ok(json!({}))
 }
 
-fn change_state(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
+fn change_state(world: &mut World, body: &[u8]) -> Result<Value, Rejected> {
     let change: StateChange = parse(body)?;
     let found = world.resources.ingest_configurations.get_mut(&change.arn);
-    let row = found.ok_or_else(|| Refusal {
+    let row = found.ok_or_else(|| Rejected {
         status: StatusCode::NOT_FOUND,
-        message: "`arn` names no ingest configuration".into(),
+        message: "no ingest configuration has this `arn`; `GET state` lists all".into(),
     })?;
     row.active = change.state == PublishState::Active;
     Ok(json!({}))
 }
 
-fn spend(world: &mut World, body: &[u8]) -> Result<Value, Refusal> {
+fn spend(world: &mut World, body: &[u8]) -> Result<Value, Rejected> {
     let spending: Spending = parse(body)?;
     let rate = check_rate("calls_per_second", spending.calls_per_second)?;
-    world.rates.spend_elsewhere(spending.operation, rate, Instant::now());
+    world.rates.set_used_elsewhere(spending.operation, rate, Instant::now());
     Ok(json!({}))
 }
 
@@ -154,18 +156,18 @@ fn timestamp(time: SystemTime) -> Option<String> {
     DateTime::from(time).fmt(Format::DateTime).ok()
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejected> {
     serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))
 }
 
-fn check_rate(key: &str, rate: f64) -> Result<f64, Refusal> {
+fn check_rate(key: &str, rate: f64) -> Result<f64, Rejected> {
     if rate.is_finite() && rate >= 0.0 {
         Ok(rate)
     } else {
-        Err(invalid(&format!("`{key}` is 0 or more")))
+        Err(invalid(&format!("`{key}` is negative; use 0 or more")))
     }
 }
 
-fn invalid(message: &str) -> Refusal {
-    Refusal { status: StatusCode::BAD_REQUEST, message: message.into() }
+fn invalid(message: &str) -> Rejected {
+    Rejected { status: StatusCode::BAD_REQUEST, message: message.into() }
 }

@@ -1,4 +1,4 @@
-//! The emulator as a handle, without a socket.
+//! The handle of an emulator, which responds in process, without a socket.
 
 use std::{collections::BTreeMap, error::Error, sync::Arc};
 
@@ -12,35 +12,34 @@ use crate::{
     wire::ResponseBody,
 };
 
-/// One emulated account. Clones are cheap, and share the account.
+/// One emulated AWS account. Clones are cheap and share the account.
 #[derive(Clone)]
 pub struct Emulator(Arc<Service>);
 
 impl Emulator {
-    /// An empty account. `settings.listen` has no effect here.
+    /// Returns an emulator of an empty account. `settings.listen` has no effect here.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Service::new(settings)))
     }
 
-    /// Creates a stage and returns its ARN. The id follows from the name (the first
-    /// stage `acme-studio` is `stage/AcmeStudio0001`), so that documentation can name
-    /// it, and the control API's reset keeps the stage. Characters that AWS does not
-    /// allow in a name are dropped.
+    /// Creates a stage and returns its ARN. The id is made from the name, so that
+    /// documentation can contain it: the first stage `acme-studio` is
+    /// `stage/AcmeStudio0001`. Characters other than ASCII letters, digits and `-` are
+    /// dropped, and the name is cut after 64 characters. A reset keeps the stage.
     #[must_use]
     pub fn create_stage(&self, name: &str, tags: BTreeMap<String, String>) -> String {
         self.0.world().resources.create_named_stage(name, tags)
     }
 
-    /// Responds to one request of the API or of the control API, inside a tokio runtime.
-    /// The delays of faults are tokio's, so a paused clock skips them.
+    /// Responds to one request of the API or of the control API. Requires a tokio runtime.
+    /// Faults delay with tokio's timer, so a paused clock skips the delays.
     ///
-    /// A `truncate` fault announces a longer body in `content-length` than the response
-    /// has.
+    /// Under a `truncate` fault, `content-length` is greater than the length of the body.
     ///
     /// # Errors
-    /// [`ConnectionClosed`] where the server closes the connection without a response: for
-    /// a fault, or when the request's body fails.
+    /// [`ConnectionClosed`] if a server would close the connection without a response: under
+    /// a fault that drops the connection, or if the body of the request cannot be read.
     pub async fn respond<B>(
         &self,
         request: Request<B>,

@@ -1,4 +1,4 @@
-//! One fault: which calls go wrong, how, and how often.
+//! A fault: the calls that it affects, its effect, and how often it is injected.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::Operation;
 
-/// The effect of a fault. "Before" means that the operation is not executed, "after"
-/// that it is executed and its response lost.
+/// The effect of a fault. For connection drops and errors, "before" means that the
+/// operation is not executed; "after" means that it is executed and its response is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
@@ -24,22 +24,24 @@ pub enum FaultKind {
     /// 503, `ServiceUnavailableException`; nothing is executed.
     #[serde(rename = "error_503_before")]
     Error503Before,
-    /// The execution is late, and happens even if the client has disconnected by then.
+    /// The operation is executed after a delay, even if the client has disconnected by then.
     SlowBefore,
-    /// The response is late.
+    /// The operation is executed immediately, and the response is sent after a delay.
     SlowAfter,
-    /// The response waits until all faults are removed.
+    /// The operation is executed immediately, and the response is sent when all faults are
+    /// removed.
     Hold,
-    /// The body is shorter than announced, and the connection closes.
+    /// The operation is executed. The body is shorter than `content-length`, and the
+    /// connection closes.
     Truncate,
-    /// A success that cannot be parsed.
+    /// The operation is executed. The body lacks its last byte, so it is not valid JSON.
     Garbage,
-    /// The named error; nothing is executed.
+    /// The error that [`Fault::error`] names; nothing is executed.
     Error,
 }
 
 impl FaultKind {
-    /// Whether the operation takes effect.
+    /// Returns whether the operation is executed.
     pub(crate) fn executes(self) -> bool {
         match self {
             Self::DropAfter
@@ -58,27 +60,30 @@ impl FaultKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Absent: all operations.
+    /// The affected operation. If absent, all operations.
     pub(crate) operation: Option<Operation>,
     pub(crate) kind: FaultKind,
-    /// Of each call, 0 to 1. Absent with `count` absent too: every call.
+    /// The probability that a call is affected, 0 to 1. If it and `count` are absent, every
+    /// call is affected.
     pub(crate) probability: Option<f64>,
-    /// The number of calls that the fault still affects.
+    /// The number of further calls that the fault affects.
     pub(crate) count: Option<u64>,
-    /// Before the execution for `slow_before`, before the response for the others.
+    /// The delay before the execution for `slow_before`, before the response for the others.
     #[serde(default)]
     pub(crate) delay_ms: u64,
-    /// For `error` only, and required there.
+    /// The error code. Required by `error`, and only valid for it.
     pub(crate) code: Option<String>,
+    /// The HTTP status. Required by `error`, and only valid for it.
     pub(crate) status: Option<u16>,
+    /// The text of the error. Only valid for `error`.
     pub(crate) message: Option<String>,
-    /// For `error`: seconds, as a `Retry-After` header.
+    /// The `Retry-After` header, in seconds. Only valid for `error`.
     pub(crate) retry_after: Option<u32>,
 }
 
 impl Fault {
-    /// A fault that affects every call of every operation. The slow kinds need
-    /// [`Fault::delayed`], and [`FaultKind::Error`] is made by [`Fault::error`].
+    /// Returns a fault that affects every call of every operation. The slow kinds also
+    /// require [`Fault::delayed`]. For [`FaultKind::Error`], use [`Fault::error`].
     #[must_use]
     pub fn new(kind: FaultKind) -> Self {
         Self {
@@ -94,31 +99,34 @@ impl Fault {
         }
     }
 
-    /// A response with this status (400 to 599) and error code; nothing is executed.
+    /// Returns a fault that responds with this status (400 to 599) and error code, without
+    /// an execution.
     #[must_use]
     pub fn error(status: u16, code: impl Into<String>) -> Self {
         Self { code: Some(code.into()), status: Some(status), ..Self::new(FaultKind::Error) }
     }
 
-    /// Affects the calls of one operation only.
+    /// Limits the fault to the calls of one operation.
     #[must_use]
     pub fn on(self, operation: Operation) -> Self {
         Self { operation: Some(operation), ..self }
     }
 
-    /// Affects the next `count` calls only.
+    /// Limits the fault to the next `count` calls.
     #[must_use]
     pub fn times(self, count: u64) -> Self {
         Self { count: Some(count), ..self }
     }
 
-    /// Affects each call with this probability, 0 to 1. Excludes [`Fault::times`].
+    /// Limits the fault to a random part of the calls: each is affected with this
+    /// probability, 0 to 1. It cannot be combined with [`Fault::times`].
     #[must_use]
     pub fn with_probability(self, probability: f64) -> Self {
         Self { probability: Some(probability), ..self }
     }
 
-    /// Delays the execution for [`FaultKind::SlowBefore`], else the response.
+    /// Delays the execution for [`FaultKind::SlowBefore`], and the response for all other
+    /// kinds.
     #[must_use]
     pub fn delayed(self, delay: Duration) -> Self {
         Self { delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), ..self }
@@ -136,35 +144,40 @@ impl Fault {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    /// Checks the keys against each other and their ranges.
+    ///
     /// # Errors
     /// Names the invalid key and its rule.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         if self.probability.is_some() && self.count.is_some() {
-            return Err("`probability` and `count` exclude each other");
+            return Err("`probability` and `count` are both set; use one of them");
         }
         if self.probability.is_some_and(|probability| !(0.0..=1.0).contains(&probability)) {
-            return Err("`probability` is 0 to 1");
+            return Err("`probability` is out of range; use 0 to 1");
         }
         let slow = matches!(self.kind, FaultKind::SlowBefore | FaultKind::SlowAfter);
         if slow && self.delay_ms == 0 {
-            return Err("`delay_ms` is needed for a slow fault");
+            return Err("`delay_ms` is missing or 0; a slow fault requires at least 1");
         }
         if self.kind != FaultKind::Error {
-            let named = self.code.is_some() || self.status.is_some() || self.message.is_some();
-            return if named || self.retry_after.is_some() {
-                Err("`code`, `status`, `message` and `retry_after` are for the kind `error`")
+            let has_error_keys =
+                self.code.is_some() || self.status.is_some() || self.message.is_some();
+            return if has_error_keys || self.retry_after.is_some() {
+                Err(
+                    "`code`, `status`, `message` and `retry_after` are only valid for the kind `error`",
+                )
             } else {
                 Ok(())
             };
         }
-        let code_fits = |code: &String| {
+        let is_valid_code = |code: &String| {
             (1..=128).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
         };
-        if !self.code.as_ref().is_some_and(code_fits) {
-            return Err("`code` is 1 to 128 letters and digits");
+        if !self.code.as_ref().is_some_and(is_valid_code) {
+            return Err("`code` is missing or invalid; use 1 to 128 ASCII letters and digits");
         }
         if !self.status.is_some_and(|status| (400..=599).contains(&status)) {
-            return Err("`status` is 400 to 599");
+            return Err("`status` is missing or out of range; use 400 to 599");
         }
         Ok(())
     }
@@ -177,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rejects_what_makes_no_sense() {
+    fn rejects_invalid_faults() {
         for bad in [
             json!({"kind": "drop_after", "probability": 1.5}),
             json!({"kind": "drop_after", "probability": 0.5, "count": 1}),

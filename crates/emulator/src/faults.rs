@@ -1,4 +1,4 @@
-//! The active faults, and how often each was injected.
+//! The active faults, and the number of injections by operation and kind.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,17 +12,17 @@ use crate::{
     wire::ApiError,
 };
 
-/// The fault of one call.
-pub(crate) struct Planned {
+/// The fault that is injected into one call.
+pub(crate) struct PlannedFault {
     pub(crate) kind: FaultKind,
     pub(crate) delay: Duration,
-    /// Changes when the faults are removed.
+    /// Notifies of the removal of all faults.
     pub(crate) removed: watch::Receiver<()>,
-    /// The response in place of the operation's own.
+    /// The error to respond with instead of the operation's own response.
     pub(crate) error: Option<ApiError>,
 }
 
-impl Planned {
+impl PlannedFault {
     fn new(fault: &Fault, removed: watch::Receiver<()>) -> Self {
         let error = match fault.kind {
             FaultKind::Error500Before | FaultKind::Error500After => Some(ApiError::internal()),
@@ -37,7 +37,7 @@ impl Planned {
 
 fn named_error(fault: &Fault) -> ApiError {
     let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
-    let message = fault.message.clone().unwrap_or_else(|| "A fault made to order.".into());
+    let message = fault.message.clone().unwrap_or_else(|| "An injected fault.".into());
     let mut error = ApiError::new(
         status.unwrap_or(StatusCode::BAD_REQUEST),
         fault.code.clone().unwrap_or_default(),
@@ -47,10 +47,10 @@ fn named_error(fault: &Fault) -> ApiError {
     error
 }
 
-/// The number of faults by operation and kind.
+/// The number of injections by operation and kind.
 pub(crate) type Injected = BTreeMap<Operation, BTreeMap<FaultKind, u64>>;
 
-/// The active faults, in the order they were added, and the number injected so far.
+/// The active faults, in the order in which they were added, and the number of injections.
 pub(crate) struct Faults {
     active: Vec<Fault>,
     injected: Injected,
@@ -81,7 +81,8 @@ impl Faults {
         &self.active
     }
 
-    /// The effects of all faults since the start or the last reset, the cleared ones as well.
+    /// Returns the number of injections since the start or the last reset, including those
+    /// of removed faults.
     pub(crate) fn injected(&self) -> &Injected {
         &self.injected
     }
@@ -90,8 +91,8 @@ impl Faults {
         self.draws = Draws::new(seed);
     }
 
-    /// The first fault that applies to this call, if any; a counted one is used up.
-    pub(crate) fn draw(&mut self, operation: Operation) -> Option<Planned> {
+    /// Returns the first fault that applies to this call, and decrements its `count`.
+    pub(crate) fn draw(&mut self, operation: Operation) -> Option<PlannedFault> {
         let draws = &mut self.draws;
         let fault = self.active.iter_mut().find(|fault| {
             if fault.operation.is_some_and(|only| only != operation) {
@@ -103,7 +104,7 @@ impl Faults {
                 (None, None) => true,
             }
         })?;
-        let planned = Planned::new(fault, self.removed.subscribe());
+        let planned = PlannedFault::new(fault, self.removed.subscribe());
         *self.injected.entry(operation).or_default().entry(planned.kind).or_default() += 1;
         if let Some(left) = &mut fault.count {
             *left -= 1;
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_applies_wins_and_counts_run_out() {
+    fn a_call_gets_the_first_fault_that_applies_and_counts_run_out() {
         let mut faults = Faults::new(1);
         faults.add(fault(json!({"operation": "GetStage", "kind": "drop_before", "count": 2})));
         faults.add(fault(json!({"kind": "garbage", "count": 2})));

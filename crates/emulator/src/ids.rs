@@ -1,4 +1,4 @@
-//! The source of ids, request ids and stream keys.
+//! The source of resource ids, request ids and stream keys.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,8 +8,8 @@ use crate::random::Draws;
 
 const BASE_62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A source of ids, request ids and stream keys. Clones share one sequence. The default
-/// is random and never repeats.
+/// A source of resource ids, request ids and stream keys. Clones share one sequence. The
+/// default is random and does not repeat.
 #[derive(Debug, Clone, Default)]
 pub struct Ids(Source);
 
@@ -21,27 +21,27 @@ enum Source {
 }
 
 impl Ids {
-    /// A source that returns the same sequence for the same seed. Two emulators with the
-    /// same seed create resources with the same ARNs and stream keys.
+    /// Returns a source whose sequence depends only on the seed. Two emulators with the same
+    /// seed create resources with the same ARNs and stream keys.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self(Source::Seeded(Arc::new(Mutex::new(Draws::new(seed)))))
     }
 
-    /// Twelve letters and digits, as the ids of AWS are.
+    /// Returns a resource id in the format of AWS: twelve letters and digits.
     pub(crate) fn id(&self) -> String {
         // The low 80 bits of a ULID are random; twelve characters hold 71 of them.
         let mut bits = self.bits() & ((1 << 80) - 1);
         let mut text = String::with_capacity(12);
         for _ in 0..12 {
-            // Below 62, so the cast keeps everything.
+            // The remainder is below 62, so the cast loses nothing.
             text.push(char::from(BASE_62[(bits % 62) as usize]));
             bits /= 62;
         }
         text
     }
 
-    /// The id of a response, in the shape of a UUID.
+    /// Returns a request id in the format of a UUID.
     pub(crate) fn request_id(&self) -> String {
         let bits = self.bits();
         let [head, a, b, c] = [bits >> 96, bits >> 80, bits >> 64, bits >> 48];
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_the_shape_of_aws() {
+    fn ids_have_the_format_of_aws() {
         for ids in [Ids::default(), Ids::seeded(1)] {
             assert_eq!(ids.id().len(), 12);
             assert!(ids.id().bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -82,13 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_reproduces_its_ids() {
-        let drawn = |seed| {
+    fn the_same_seed_returns_the_same_ids() {
+        let first_ids = |seed| {
             let ids = Ids::seeded(seed);
             [ids.id(), ids.request_id(), ids.clone().id()]
         };
-        assert_eq!(drawn(7), drawn(7));
-        assert_ne!(drawn(7), drawn(8));
+        assert_eq!(first_ids(7), first_ids(7));
+        assert_ne!(first_ids(7), first_ids(8));
         assert_ne!(Ids::default().id(), Ids::default().id());
     }
 }

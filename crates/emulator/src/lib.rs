@@ -2,8 +2,8 @@
 //! 2020-07-14, SigV4), the constraints and errors of the model, the call rates, and
 //! injected faults.
 //!
-//! The AWS SDKs and the AWS CLI talk to it through their endpoint URL. It runs in three
-//! ways: as the program `ivs-realtime-emulator`, beside a test ([`Background`]), and in
+//! The AWS SDKs and the AWS CLI call it through their endpoint URL. It runs as the program
+//! `ivs-realtime-emulator`, in a background thread of a test ([`Background`]), or in
 //! process without a socket ([`Emulator::respond`]).
 //!
 //! ```
@@ -24,21 +24,21 @@
 //! # }
 //! ```
 //!
-//! All state is in memory. Below `/_emulator/` is an unsigned control API that shows
-//! stream keys, so the emulator must listen on loopback only.
+//! All state is in memory. The control API below `/_emulator/` requires no signature and
+//! shows stream keys, so the emulator must listen on loopback only.
 //!
 //! # The path of a request
 //!
 //! `server` → `service` → `signature` → `operations` (parse) → `world` (rate, fault) →
-//! `operations` (execute) → `wire` (response). The control API takes the path `service` →
-//! `control` → `world`.
+//! `operations` (execute) → `wire` (response). A request of the control API takes the path
+//! `service` → `control` → `world`.
 //!
 //! # Determinism
 //!
 //! Wall time comes from [`Settings::clock`], ids and stream keys from [`Settings::ids`],
-//! draws for faults from [`Settings::seed`], and monotonic time is tokio's: with all four
-//! fixed and tokio's clock paused, a sequence of requests has the same responses in each
-//! run.
+//! random draws of faults from [`Settings::seed`], and monotonic time from tokio. If the
+//! first three are fixed and tokio's clock is paused, a sequence of requests gets the same
+//! responses in each run.
 
 mod background;
 mod bucket;

@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
     match run(&options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say_to_stderr(&format!("error: {error}"));
+            print_error(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -35,15 +35,15 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             shutdown.cancel();
         }
     });
-    Ok(cli::run(options, say, shutdown).await?)
+    Ok(cli::run(options, print, shutdown).await?)
 }
 
 #[expect(clippy::print_stdout, reason = "the text for the user of the program")]
-fn say(text: &str) {
+fn print(text: &str) {
     println!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "the program's failure")]
-fn say_to_stderr(text: &str) {
+#[expect(clippy::print_stderr, reason = "the error message of the program")]
+fn print_error(text: &str) {
     eprintln!("{text}");
 }

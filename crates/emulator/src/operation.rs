@@ -1,14 +1,14 @@
-//! The operations and where they stand in the URL space.
+//! The operations of the API, and their methods and paths.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// Below this path stands the ARN of a resource whose tags are meant.
+/// The path prefix of the tagging operations. The ARN of the resource follows it.
 pub(crate) const TAGS_PATH: &str = "/tags/";
 
-/// An operation of the API. Its JSON is its name.
+/// An operation of the API. Its JSON is its name, a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "named as AWS names them")]
+#[expect(missing_docs, reason = "each has its name in the API")]
 pub enum Operation {
     CreateIngestConfiguration,
     GetIngestConfiguration,
@@ -39,7 +39,7 @@ impl Operation {
         Self::UntagResource,
     ];
 
-    /// Which operation a request line names, if any.
+    /// Returns the operation of a request line, if there is one.
     pub(crate) fn route(method: &Method, path: &str) -> Option<Self> {
         if path.starts_with(TAGS_PATH) {
             return match *method {
@@ -65,7 +65,7 @@ impl Operation {
         }
     }
 
-    /// Whether it works on tags, for which AWS allows twice the calls.
+    /// Returns whether this is a tagging operation. AWS allows twice as many calls of these.
     pub(crate) fn is_tagging(self) -> bool {
         matches!(self, Self::ListTagsForResource | Self::TagResource | Self::UntagResource)
     }

@@ -1,5 +1,5 @@
-//! The operations: each request is parsed before the lock is taken, and executed
-//! under it.
+//! The operations. Each request is parsed before the service acquires its lock, and
+//! executed while it holds the lock.
 
 mod ingest_configurations;
 mod stages;
@@ -17,7 +17,7 @@ use crate::{
     wire::{ApiError, Result},
 };
 
-/// A request that keeps to the model.
+/// A valid request.
 pub(crate) enum Request {
     CreateIngestConfiguration(ingest_configurations::Create),
     GetIngestConfiguration(ingest_configurations::Get),
@@ -37,11 +37,13 @@ pub(crate) enum Request {
 pub(crate) struct Moment {
     pub(crate) now: Instant,
     pub(crate) wall_time: SystemTime,
-    /// The time from now that lists omit a resource created now.
+    /// The time that lists omit an ingest configuration created now.
     pub(crate) visibility_delay: Duration,
 }
 
 impl Request {
+    /// Parses a request and checks the constraints of the model.
+    ///
     /// # Errors
     /// `SerializationException` if the body is not JSON of the right types,
     /// `ValidationException` if it breaks a constraint of the model.
@@ -73,6 +75,8 @@ impl Request {
         })
     }
 
+    /// Executes the request and returns the body of the response.
+    ///
     /// # Errors
     /// The declared errors of the operation.
     pub(crate) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
@@ -92,8 +96,8 @@ impl Request {
     }
 }
 
-/// The members of a body. No body at all is an empty object, as the SDKs send none
-/// where no member is set.
+/// Parses the members of a body. An empty body is read as `{}`, because the SDKs send no
+/// body if no member is set.
 fn members<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| {

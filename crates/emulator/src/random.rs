@@ -1,6 +1,6 @@
-//! Draws that a seed reproduces.
+//! Random draws that a seed reproduces.
 
-/// `SplitMix64` (Steele, Lea, Flood 2014): the same seed, the same draws.
+/// A `SplitMix64` generator (Steele, Lea, Flood 2014).
 #[derive(Debug)]
 pub(crate) struct Draws(u64);
 
@@ -17,9 +17,9 @@ impl Draws {
         mixed ^ (mixed >> 31)
     }
 
-    /// True with this probability.
+    /// Draws once, and returns true with this probability.
     pub(crate) fn happens(&mut self, probability: f64) -> bool {
-        // 32 bits are an exact f64, and fine enough for a fault.
+        // An f64 holds 32 bits exactly, and 32 bits are precise enough for a fault.
         let high_bits = u32::try_from(self.next() >> 32).unwrap_or(u32::MAX);
         f64::from(high_bits) < probability * (f64::from(u32::MAX) + 1.0)
     }
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probability_is_kept() {
+    fn draws_have_the_given_probability() {
         let mut draws = Draws::new(1);
         let happened = (0..10_000).filter(|_| draws.happens(0.2)).count();
         assert!((1_800..2_200).contains(&happened), "{happened}");

@@ -1,5 +1,5 @@
-//! The resources of the emulated account: stages and ingest configurations, in
-//! memory. What a request must look like is decided before it comes here.
+//! The resources of the emulated account: stages and ingest configurations, in memory.
+//! `operations` validates requests before it calls this module.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,7 +16,7 @@ pub(crate) struct Stage {
     pub(crate) arn: String,
     pub(crate) name: String,
     pub(crate) tags: BTreeMap<String, String>,
-    /// Made by the program and not over the wire: a reset leaves it.
+    /// Whether the host program created the stage, and not a request. A reset keeps it.
     built_in: bool,
 }
 
@@ -30,12 +30,12 @@ pub(crate) struct IngestConfiguration {
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) credential: Credential,
-    /// Two for redundant ingest, else none.
+    /// Two credentials for redundant ingest, else none.
     pub(crate) redundant_credentials: Vec<Credential>,
-    /// Whether an encoder publishes, which only the control API sets.
+    /// Whether an encoder publishes. Only the control API changes it.
     pub(crate) active: bool,
     pub(crate) created_at: SystemTime,
-    /// A List does not show it earlier; `None` is never.
+    /// The time from which lists show the configuration. `None` means never.
     pub(crate) listed_from: Option<Instant>,
 }
 
@@ -45,13 +45,13 @@ impl IngestConfiguration {
     }
 }
 
-/// The credential and the participant of an encoder.
+/// The participant id and the stream key of an encoder.
 pub(crate) struct Credential {
     pub(crate) participant_id: String,
     pub(crate) stream_key: SecretString,
 }
 
-/// Everything that the account holds.
+/// All resources of the account.
 pub(crate) struct Resources {
     region: String,
     account_id: String,
@@ -71,7 +71,7 @@ impl Resources {
         }
     }
 
-    /// An ARN with an id that no other resource has.
+    /// Returns an ARN with a new id.
     pub(crate) fn new_arn(&self, kind: ResourceType) -> String {
         self.arn(kind, &self.ids.id())
     }
@@ -80,7 +80,7 @@ impl Resources {
         format!("arn:aws:ivs:{}:{}:{}/{id}", self.region, self.account_id, kind.as_str())
     }
 
-    /// Keys that never repeat, in the shape of AWS.
+    /// Returns a credential with new ids, in the format of AWS.
     pub(crate) fn credential(&self) -> Credential {
         let id = || self.ids.id();
         let (first, secret) = (id(), id() + &id());
@@ -94,7 +94,7 @@ impl Resources {
         self.stages.insert(arn, stage)
     }
 
-    /// See [`crate::Emulator::create_stage`].
+    /// Creates a built-in stage; see [`crate::Emulator::create_stage`].
     pub(crate) fn create_named_stage(
         &mut self,
         name: &str,
@@ -120,7 +120,7 @@ impl Resources {
         arn
     }
 
-    /// The tags of a resource of any type, if it exists.
+    /// Returns the tags of a resource of any type, if it exists.
     pub(crate) fn tags_mut(&mut self, arn: &str) -> Option<&mut BTreeMap<String, String>> {
         if let Some(stage) = self.stages.get_mut(arn) {
             return Some(&mut stage.tags);
@@ -128,14 +128,14 @@ impl Resources {
         self.ingest_configurations.get_mut(arn).map(|configuration| &mut configuration.tags)
     }
 
-    /// Removes all but the stages that the program made.
+    /// Removes all resources except built-in stages.
     pub(crate) fn reset(&mut self) {
         self.stages.retain(|stage| stage.built_in);
         self.ingest_configurations.retain(|_| false);
     }
 }
 
-/// Rows in the order they were created, found by ARN as well.
+/// Rows in the order of their creation, with an index by ARN.
 pub(crate) struct Collection<T> {
     rows: BTreeMap<u64, T>,
     positions: HashMap<String, u64>,
@@ -174,17 +174,17 @@ impl<T> Collection<T> {
         self.rows.values()
     }
 
-    /// At most `limit` rows after a position, and the position of the last of them
-    /// if there are more.
+    /// Returns at most `limit` matching rows after a position, and the position of the last
+    /// returned row if more rows match.
     pub(crate) fn page(
         &self,
         after: Option<u64>,
         limit: usize,
-        fits: impl Fn(&T) -> bool,
+        matches: impl Fn(&T) -> bool,
     ) -> (Vec<&T>, Option<u64>) {
         let begin = after.map_or(0, |position| position.saturating_add(1));
         let mut found =
-            self.rows.range(begin..).filter(|(_, row)| fits(row)).take(limit.saturating_add(1));
+            self.rows.range(begin..).filter(|(_, row)| matches(row)).take(limit.saturating_add(1));
         let mut page = Vec::new();
         let mut last = None;
         for (position, row) in found.by_ref().take(limit) {
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_end_exactly_where_the_rows_end() {
+    fn only_a_page_with_further_rows_has_a_next_position() {
         let mut rows = Collection::default();
         for number in 0..6 {
             rows.insert(number.to_string(), number);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_of_the_program_has_an_id_that_follows_from_its_name() {
+    fn a_built_in_stage_has_an_id_made_from_its_name() {
         let mut resources = Resources::new("eu-west-1".into(), "1".into(), Ids::default());
         let mut create = |name| resources.create_named_stage(name, BTreeMap::new());
         assert_eq!(create("acme-studio"), "arn:aws:ivs:eu-west-1:1:stage/AcmeStudio0001");

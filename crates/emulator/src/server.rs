@@ -1,4 +1,4 @@
-//! The emulator on a port.
+//! The emulator on a TCP port.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,14 +13,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{emulator::Emulator, settings::Settings};
 
-/// Further connections wait in the listener's backlog.
+/// The largest number of concurrent connections. Further ones wait in the backlog.
 const MAX_CONNECTIONS: usize = 4096;
-/// The time that a response in progress can take after the shutdown began.
+/// The longest time that a connection stays open after the shutdown has begun.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
-/// The pause after a failed accept (out of file descriptors), so that the loop does not spin.
+/// The pause after a failed accept, so that the loop does not spin when the process has no
+/// free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// An emulator that holds its port. It responds only while [`Server::serve`] runs.
+/// An emulator that is bound to a port. It responds only while [`Server::serve`] runs.
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
@@ -28,7 +29,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address of the settings.
+    /// Binds `settings.listen`.
     ///
     /// # Errors
     /// The operating system's error if the address cannot be bound.
@@ -38,20 +39,20 @@ impl Server {
         Ok(Self { listener, local_addr, emulator: Emulator::new(settings) })
     }
 
-    /// The address it listens on, with the port that was taken.
+    /// Returns the address that the server listens on, with the actual port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// The emulator behind the port.
+    /// Returns the emulator that the server serves.
     #[must_use]
     pub fn emulator(&self) -> &Emulator {
         &self.emulator
     }
 
-    /// Serves until `shutdown` is cancelled, then finishes responses in progress for at
-    /// most 1 s.
+    /// Serves until `shutdown` is cancelled, and then waits at most 1 s for responses in
+    /// progress.
     pub async fn serve(self, shutdown: CancellationToken) {
         let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let connections = TaskTracker::new();
@@ -80,13 +81,13 @@ impl Server {
 }
 
 async fn serve_connection(stream: TcpStream, emulator: Emulator, shutdown: CancellationToken) {
-    // A small response must not wait for the acknowledgement of the one before it. Where
-    // this fails, the connection is gone and the next read returns the error.
+    // Without TCP_NODELAY, a small response waits for the acknowledgement of the previous
+    // one. A failure means that the connection is closed; the next read returns that error.
     let _ = stream.set_nodelay(true);
     let respond = service_fn(|request| emulator.respond(request));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), respond);
     tokio::pin!(connection);
-    // A fault or the client can end the connection; the result is irrelevant.
+    // An error means that a fault or the client closed the connection, which needs no action.
     tokio::select! {
         _ = connection.as_mut() => {}
         () = shutdown.cancelled() => {

@@ -1,4 +1,4 @@
-//! One request: from the head and the body to the response, or to a closed connection.
+//! The handling of one request, which ends in a response or a closed connection.
 
 use std::{
     error::Error,
@@ -14,7 +14,7 @@ use tokio::time;
 use crate::{
     control,
     fault::FaultKind,
-    faults::Planned,
+    faults::PlannedFault,
     operation::Operation,
     operations::Request,
     settings::Settings,
@@ -24,10 +24,10 @@ use crate::{
     world::World,
 };
 
-/// No request of the API comes near it.
+/// The largest body of a request, far above what the API needs.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// The emulator closes the connection without a response.
+/// The error of a request that gets no response because the emulator closes the connection.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is closed without a response")]
 pub struct ConnectionClosed;
@@ -52,7 +52,7 @@ impl Service {
         Self { settings, verifier, world }
     }
 
-    /// Never held over an await.
+    /// Acquires the lock. Callers must not hold it over an await.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,7 +64,7 @@ impl Service {
     {
         let ids = self.settings.ids.clone();
         let mut response = self.route(request).await?;
-        wire::identify(&mut response, &ids);
+        wire::set_request_id(&mut response, &ids);
         Ok(response)
     }
 
@@ -95,22 +95,23 @@ impl Service {
         let planned = {
             let mut world = self.world();
             match world.admit(operation, signature) {
-                Err(refusal) => return Ok(refusal.response()),
-                Ok(None) => return Ok(wire::answer(world.execute(operation, request))),
+                Err(error) => return Ok(error.response()),
+                Ok(None) => return Ok(wire::from_result(world.execute(operation, request))),
                 Ok(Some(planned)) => planned,
             }
         };
-        self.go_wrong(planned, operation, request).await
+        self.respond_with_fault(planned, operation, request).await
     }
 
-    async fn go_wrong(
+    async fn respond_with_fault(
         self: Arc<Self>,
-        mut planned: Planned,
+        mut planned: PlannedFault,
         operation: Operation,
         request: Result<Request>,
     ) -> Responded {
         let result = if planned.kind == FaultKind::SlowBefore {
-            // A task of its own: this future ends when the client goes.
+            // The execution runs in its own task, because a disconnect of the client drops
+            // this future.
             let late = tokio::spawn(async move {
                 time::sleep(planned.delay).await;
                 self.world().execute(operation, request)
@@ -123,7 +124,7 @@ impl Service {
                 Ok(Bytes::new())
             };
             if planned.kind == FaultKind::Hold {
-                // A reset drops the sender, which ends the wait too.
+                // A reset drops the sender, which also ends the wait.
                 let _ = planned.removed.changed().await;
             }
             if !planned.delay.is_zero() {
@@ -136,15 +137,18 @@ impl Service {
         }
         match planned.kind {
             FaultKind::DropBefore | FaultKind::DropAfter => Err(ConnectionClosed),
-            FaultKind::Truncate => Ok(wire::truncated(wire::answer(result))),
-            FaultKind::Garbage => Ok(wire::answer(result.map(|body| without_its_end(&body)))),
-            _ => Ok(wire::answer(result)),
+            FaultKind::Truncate => Ok(wire::truncated(wire::from_result(result))),
+            FaultKind::Garbage => {
+                Ok(wire::from_result(result.map(|body| without_last_byte(&body))))
+            }
+            _ => Ok(wire::from_result(result)),
         }
     }
 }
 
-/// A JSON text that ends too early. What it held is in it still, its secrets too.
-fn without_its_end(body: &Bytes) -> Bytes {
+/// Makes a JSON text invalid. Its content stays, including stream keys, so that tests can
+/// check that a caller does not log it.
+fn without_last_byte(body: &Bytes) -> Bytes {
     body.slice(..body.len().saturating_sub(1))
 }
 

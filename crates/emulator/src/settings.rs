@@ -9,35 +9,36 @@ use secrecy::SecretString;
 
 use crate::{clock::Clock, ids::Ids};
 
-/// The settings that an emulator starts with. The control API can change rate, delay and
-/// seed while it runs; its reset returns to the values given here.
+/// The settings that an emulator starts with. The control API can change the rate, the
+/// delay and the seed of a running emulator. A reset restores the values given here.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The address to listen on; port 0 takes a free port. Default `127.0.0.1:4566`.
+    /// The address to listen on; port 0 means a free port. Default `127.0.0.1:4566`.
     pub listen: SocketAddr,
-    /// The region of every ARN, and the only one that a signature can name.
+    /// The region in every ARN, and the only one that a signature can name. Default
+    /// `us-east-1`.
     pub region: String,
-    /// The twelve digits of the account in every ARN.
+    /// The account id in every ARN, twelve digits. Default `123456789012`.
     pub account_id: String,
-    /// The calls per second, and the burst, of each operation; the tagging operations
-    /// have twice as many. 0 is unlimited. Default 5.
+    /// The calls per second, and the burst, of each operation. The tagging operations have
+    /// twice as many. 0 means unlimited. Default 5.
     pub calls_per_second: f64,
     /// The time that lists omit a new configuration. Default 0.
     pub visibility_delay: Duration,
-    /// The only known access key.
+    /// The id of the only access key. Default `emulator`.
     pub access_key_id: String,
-    /// The secret that signatures are verified with.
+    /// The secret of the access key, with which signatures are verified. Default `emulator`.
     pub secret_access_key: SecretString,
-    /// The seed of the draws for faults with a probability.
+    /// The seed of the random draws of faults that have a probability. Default 1.
     pub seed: u64,
-    /// The wall clock, for signatures and creation times. Default the system's.
+    /// The wall clock, for signatures and creation times. Default: the system's clock.
     pub clock: Clock,
-    /// The source of ids, request ids and stream keys. Default random.
+    /// The source of resource ids, request ids and stream keys. Default: random.
     pub ids: Ids,
 }
 
 impl Settings {
-    /// A free port of the loopback, and no call rates.
+    /// Returns settings with a free loopback port and without call rates.
     #[must_use]
     pub fn for_tests() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -12,35 +12,36 @@ use crate::{
 /// The prefix of every path of the control API.
 pub(crate) const PATH: &str = "/_emulator/";
 
-/// The calls of one operation since the start, the last reset or the last clearing.
+/// The number of calls of one operation since the start, the last reset or the last
+/// `DELETE calls`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
-    /// All calls, including the rejected ones.
+    /// All calls, including rejected ones.
     pub calls: u64,
     /// Calls that exceeded the rate.
     pub throttled: u64,
-    /// Calls that took effect, whether or not the response reached the client.
+    /// Calls that were executed, whether or not the response reached the client.
     pub executed: u64,
 }
 
 /// The active faults, and the faults injected since the start or the last reset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultReport {
-    /// In the order in which they were added.
+    /// The active faults, in the order in which they were added.
     pub faults: Vec<Fault>,
     /// The number of affected calls, including those of removed faults.
     pub injected: BTreeMap<Operation, BTreeMap<FaultKind, u64>>,
 }
 
-/// The settings to change; an absent one keeps its value.
+/// The settings to change. An absent setting keeps its value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsChange {
-    /// The calls per second of each operation; 0 is unlimited. Fills the buckets.
+    /// The calls per second of each operation; 0 means unlimited. A change fills all buckets.
     pub calls_per_second: Option<f64>,
-    /// The time that lists omit a configuration created from now on.
+    /// The time, in milliseconds, that lists omit a configuration created from now on.
     pub visibility_delay_ms: Option<u64>,
-    /// The seed of the draws for faults with a probability.
+    /// The seed of the random draws of faults that have a probability.
     pub seed: Option<u64>,
 }
 
@@ -60,7 +61,7 @@ pub(crate) struct Spending {
     pub(crate) calls_per_second: f64,
 }
 
-/// Whether an encoder publishes.
+/// The state of an ingest configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum PublishState {
@@ -101,14 +102,14 @@ pub struct ConfigurationSnapshot {
     pub ingest_protocol: String,
     pub state: PublishState,
     pub tags: BTreeMap<String, String>,
-    /// RFC 3339; absent for a time that it cannot hold.
+    /// The creation time in RFC 3339; absent if the format cannot represent it.
     pub created_at: Option<String>,
-    /// The key of the configuration, then two more if its ingest is redundant.
+    /// The stream key, followed by the two redundant ones if ingest is redundant.
     pub stream_keys: Vec<String>,
 }
 
 /// The body of an error response.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Refused {
+pub(crate) struct Rejection {
     pub(crate) message: String,
 }

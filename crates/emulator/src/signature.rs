@@ -1,5 +1,5 @@
-//! Signature Version 4, checked as AWS does: signed again with the headers that the
-//! client named, and compared.
+//! Verification of Signature Version 4. Like AWS, the emulator signs the request again,
+//! with the headers that the client signed, and compares the signatures.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use std::{
@@ -22,12 +22,12 @@ use crate::wire::{ApiError, Result};
 
 const SIGNING_NAME: &str = "ivs";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// AWS rejects a request whose date is further than this from its own clock.
+/// AWS rejects a request whose date differs from its own clock by more than this.
 const MAX_SKEW: Duration = Duration::from_mins(5);
 const MISMATCH: &str = "The request signature we calculated does not match the signature you \
                         provided. Check your AWS Secret Access Key and signing method.";
 
-/// Knows one access key.
+/// Verifies the signatures of one access key.
 pub(crate) struct Verifier {
     access_key_id: String,
     identity: Identity,
@@ -50,30 +50,33 @@ impl Verifier {
         let credentials =
             Credentials::new(access_key_id.clone(), secret.expose_secret(), None, None, "emulator");
         let mut settings = SigningSettings::default();
-        // The headers that the client signed count, also those that SDKs do not sign.
+        // Without exclusions, so that every header that the client signed is included, even
+        // one that SDKs do not sign.
         settings.excluded_headers = None;
         Self { access_key_id, identity: credentials.into(), region, settings }
     }
 
+    /// Verifies the signature of a request at the wall time `now`.
+    ///
     /// # Errors
-    /// The errors of AWS, all 403: `MissingAuthenticationTokenException`,
+    /// The errors that AWS returns, all with status 403: `MissingAuthenticationTokenException`,
     /// `IncompleteSignatureException`, `UnrecognizedClientException` or
     /// `InvalidSignatureException`.
     pub(crate) fn verify(&self, head: &Parts, body: &[u8], now: SystemTime) -> Result<()> {
         let header = head.headers.get(AUTHORIZATION).ok_or_else(|| {
-            refusal("MissingAuthenticationTokenException", "Missing Authentication Token")
+            forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
         })?;
         let authorization =
             header.to_str().ok().and_then(Authorization::parse).ok_or_else(|| {
-                refusal(
+                forbidden(
                     "IncompleteSignatureException",
                     "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.",
                 )
             })?;
-        // The one key here is a long-term one, to which no session token belongs.
+        // The only key is a long-term one, which has no session token.
         let unknown = authorization.access_key_id != self.access_key_id;
         if unknown || head.headers.contains_key("x-amz-security-token") {
-            return Err(refusal(
+            return Err(forbidden(
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.",
             ));
@@ -83,7 +86,7 @@ impl Verifier {
         check_signed_headers(&head.headers, authorization.signed_headers)?;
         check_payload_hash(&head.headers, body)?;
         let signature = self.sign(head, body, time, authorization.signed_headers);
-        // No signature at all means that there was nothing to be signed.
+        // `None` means that the request cannot be signed, so no signature can match.
         let signature = signature.ok_or_else(|| invalid(MISMATCH))?;
         if !equal_in_constant_time(signature.as_bytes(), authorization.signature.as_bytes()) {
             return Err(invalid(MISMATCH));
@@ -154,12 +157,13 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The time of the `x-amz-date` header, if it is near enough and of the scope's date.
+/// Returns the time in the `x-amz-date` header. It must be within [`MAX_SKEW`] of `now` and
+/// on the date of the credential scope.
 fn signing_time(headers: &HeaderMap, scope_date: &str, now: SystemTime) -> Result<SystemTime> {
     let text = headers.get("x-amz-date").and_then(|value| value.to_str().ok());
     let parsed = text.and_then(|text| Some((text, parse_date(text)?)));
     let Some((text, time)) = parsed else {
-        return Err(refusal(
+        return Err(forbidden(
             "IncompleteSignatureException",
             "Date must be in ISO-8601 'basic format' in the header 'x-amz-date'.",
         ));
@@ -180,7 +184,7 @@ fn signing_time(headers: &HeaderMap, scope_date: &str, now: SystemTime) -> Resul
     Ok(time)
 }
 
-/// `20251122T081600Z`.
+/// Parses a date such as `20251122T081600Z`.
 fn parse_date(text: &str) -> Option<SystemTime> {
     if text.len() != 16 || !text.is_ascii() {
         return None;
@@ -192,26 +196,26 @@ fn parse_date(text: &str) -> Option<SystemTime> {
     (text.as_bytes()[8] == b'T' && text.ends_with('Z')).then(|| SystemTime::try_from(date).ok())?
 }
 
-/// AWS wants `host` and every `x-amz-` header signed, and the names in order: so none
-/// comes twice.
+/// Checks the names of the signed headers. AWS requires that `host` and every `x-amz-`
+/// header are signed, and that the names are sorted and unique.
 fn check_signed_headers(headers: &HeaderMap, signed: &str) -> Result<()> {
     let names: Vec<&str> = signed.split(';').collect();
-    let in_order = names.windows(2).all(|pair| pair[0] < pair[1]);
+    let sorted_and_unique = names.windows(2).all(|pair| pair[0] < pair[1]);
     let lower_case = !signed.bytes().any(|byte| byte.is_ascii_uppercase());
     let all_sent = names.iter().all(|name| headers.contains_key(*name));
-    if !in_order || !lower_case || !all_sent {
+    if !sorted_and_unique || !lower_case || !all_sent {
         return Err(invalid(MISMATCH));
     }
     let amz = headers.keys().map(http::HeaderName::as_str).filter(|it| it.starts_with("x-amz-"));
-    for needed in amz.chain(["host"]) {
-        if names.binary_search(&needed).is_err() {
-            return Err(invalid(format!("'{needed}' must be a 'SignedHeader' in the request.")));
+    for required in amz.chain(["host"]) {
+        if names.binary_search(&required).is_err() {
+            return Err(invalid(format!("'{required}' must be a 'SignedHeader' in the request.")));
         }
     }
     Ok(())
 }
 
-/// The hash in the header, where one is sent, is that of the body.
+/// Checks the hash of the body in the header, if the request has that header.
 fn check_payload_hash(headers: &HeaderMap, body: &[u8]) -> Result<()> {
     match headers.get("x-amz-content-sha256") {
         Some(hash) if *hash != hex(&Sha256::digest(body)) => {
@@ -236,10 +240,10 @@ fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
 }
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> ApiError {
-    refusal("InvalidSignatureException", message)
+    forbidden("InvalidSignatureException", message)
 }
 
-fn refusal(code: &'static str, message: impl Into<Cow<'static, str>>) -> ApiError {
+fn forbidden(code: &'static str, message: impl Into<Cow<'static, str>>) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, code, message)
 }
 

@@ -1,5 +1,5 @@
-//! The constraints of the model (`ivs-realtime/2020-07-14/service-2.json` of botocore),
-//! all violations of a request in one response.
+//! The constraints of the model (`ivs-realtime/2020-07-14/service-2.json` of botocore).
+//! All violations of a request are reported in one response.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -11,12 +11,13 @@ const MAX_ARN_CHARACTERS: usize = 128;
 const MAX_NAME_CHARACTERS: usize = 128;
 const MAX_USER_ID_CHARACTERS: usize = 128;
 const MAX_TOKEN_CHARACTERS: usize = 1024;
-/// "The maximum length of this field is 1 KB total", keys and values, in UTF-8.
+/// The limit of all keys and values together, in UTF-8. AWS documents it as "The maximum
+/// length of this field is 1 KB total".
 const MAX_ATTRIBUTES_BYTES: usize = 1024;
 const MAX_RESULTS: i64 = 100;
 const DEFAULT_RESULTS: i64 = 50;
 
-/// The kinds of resources, as they stand in an ARN.
+/// The type of a resource in its ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResourceType {
     Stage,
@@ -32,18 +33,20 @@ impl ResourceType {
     }
 }
 
-/// The problems of a request that were found so far.
+/// The violations of a request that were found so far.
 #[derive(Default)]
 pub(crate) struct Violations(Vec<String>);
 
 impl Violations {
-    /// `constraint` continues the sentence "Member must …".
+    /// Adds a violation. `constraint` continues the sentence "Member must …".
     pub(crate) fn add(&mut self, member: &str, constraint: &str) {
         self.0.push(format!(
             "Value at '{member}' failed to satisfy constraint: Member must {constraint}"
         ));
     }
 
+    /// Returns an error if there are violations.
+    ///
     /// # Errors
     /// A `ValidationException` that names every violation.
     pub(crate) fn finish(self) -> Result<()> {
@@ -69,14 +72,14 @@ impl Violations {
         self.length("userId", user_id, 0..=MAX_USER_ID_CHARACTERS);
     }
 
-    /// The ARN of a stage, or nothing for no stage.
+    /// Checks the ARN of a stage. An empty ARN means no stage, which is valid.
     pub(crate) fn optional_stage_arn(&mut self, arn: &str) {
         if !arn.is_empty() {
             self.arn("stageArn", arn, ResourceType::Stage);
         }
     }
 
-    /// The ARN that a request is about. One that is absent comes as nothing.
+    /// Checks and returns the required member `arn`. Returns an empty text if it is absent.
     pub(crate) fn required_arn(&mut self, arn: Option<String>, kind: ResourceType) -> String {
         if let Some(arn) = &arn {
             self.arn("arn", arn, kind);
@@ -126,7 +129,7 @@ impl Violations {
         }
     }
 
-    /// How many results a page has at most.
+    /// Checks and returns the largest number of results of a page.
     pub(crate) fn max_results(&mut self, max_results: Option<i64>) -> usize {
         let max_results = max_results.unwrap_or(DEFAULT_RESULTS);
         if max_results < 1 {
@@ -138,7 +141,8 @@ impl Violations {
         usize::try_from(max_results).unwrap_or_default()
     }
 
-    /// Where a page begins: after which position. An empty token is the beginning.
+    /// Checks a token and returns the position after which the page begins. An empty token
+    /// means the first page.
     pub(crate) fn next_token(&mut self, token: Option<&str>) -> Option<u64> {
         let token = token.filter(|token| !token.is_empty())?;
         self.length("nextToken", token, 0..=MAX_TOKEN_CHARACTERS);
@@ -165,24 +169,24 @@ impl Violations {
     }
 }
 
-/// The type that an ARN of the service names; `None` if it is no such ARN.
+/// Returns the resource type of an ARN, or `None` if this is not an ARN of the service.
 pub(crate) fn resource_type(arn: &str) -> Option<ResourceType> {
     let (region, rest) = arn.strip_prefix("arn:aws:ivs:")?.split_once(':')?;
     let (account, resource) = rest.split_once(':')?;
     let (kind, id) = resource.split_once('/')?;
     let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let fits = !region.is_empty()
+    let is_valid = !region.is_empty()
         && region.bytes().all(is_lower)
         && !account.is_empty()
         && account.bytes().all(|byte| byte.is_ascii_digit())
         && !id.is_empty()
         && id.bytes().all(is_id);
     let known = [ResourceType::Stage, ResourceType::IngestConfiguration];
-    known.into_iter().find(|known| fits && known.as_str() == kind)
+    known.into_iter().find(|known| is_valid && known.as_str() == kind)
 }
 
-/// Callers must not read a token or make one: it looks like nothing.
+/// Makes tokens opaque, so that callers do not rely on the positions in them.
 const TOKEN_MASK: u64 = 0x6976_7372_7465_6d75;
 
 pub(crate) fn token(position: u64) -> String {
@@ -200,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_the_arns_of_the_service_from_others() {
+    fn only_an_arn_of_the_service_has_a_resource_type() {
         let stage = "arn:aws:ivs:us-east-1:123456789012:stage/abc-DEF1";
         assert_eq!(resource_type(stage), Some(ResourceType::Stage));
         for bad in [
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_leads_back_to_its_position() {
+    fn a_token_is_parsed_to_its_position() {
         for position in [0, 1, 99, u64::MAX] {
             assert_eq!(parse_token(&token(position)), Some(position));
         }

@@ -1,4 +1,4 @@
-//! Responses and errors in the shape of AWS.
+//! Responses and errors in the format of AWS.
 
 use std::{
     borrow::Cow,
@@ -22,8 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An error that the service declares. The member of its message has another name than in
-/// the errors that all AWS services share.
+/// The errors that the service declares. Their text is in `exceptionMessage`; the text of
+/// errors that all AWS services share is in `message`.
 const DECLARED: [&str; 7] = [
     "AccessDeniedException",
     "ConflictException",
@@ -34,7 +34,7 @@ const DECLARED: [&str; 7] = [
     "ValidationException",
 ];
 
-/// The body of a successful response, or the error.
+/// The body of a successful response, or an error.
 pub(crate) type Result<T = Bytes> = std::result::Result<T, ApiError>;
 
 /// An error as AWS returns it.
@@ -43,7 +43,7 @@ pub(crate) struct ApiError {
     pub(crate) code: Cow<'static, str>,
     pub(crate) status: StatusCode,
     pub(crate) message: Cow<'static, str>,
-    /// Seconds, for a `Retry-After` header.
+    /// The value of the `Retry-After` header, in seconds.
     pub(crate) retry_after: Option<u32>,
 }
 
@@ -82,7 +82,8 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message)
     }
 
-    /// The response. A code that is not valid in a header is left out.
+    /// Returns the error response. It has no error type header if the code is not valid in a
+    /// header.
     pub(crate) fn response(&self) -> Response<ResponseBody> {
         let member = if DECLARED.contains(&&*self.code) { "exceptionMessage" } else { "message" };
         let body = json!({ member: self.message }).to_string();
@@ -97,51 +98,54 @@ impl ApiError {
     }
 }
 
-/// The response to what an operation returned.
-pub(crate) fn answer(result: Result) -> Response<ResponseBody> {
+/// Returns the response for the result of an operation.
+pub(crate) fn from_result(result: Result) -> Response<ResponseBody> {
     match result {
         Ok(body) => response(StatusCode::OK, body),
         Err(error) => error.response(),
     }
 }
 
-/// A response of any status that holds a JSON text.
+/// Returns a response with any status and a JSON body.
 pub(crate) fn response(status: StatusCode, body: Bytes) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody { unsent: Some(body), cut_short: None });
+    let mut response = Response::new(ResponseBody { unsent: Some(body), truncation: None });
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
 
-/// Sets the request id, which every response has.
-pub(crate) fn identify(response: &mut Response<ResponseBody>, ids: &Ids) {
+/// Sets the `x-amzn-requestid` header, which every response has.
+pub(crate) fn set_request_id(response: &mut Response<ResponseBody>, ids: &Ids) {
     if let Ok(id) = HeaderValue::from_str(&ids.request_id()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
 }
 
-/// The JSON text of a value.
+/// Serializes a value as JSON.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result {
-    // No type of this module can fail here; the signature cannot say so.
+    // The serialization of this crate's types cannot fail.
     serde_json::to_vec(value).map(Bytes::from).map_err(|_| ApiError::internal())
 }
 
-/// Announces a longer body than the one that is sent before the connection closes.
+/// Sets a `content-length` that is greater than the length of the body.
 pub(crate) fn truncated(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
     let sent = response.body().unsent.as_ref().map_or(0, Bytes::len);
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(sent + 64));
-    response.body_mut().cut_short = Some(Cut::Due);
+    response.body_mut().truncation = Some(Truncation::Unflushed);
     response
 }
 
-/// The body of a response: one piece, or less than was announced.
+/// The body of a response, in one frame. Under a `truncate` fault it ends before
+/// `content-length` is reached.
 pub struct ResponseBody {
     unsent: Option<Bytes>,
-    cut_short: Option<Cut>,
+    truncation: Option<Truncation>,
 }
 
-enum Cut {
-    Due,
+enum Truncation {
+    /// hyper has not written the frame yet.
+    Unflushed,
+    /// hyper has written the frame.
     Flushed,
 }
 
@@ -156,10 +160,10 @@ impl Body for ResponseBody {
         if let Some(bytes) = self.unsent.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        // hyper drops what it has not written when a body ends too early, and writes
-        // when the body has nothing at hand: pretend that once.
-        if matches!(self.cut_short, Some(Cut::Due)) {
-            self.cut_short = Some(Cut::Flushed);
+        // If a body ends before `content-length`, hyper discards the bytes that it has not
+        // written yet. It writes them when the body is pending, so the body is pending once.
+        if matches!(self.truncation, Some(Truncation::Unflushed)) {
+            self.truncation = Some(Truncation::Flushed);
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -167,12 +171,12 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.unsent.is_none() && self.cut_short.is_none()
+        self.unsent.is_none() && self.truncation.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match (&self.unsent, &self.cut_short) {
-            // An unknown size makes hyper believe the header.
+        match (&self.unsent, &self.truncation) {
+            // With an unknown size, hyper keeps the `content-length` header.
             (_, Some(_)) => SizeHint::default(),
             (Some(bytes), None) => SizeHint::with_exact(bytes.len() as u64),
             (None, None) => SizeHint::with_exact(0),

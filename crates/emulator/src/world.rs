@@ -1,5 +1,5 @@
-//! All state that changes, behind the one lock of the service: resources, call rates,
-//! faults, counts.
+//! The mutable state of an emulator, which the lock of `service` guards: resources, call
+//! rates, faults and counts.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     bucket::CallRates,
     clock::Clock,
-    faults::{Faults, Planned},
+    faults::{Faults, PlannedFault},
     operation::{Operation, PerOperation},
     operations::{Moment, Request},
     resources::Resources,
@@ -17,7 +17,7 @@ use crate::{
     wire::{ApiError, Result},
 };
 
-/// All state that changes.
+/// The mutable state of an emulator.
 pub(crate) struct World {
     pub(crate) resources: Resources,
     pub(crate) rates: CallRates,
@@ -40,7 +40,7 @@ impl World {
         }
     }
 
-    /// Returns to the start, but keeps the stages that the program made.
+    /// Restores the initial state, but keeps built-in stages.
     pub(crate) fn reset(&mut self, settings: &Settings) {
         self.resources.reset();
         self.rates = CallRates::new(settings.calls_per_second, Instant::now());
@@ -49,16 +49,16 @@ impl World {
         self.visibility_delay = settings.visibility_delay;
     }
 
-    /// Counts a call and returns its fault, if it has one.
+    /// Counts a call and returns the fault to inject into it, if any.
     ///
     /// # Errors
-    /// A rejected signature, or `ThrottlingException`. Neither uses up a fault,
-    /// and a bad signature uses up no token.
+    /// The error of the signature, or `ThrottlingException`. In both cases no fault is
+    /// injected. A call with an invalid signature takes no token.
     pub(crate) fn admit(
         &mut self,
         operation: Operation,
         signature: Result<()>,
-    ) -> Result<Option<Planned>> {
+    ) -> Result<Option<PlannedFault>> {
         let counts = self.calls.of(operation);
         counts.calls += 1;
         signature?;
@@ -69,16 +69,18 @@ impl World {
         Ok(self.faults.draw(operation))
     }
 
+    /// Executes a request and returns the body of the response.
+    ///
     /// # Errors
-    /// The parser's error, or an error that the operation declares.
+    /// The error of the parser, or an error that the operation declares.
     pub(crate) fn execute(&mut self, operation: Operation, request: Result<Request>) -> Result {
         let moment = Moment {
             now: Instant::now(),
             wall_time: self.clock.now(),
             visibility_delay: self.visibility_delay,
         };
-        let answer = request?.execute(&mut self.resources, moment)?;
+        let body = request?.execute(&mut self.resources, moment)?;
         self.calls.of(operation).executed += 1;
-        Ok(answer)
+        Ok(body)
     }
 }

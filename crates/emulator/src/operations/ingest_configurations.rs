@@ -1,13 +1,13 @@
 //! The operations on ingest configurations.
 
-mod answers;
+mod responses;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
 
-use self::answers::{Answer, ListAnswer};
+use self::responses::{ConfigurationResponse, ListResponse};
 use super::{Moment, members};
 use crate::{
     resources::{Credential, IngestConfiguration, Resources},
@@ -15,7 +15,7 @@ use crate::{
     wire::{ApiError, Result, json},
 };
 
-/// The protocol of an ingest configuration.
+/// The values of `ingestProtocol`.
 const PROTOCOLS: [&str; 2] = ["RTMP", "RTMPS"];
 
 #[derive(Deserialize)]
@@ -78,7 +78,7 @@ impl Create {
     }
 
     pub(super) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
-        // ResourceNotFoundException is not among the declared errors of a create.
+        // `CreateIngestConfiguration` does not declare ResourceNotFoundException.
         if !stage_exists(resources, &self.stage_arn) {
             return Err(ApiError::validation("The stage of stageArn does not exist"));
         }
@@ -97,7 +97,7 @@ impl Create {
             created_at: moment.wall_time,
             listed_from: moment.now.checked_add(moment.visibility_delay),
         };
-        json(&Answer::of(resources.ingest_configurations.insert(arn, configuration)))
+        json(&ConfigurationResponse::of(resources.ingest_configurations.insert(arn, configuration)))
     }
 }
 
@@ -122,7 +122,7 @@ impl Get {
 
     pub(super) fn execute(self, resources: &Resources) -> Result {
         let found = resources.ingest_configurations.get(&self.arn).ok_or_else(absent)?;
-        json(&Answer::of(found))
+        json(&ConfigurationResponse::of(found))
     }
 }
 
@@ -177,7 +177,7 @@ impl List {
                     && self.stage_arn.as_ref().is_none_or(|arn| *arn == row.stage_arn)
                     && self.active.is_none_or(|active| active == row.active)
             });
-        json(&ListAnswer::of(&page, last.map(token)))
+        json(&ListResponse::of(&page, last.map(token)))
     }
 }
 
@@ -189,7 +189,7 @@ struct UpdateMembers {
     redundant_ingest: Option<bool>,
 }
 
-/// `UpdateIngestConfiguration`. What is absent stays as it is.
+/// `UpdateIngestConfiguration`. An absent member leaves its value unchanged.
 pub(crate) struct Update {
     arn: String,
     stage_arn: Option<String>,
@@ -217,7 +217,7 @@ impl Update {
             return Err(ApiError::not_found("The stage of stageArn does not exist"));
         }
         let was_redundant = !found.redundant_credentials.is_empty();
-        let fresh_credentials = self
+        let new_credentials = self
             .redundant_ingest
             .filter(|redundant| *redundant != was_redundant)
             .map(|redundant| redundant_credentials(resources, redundant));
@@ -225,10 +225,10 @@ impl Update {
         if let Some(stage_arn) = self.stage_arn {
             row.stage_arn = stage_arn;
         }
-        if let Some(credentials) = fresh_credentials {
+        if let Some(credentials) = new_credentials {
             row.redundant_credentials = credentials;
         }
-        json(&Answer::of(row))
+        json(&ConfigurationResponse::of(row))
     }
 }
 
@@ -269,7 +269,7 @@ fn absent() -> ApiError {
     ApiError::not_found("The ingest configuration does not exist")
 }
 
-/// No stage at all is as good as one that exists.
+/// Returns whether the stage exists. An empty ARN means no stage, which is valid.
 fn stage_exists(resources: &Resources, stage_arn: &str) -> bool {
     stage_arn.is_empty() || resources.stages.get(stage_arn).is_some()
 }

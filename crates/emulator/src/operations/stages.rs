@@ -23,7 +23,7 @@ struct CreateMembers {
     auto_participant_recording_configuration: Option<Value>,
 }
 
-/// `CreateStage`, without participant tokens and recording: nothing here needs them.
+/// `CreateStage`. Participant tokens and recording are not supported.
 pub(crate) struct Create {
     name: String,
     tags: BTreeMap<String, String>,
@@ -41,7 +41,7 @@ impl Create {
         let tokens = members.participant_token_configurations.unwrap_or_default();
         if !tokens.is_empty() || members.auto_participant_recording_configuration.is_some() {
             return Err(ApiError::validation(
-                "The emulator knows no participantTokenConfigurations and no \
+                "The emulator does not support participantTokenConfigurations and \
                  autoParticipantRecordingConfiguration",
             ));
         }
@@ -50,7 +50,7 @@ impl Create {
 
     pub(super) fn execute(self, resources: &mut Resources) -> Result {
         let stage = resources.create_stage(self.name, self.tags);
-        json(&CreateAnswer { stage: Whole::of(stage), participant_tokens: [] })
+        json(&CreateResponse { stage: Whole::of(stage), participant_tokens: [] })
     }
 }
 
@@ -76,7 +76,7 @@ impl Get {
     pub(super) fn execute(self, resources: &Resources) -> Result {
         let stage = resources.stages.get(&self.arn);
         let stage = stage.ok_or_else(|| ApiError::not_found("The stage does not exist"))?;
-        json(&GetAnswer { stage: Whole::of(stage) })
+        json(&GetResponse { stage: Whole::of(stage) })
     }
 }
 
@@ -105,7 +105,7 @@ impl List {
 
     pub(super) fn execute(self, resources: &Resources) -> Result {
         let (page, last) = resources.stages.page(self.after, self.max_results, |_| true);
-        json(&ListAnswer {
+        json(&ListResponse {
             stages: page.into_iter().map(Summary::of).collect(),
             next_token: last.map(token),
         })
@@ -114,19 +114,19 @@ impl List {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CreateAnswer<'a> {
+struct CreateResponse<'a> {
     stage: Whole<'a>,
     participant_tokens: [(); 0],
 }
 
 #[derive(Serialize)]
-struct GetAnswer<'a> {
+struct GetResponse<'a> {
     stage: Whole<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ListAnswer<'a> {
+struct ListResponse<'a> {
     stages: Vec<Summary<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
@@ -146,7 +146,7 @@ struct Summary<'a> {
     tags: &'a BTreeMap<String, String>,
 }
 
-/// Plausible addresses without a server.
+/// Addresses in the format of AWS. No server listens there.
 #[derive(Serialize)]
 struct Endpoints {
     events: &'static str,
@@ -157,7 +157,8 @@ struct Endpoints {
 
 impl<'a> Whole<'a> {
     fn of(stage: &'a Stage) -> Self {
-        // AWS has one host for each account; a host per stage shows whose it is.
+        // AWS has one host for each account. Here each stage has its own host, so that a
+        // reader sees which stage an address belongs to.
         let id = stage.arn.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         let host = format!("{id}.global-contribute.live-video.net");
         let endpoints = Endpoints {

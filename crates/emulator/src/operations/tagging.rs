@@ -1,4 +1,4 @@
-//! The operations on tags. The ARN stands in the path, percent-encoded or not.
+//! The operations on tags. The ARN is in the path, with or without percent-encoding.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(crate) struct ListTags {
 }
 
 #[derive(Serialize)]
-struct ListTagsAnswer<'a> {
+struct ListTagsResponse<'a> {
     tags: &'a BTreeMap<String, String>,
 }
 
@@ -35,7 +35,7 @@ impl ListTags {
 
     pub(super) fn execute(self, resources: &mut Resources) -> Result {
         let tags = resources.tags_mut(&self.arn).ok_or_else(absent)?;
-        json(&ListTagsAnswer { tags })
+        json(&ListTagsResponse { tags })
     }
 }
 
@@ -75,7 +75,7 @@ impl Tag {
     }
 }
 
-/// `UntagResource`. A key that the resource does not have is no error.
+/// `UntagResource`. It ignores keys that the resource does not have.
 pub(crate) struct Untag {
     arn: String,
     tag_keys: Vec<String>,
@@ -112,8 +112,8 @@ fn absent() -> ApiError {
     ApiError::not_found("The resource does not exist")
 }
 
-/// The model's own pattern for this ARN allows a resource type of one letter only,
-/// which no resource has: it is read as one letter or more.
+/// Returns the ARN in the path. The model's pattern for it allows a resource type of a
+/// single letter only, which no resource has. The pattern here allows one letter or more.
 fn resource_arn(uri: &Uri, violations: &mut Violations) -> String {
     let label = uri.path().strip_prefix(TAGS_PATH).unwrap_or_default();
     let arn = percent_decoded(label);
@@ -129,7 +129,8 @@ fn tag_keys(query: &str) -> Vec<String> {
     values.map(|value| percent_decoded(&value.replace('+', " "))).collect()
 }
 
-/// Replaces invalid UTF-8 by a character that no name may contain.
+/// Decodes percent-encoded bytes. Invalid UTF-8 becomes U+FFFD, which no ARN and no tag
+/// can contain.
 fn percent_decoded(text: &str) -> String {
     let digit =
         |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decodes_what_clients_encode_and_leaves_the_rest() {
+    fn percent_encoded_bytes_are_decoded_and_other_text_is_kept() {
         assert_eq!(percent_decoded("a%3Ab%2fc"), "a:b/c");
         assert_eq!(percent_decoded("%C3%BC%"), "ü%");
         assert_eq!(percent_decoded("%zz%4"), "%zz%4");

@@ -1,4 +1,4 @@
-//! Signatures as an SDK makes them, and as it does not.
+//! Tests with requests that an SDK signed, and with changed and malformed ones.
 
 use aws_sigv4::http_request::PayloadChecksumKind;
 use http::Request;
@@ -12,7 +12,7 @@ fn verifier() -> Verifier {
     Verifier::new("key".into(), &secret, "us-east-1".into())
 }
 
-/// A request that is signed at this time, as an SDK would.
+/// Returns a request that is signed at this time, as an SDK signs it.
 fn signed(time: SystemTime) -> Parts {
     let mut request = Request::post("/tags/a%3Ab?tagKeys=x%20y&tagKeys=a")
         .header("host", "localhost")
@@ -49,12 +49,12 @@ fn code(result: Result<()>) -> String {
 }
 
 #[test]
-fn accepts_what_an_sdk_signs() {
+fn accepts_a_request_that_an_sdk_signed() {
     verifier().verify(&signed(now()), BODY, now()).unwrap();
 }
 
 #[test]
-fn refuses_what_was_changed_on_the_way() {
+fn rejects_a_request_that_was_changed_after_signing() {
     let mut head = signed(now());
     assert_eq!(code(verifier().verify(&head, b"{ }", now())), "InvalidSignatureException");
     head.headers.insert("x-amz-meta", "b".parse().unwrap());
@@ -68,7 +68,7 @@ fn refuses_what_was_changed_on_the_way() {
 }
 
 #[test]
-fn a_date_counts_for_five_minutes_either_way() {
+fn a_date_may_differ_from_the_clock_by_five_minutes() {
     let (near, far) = (MAX_SKEW, MAX_SKEW + Duration::from_secs(1));
     let head = signed(now());
     for good in [now() + near, now() - near] {
@@ -80,7 +80,7 @@ fn a_date_counts_for_five_minutes_either_way() {
 }
 
 #[test]
-fn refuses_a_header_that_says_too_little() {
+fn rejects_an_incomplete_authorization_header() {
     let mut head = signed(now());
     for text in [
         "Bearer x",
@@ -102,7 +102,7 @@ fn refuses_a_header_that_says_too_little() {
 }
 
 #[test]
-fn reads_dates_of_one_format_alone() {
+fn rejects_dates_in_other_formats() {
     for bad in ["", "20251122081600ZZ", "2025-11-22T08:16", "20251322T081600Z", "２０２５１Z"]
     {
         assert_eq!(parse_date(bad), None, "{bad}");

@@ -1,5 +1,5 @@
-//! The responses of the operations on ingest configurations. [`Answer`] exposes stream
-//! keys.
+//! The responses of the operations on ingest configurations. [`ConfigurationResponse`]
+//! exposes stream keys.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::resources::{Credential, IngestConfiguration};
 
-/// The response of a create, a get and an update: everything.
+/// The response of a create, a get and an update, with all members.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer<'a> {
+pub(super) struct ConfigurationResponse<'a> {
     ingest_configuration: Whole<'a>,
 }
 
@@ -34,10 +34,10 @@ struct RedundantCredential<'a> {
     stream_key: &'a str,
 }
 
-/// A page of a list: neither tags nor keys.
+/// The response of a list: one page, without tags and stream keys.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ListAnswer<'a> {
+pub(super) struct ListResponse<'a> {
     ingest_configurations: Vec<Summary<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
@@ -56,7 +56,7 @@ struct Summary<'a> {
     redundant_ingest: bool,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ConfigurationResponse<'a> {
     pub(super) fn of(row: &'a IngestConfiguration) -> Self {
         let redundant = |credential: &'a Credential| RedundantCredential {
             participant_id: &credential.participant_id,
@@ -73,7 +73,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-impl<'a> ListAnswer<'a> {
+impl<'a> ListResponse<'a> {
     pub(super) fn of(page: &[&'a IngestConfiguration], next_token: Option<String>) -> Self {
         let ingest_configurations = page.iter().map(|row| Summary::of(row)).collect();
         Self { ingest_configurations, next_token }
