@@ -1,4 +1,4 @@
-//! The rules of AWS for the tags of one resource.
+//! The rules of AWS for the tags of a resource.
 //!
 //! Sources: [Tagging best practices and strategies][guide] for the counts, the lengths
 //! and the reserved prefix; the shapes `TagKey`, `TagValue` and `Tags` of botocore's
@@ -39,7 +39,7 @@ pub fn is_allowed(character: char) -> bool {
         return character.is_ascii_alphanumeric()
             || matches!(character, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@');
     }
-    // `char::is_alphanumeric` is not the same: it accepts combining marks.
+    // `char::is_alphanumeric` also accepts combining marks, which AWS rejects.
     matches!(
         get_general_category(character),
         Category::UppercaseLetter
@@ -79,7 +79,7 @@ pub fn is_reserved(key: &str) -> bool {
 /// case.
 #[must_use]
 pub fn begins_with(key: &str, prefix: &str) -> bool {
-    // Regular expressions that ignore letter case can take U+017F for an `s`.
+    // Regular expressions that ignore letter case can match U+017F with `s`.
     let fold = |character: char| match character {
         'ſ' => 's',
         other => other.to_ascii_lowercase(),
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_go_by_their_general_category() {
+    fn the_general_category_decides_whether_a_character_is_allowed() {
         // Ll, Lo, Lm, Lt, Nd, Nl, No, Zs, Zl, Zp.
         for good in "éあʰǅ٣Ⅷ½\u{A0}\u{2028}\u{2029}".chars() {
             assert!(is_allowed(good), "{good:?}");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn of_ascii_only_the_listed_signs_are_allowed() {
+    fn only_the_listed_ascii_punctuation_is_allowed() {
         let signs: String = (' '..='~')
             .filter(|character| !character.is_ascii_alphanumeric() && is_allowed(*character))
             .collect();

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks that an emulator keeps to the model of Amazon IVS Real-Time, as boto3 has it.
+"""Checks that an emulator conforms to boto3's model of Amazon IVS Real-Time.
 
     python3 crates/emulator/tests/conformance/boto3_conformance.py http://127.0.0.1:4566
 
-Calls every operation with what is valid and what is not. Each answer is checked by
-hand and, member by member, against the output shape that botocore ships. It changes
-the emulator through its control API, and resets it at the end.
+Calls every operation with valid and invalid input. The script checks each response
+against expected values and, member by member, against the output shape that botocore
+ships. It changes the emulator through the control API, and resets it at the end.
 """
 
 import json
@@ -31,7 +31,7 @@ def client(**overrides):
         "endpoint_url": BASE,
         "aws_access_key_id": "emulator",
         "aws_secret_access_key": "emulator",
-        # Parameters are not validated here: the emulator must refuse them itself.
+        # boto3 must not validate parameters, so that the emulator has to reject them.
         "config": Config(
             retries={"total_max_attempts": 1},
             parameter_validation=False,
@@ -41,26 +41,29 @@ def client(**overrides):
     return boto3.client("ivs-realtime", **{**settings, **overrides})
 
 
-def watch(watched):
-    """Keeps what was answered word by word, since a parser drops what it does not know."""
-    seen = {}
+def record_responses(recorded):
+    """Returns a dict that always holds the client's last raw response.
 
-    def keep(http_response, **_):
-        seen["status"] = http_response.status_code
-        seen["headers"] = http_response.headers
-        seen["body"] = http_response.content
+    The parsed response does not suffice: the parser drops unknown members.
+    """
+    raw = {}
 
-    watched.meta.events.register("after-call.ivs-realtime", keep)
-    return seen
+    def record(http_response, **_):
+        raw["status"] = http_response.status_code
+        raw["headers"] = http_response.headers
+        raw["body"] = http_response.content
+
+    recorded.meta.events.register("after-call.ivs-realtime", record)
+    return raw
 
 
 ivs = client()
-last = watch(ivs)
+last = record_responses(ivs)
 model = ivs.meta.service_model
 
 
 def check(name, problem):
-    """`problem` is what is wrong, or nothing."""
+    """Records the result of a check: it failed if there is a `problem`."""
     results.append(not problem)
     print(f"FAILED {name}: {problem}" if problem else f"ok {name}", flush=True)
 
@@ -68,12 +71,12 @@ def check(name, problem):
 def control(method, path, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{BASE}/_emulator/{path}", data, method=method)
-    with direct.open(request, timeout=10) as answer:
-        return json.load(answer)
+    with direct.open(request, timeout=10) as response:
+        return json.load(response)
 
 
-def breaches(shape, value, at=""):
-    """Yields each way in which a JSON value breaks a shape of the model."""
+def violations(shape, value, at=""):
+    """Yields each violation of a shape of the model by a JSON value."""
     limits = shape.metadata
     kind = shape.type_name
     types = {
@@ -81,7 +84,7 @@ def breaches(shape, value, at=""):
         "boolean": bool, "integer": int, "timestamp": str,
     }
     if not isinstance(value, types[kind]):
-        yield f"{at or 'the body'} is no {kind}"
+        yield f"{at or 'the body'} is not a {kind}"
         return
     if kind == "structure":
         for name in shape.required_members:
@@ -91,20 +94,20 @@ def breaches(shape, value, at=""):
             if name not in shape.members:
                 yield f"{at}.{name} is not in the model"
             else:
-                yield from breaches(shape.members[name], member, f"{at}.{name}")
+                yield from violations(shape.members[name], member, f"{at}.{name}")
     elif kind == "map":
         for key, member in value.items():
-            yield from breaches(shape.key, key, f"{at}[{key}] (key)")
-            yield from breaches(shape.value, member, f"{at}[{key}]")
+            yield from violations(shape.key, key, f"{at}[{key}] (key)")
+            yield from violations(shape.value, member, f"{at}[{key}]")
     elif kind == "list":
         for position, member in enumerate(value):
-            yield from breaches(shape.member, member, f"{at}[{position}]")
+            yield from violations(shape.member, member, f"{at}[{position}]")
     if kind in ("string", "list", "map"):
         if not limits.get("min", 0) <= len(value) <= limits.get("max", len(value)):
             yield f"{at} has a length of {len(value)}"
     if kind == "string":
         if "enum" in limits and value not in limits["enum"]:
-            yield f"{at} is none of {limits['enum']}"
+            yield f"{at} is not one of {limits['enum']}"
         if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
             yield f"{at} does not match {limits['pattern']}"
 
@@ -120,22 +123,25 @@ def method_of(operation):
 
 
 def succeeds(label, operation, problem=None, /, **members):
-    """Calls it; `problem` gets the parsed answer and returns what is wrong with it."""
+    """Calls the operation, which must succeed, and returns the parsed response.
+
+    `problem` takes the parsed response, and returns a problem or None.
+    """
     try:
-        answer = getattr(ivs, method_of(operation))(**members)
-    except Exception as error:  # a check fails, the next ones still run
+        response = getattr(ivs, method_of(operation))(**members)
+    except Exception as error:  # The check fails, and the script continues.
         check(label, repr(error))
         return {}
     shape = model.operation_model(operation).output_shape
-    found = list(breaches(shape, json.loads(last["body"])))
+    found = list(violations(shape, json.loads(last["body"])))
     if last["status"] != 200:
         found.append(f"status {last['status']}")
     if headers_problem():
         found.append(headers_problem())
-    if problem and problem(answer):
-        found.append(problem(answer))
+    if problem and problem(response):
+        found.append(problem(response))
     check(label, "; ".join(found))
-    return answer
+    return response
 
 
 DECLARED_BY_NAME = {
@@ -146,8 +152,11 @@ DECLARED_BY_NAME = {
 
 
 def fails(label, operation, code, status=None, using=None, /, **members):
-    """Expects an error; `using` is another client and what it was answered."""
-    caller, seen = using or (ivs, last)
+    """Calls the operation, which must fail with this error code.
+
+    `using` is another client and the dict of its last raw response.
+    """
+    caller, raw = using or (ivs, last)
     try:
         getattr(caller, method_of(operation))(**members)
     except ClientError as error:
@@ -156,20 +165,20 @@ def fails(label, operation, code, status=None, using=None, /, **members):
         if got != code:
             found.append(f"code {got}, not {code}")
         status = status or DECLARED_BY_NAME[code]
-        if seen["status"] != status:
-            found.append(f"status {seen['status']}, not {status}")
-        if seen["headers"].get("x-amzn-ErrorType") != code:
+        if raw["status"] != status:
+            found.append(f"status {raw['status']}, not {status}")
+        if raw["headers"].get("x-amzn-ErrorType") != code:
             found.append("no x-amzn-ErrorType")
-        if "x-amzn-RequestId" not in seen["headers"]:
+        if "x-amzn-RequestId" not in raw["headers"]:
             found.append("no x-amzn-RequestId")
         declared = {shape.name: shape for shape in model.operation_model(operation).error_shapes}
-        body = json.loads(seen["body"])
+        body = json.loads(raw["body"])
         if code in DECLARED_BY_NAME and code not in declared:
             found.append(f"{code} is not declared by {operation}")
         if code in declared:
-            found.extend(breaches(declared[code], body))
-            if declared[code].metadata["error"]["httpStatusCode"] != seen["status"]:
-                found.append("not the declared status")
+            found.extend(violations(declared[code], body))
+            if declared[code].metadata["error"]["httpStatusCode"] != raw["status"]:
+                found.append("the status is not the declared one")
             if not body.get("exceptionMessage"):
                 found.append("no exceptionMessage")
         elif not body.get("message"):
@@ -178,15 +187,15 @@ def fails(label, operation, code, status=None, using=None, /, **members):
     except Exception as error:
         check(label, repr(error))
     else:
-        check(label, "it succeeded")
+        check(label, "the call succeeded")
 
 
 def differs(expected):
-    """Says which members of an answer are not as expected."""
+    """Returns a function that reports members with unexpected values."""
 
-    def problem(answer):
+    def problem(response):
         for path, value in expected.items():
-            found = answer
+            found = response
             for step in path.split("."):
                 found = found.get(step) if isinstance(found, dict) else None
             if found != value:
@@ -197,16 +206,16 @@ def differs(expected):
 
 
 def stages():
-    made = succeeds(
+    created = succeeds(
         "CreateStage", "CreateStage", differs({"stage.name": "studio", "stage.tags": {"a": "b"}}),
         name="studio", tags={"a": "b"},
     )
-    arn = made["stage"]["arn"]
+    arn = created["stage"]["arn"]
     succeeds("CreateStage without members", "CreateStage", differs({"stage.tags": {}}))
-    succeeds("GetStage", "GetStage", differs({"stage": made["stage"]}), arn=arn)
+    succeeds("GetStage", "GetStage", differs({"stage": created["stage"]}), arn=arn)
 
-    def urls(answer):
-        endpoints = answer["stage"]["endpoints"]
+    def urls(response):
+        endpoints = response["stage"]["endpoints"]
         fits = (
             endpoints["rtmp"].startswith("rtmp://") and endpoints["rtmp"].endswith(":1935/app/")
             and endpoints["rtmps"].startswith("rtmps://")
@@ -219,27 +228,32 @@ def stages():
     succeeds("GetStage shows endpoints", "GetStage", urls, arn=arn)
     succeeds(
         "ListStages", "ListStages",
-        lambda answer: None if arn in [row["arn"] for row in answer["stages"]] else "not listed",
+        lambda response: (
+            None if arn in [row["arn"] for row in response["stages"]] else "not listed"
+        ),
     )
     page = succeeds(
         "ListStages pages", "ListStages",
-        lambda answer: None if len(answer["stages"]) == 1 and answer.get("nextToken") else "no page",
+        lambda response: (
+            None if len(response["stages"]) == 1 and response.get("nextToken") else "no page"
+        ),
         maxResults=1,
     )
     succeeds(
         "ListStages follows a token", "ListStages",
-        lambda answer: None if answer["stages"][0] != page["stages"][0] else "the same page",
+        lambda response: None if response["stages"][0] != page["stages"][0] else "the same page",
         maxResults=1, nextToken=page["nextToken"],
     )
     invalid = "ValidationException"
-    fails("CreateStage refuses a name", "CreateStage", invalid, name="a b")
-    fails("CreateStage refuses a tag", "CreateStage", invalid, tags={"aws:a": "b"})
+    fails("CreateStage rejects a name", "CreateStage", invalid, name="a b")
+    fails("CreateStage rejects a tag", "CreateStage", invalid, tags={"aws:a": "b"})
     fails("GetStage needs an ARN", "GetStage", invalid)
-    fails("GetStage refuses an ARN", "GetStage", invalid, arn="stage")
-    fails("GetStage finds nothing", "GetStage", "ResourceNotFoundException", arn=ABSENT + "stage/x")
-    fails("ListStages refuses maxResults 0", "ListStages", invalid, maxResults=0)
-    fails("ListStages refuses maxResults 101", "ListStages", invalid, maxResults=101)
-    fails("ListStages refuses a token", "ListStages", invalid, nextToken="nope")
+    fails("GetStage rejects an ARN", "GetStage", invalid, arn="stage")
+    fails("GetStage does not find an absent resource", "GetStage", "ResourceNotFoundException",
+          arn=ABSENT + "stage/x")
+    fails("ListStages rejects maxResults 0", "ListStages", invalid, maxResults=0)
+    fails("ListStages rejects maxResults 101", "ListStages", invalid, maxResults=101)
+    fails("ListStages rejects a token", "ListStages", invalid, nextToken="nope")
     return arn
 
 
@@ -251,19 +265,21 @@ def creates(stage):
     }
     expected = {f"ingestConfiguration.{name}": value for name, value in whole.items()}
 
-    def problem(answer):
-        made = answer["ingestConfiguration"]
-        credentials = made.get("redundantIngestCredentials", [])
-        keys = {made["streamKey"], *(row["streamKey"] for row in credentials)}
-        if len(keys) != 3 or made["state"] != "INACTIVE" or not made["participantId"]:
-            return f"{len(keys)} keys, {made['state']}, {made['participantId']!r}"
-        return differs(expected)(answer)
+    def problem(response):
+        created = response["ingestConfiguration"]
+        credentials = created.get("redundantIngestCredentials", [])
+        keys = {created["streamKey"], *(row["streamKey"] for row in credentials)}
+        if len(keys) != 3 or created["state"] != "INACTIVE" or not created["participantId"]:
+            return f"{len(keys)} keys, {created['state']}, {created['participantId']!r}"
+        return differs(expected)(response)
 
     name = "CreateIngestConfiguration"
-    made = succeeds(name, name, problem, **whole)["ingestConfiguration"]
+    created = succeeds(name, name, problem, **whole)["ingestConfiguration"]
     succeeds(
         f"{name} with the protocol alone", name,
-        lambda answer: None if answer["ingestConfiguration"]["participantId"] else "no participant",
+        lambda response: (
+            None if response["ingestConfiguration"]["participantId"] else "no participant"
+        ),
         ingestProtocol="RTMPS",
     )
     succeeds(f"{name} for no stage", name, ingestProtocol="RTMPS", stageArn="", name="", userId="")
@@ -281,7 +297,7 @@ def creates(stage):
         "a name with a space": {"name": "a b"},
         "a name of 129": {"name": "a" * 129},
         "a malformed stage": {"stageArn": "stage/1"},
-        "the ARN of another kind": {"stageArn": made["arn"]},
+        "the ARN of another kind": {"stageArn": created["arn"]},
         "an absent stage": {"stageArn": ABSENT + "stage/absent"},
         "a user of 129": {"userId": "u" * 129},
         "attributes of 1025 bytes": {"attributes": {"é": "x" * 1023}},
@@ -296,38 +312,38 @@ def creates(stage):
     }.items():
         members = {"ingestProtocol": "RTMPS", **members}
         members = {key: value for key, value in members.items() if value is not None}
-        fails(f"{name} refuses {what}", name, "ValidationException", **members)
-    fails(f"{name} refuses a number for a name", name, "SerializationException", 400,
+        fails(f"{name} rejects {what}", name, "ValidationException", **members)
+    fails(f"{name} rejects a number for a name", name, "SerializationException", 400,
           ingestProtocol="RTMPS", name=5)
-    return made
+    return created
 
 
-def reads(stage, made):
+def reads(stage, created):
     name = "GetIngestConfiguration"
-    succeeds(name, name, differs({"ingestConfiguration": made}), arn=made["arn"])
+    succeeds(name, name, differs({"ingestConfiguration": created}), arn=created["arn"])
     absent = ABSENT + "ingest-configuration/absent"
-    fails(f"{name} finds nothing", name, "ResourceNotFoundException", arn=absent)
+    fails(f"{name} does not find an absent resource", name, "ResourceNotFoundException", arn=absent)
     fails(f"{name} needs an ARN", name, "ValidationException")
-    fails(f"{name} refuses the ARN of a stage", name, "ValidationException", arn=stage)
+    fails(f"{name} rejects the ARN of a stage", name, "ValidationException", arn=stage)
 
     name = "ListIngestConfigurations"
 
-    def bare(answer):
-        for row in answer["ingestConfigurations"]:
+    def bare(response):
+        for row in response["ingestConfigurations"]:
             if {"tags", "streamKey", "attributes"} & row.keys():
                 return "a summary shows too much"
-        return None if len(answer["ingestConfigurations"]) == 5 else "not all"
+        return None if len(response["ingestConfigurations"]) == 5 else "not all"
 
     succeeds(name, name, bare)
 
-    def only(answer):
-        arns = [row["arn"] for row in answer["ingestConfigurations"]]
-        return None if arns == [made["arn"]] else f"{arns}"
+    def only(response):
+        arns = [row["arn"] for row in response["ingestConfigurations"]]
+        return None if arns == [created["arn"]] else f"{arns}"
 
     succeeds(f"{name} by stage", name, only, filterByStageArn=stage)
-    control("POST", "state", {"arn": made["arn"], "state": "ACTIVE"})
+    control("POST", "state", {"arn": created["arn"], "state": "ACTIVE"})
     succeeds(f"{name} by state", name, only, filterByState="ACTIVE")
-    control("POST", "state", {"arn": made["arn"], "state": "INACTIVE"})
+    control("POST", "state", {"arn": created["arn"], "state": "INACTIVE"})
     arns, token = [], None
     for number in range(1, 4):
         following = {} if token is None else {"nextToken": token}
@@ -336,54 +352,56 @@ def reads(stage, made):
         token = page.get("nextToken")
     check(f"{name} pages show all", None if len(set(arns)) == 5 and token is None else f"{arns}")
     invalid = "ValidationException"
-    fails(f"{name} refuses two filters", name, invalid, filterByStageArn=stage, filterByState="ACTIVE")
-    fails(f"{name} refuses a state", name, invalid, filterByState="IDLE")
-    fails(f"{name} refuses a stage", name, invalid, filterByStageArn="")
-    fails(f"{name} refuses maxResults 0", name, invalid, maxResults=0)
-    fails(f"{name} refuses maxResults 101", name, invalid, maxResults=101)
-    fails(f"{name} refuses a token", name, invalid, nextToken="nope")
+    fails(f"{name} rejects two filters", name, invalid, filterByStageArn=stage, filterByState="ACTIVE")
+    fails(f"{name} rejects a state", name, invalid, filterByState="IDLE")
+    fails(f"{name} rejects a stage", name, invalid, filterByStageArn="")
+    fails(f"{name} rejects maxResults 0", name, invalid, maxResults=0)
+    fails(f"{name} rejects maxResults 101", name, invalid, maxResults=101)
+    fails(f"{name} rejects a token", name, invalid, nextToken="nope")
 
 
-def updates(stage, made):
+def updates(stage, created):
     name = "UpdateIngestConfiguration"
-    arn = made["arn"]
+    arn = created["arn"]
     at = "ingestConfiguration."
-    succeeds(f"{name} without a change", name, differs({"ingestConfiguration": made}), arn=arn)
+    succeeds(f"{name} without a change", name, differs({"ingestConfiguration": created}), arn=arn)
     succeeds(
-        f"{name} leaves the stage", name,
-        differs({f"{at}stageArn": "", f"{at}streamKey": made["streamKey"]}), arn=arn, stageArn="",
+        f"{name} detaches the stage", name,
+        differs({f"{at}stageArn": "", f"{at}streamKey": created["streamKey"]}),
+        arn=arn, stageArn="",
     )
     succeeds(
-        f"{name} ends redundancy", name,
+        f"{name} disables redundant ingest", name,
         differs({f"{at}redundantIngest": False, f"{at}redundantIngestCredentials": None}),
         arn=arn, redundantIngest=False,
     )
     succeeds(
-        f"{name} joins a stage", name, differs({f"{at}stageArn": stage, f"{at}redundantIngest": True}),
+        f"{name} attaches a stage", name,
+        differs({f"{at}stageArn": stage, f"{at}redundantIngest": True}),
         arn=arn, stageArn=stage, redundantIngest=True,
     )
     fails(f"{name} needs an ARN", name, "ValidationException", stageArn=stage)
-    fails(f"{name} refuses a stage", name, "ValidationException", arn=arn, stageArn="stage/1")
+    fails(f"{name} rejects a stage", name, "ValidationException", arn=arn, stageArn="stage/1")
     absent = ABSENT + "ingest-configuration/absent"
-    fails(f"{name} finds nothing", name, "ResourceNotFoundException", arn=absent)
-    fails(f"{name} finds no stage", name, "ResourceNotFoundException", arn=arn,
+    fails(f"{name} does not find an absent resource", name, "ResourceNotFoundException", arn=absent)
+    fails(f"{name} does not find an absent stage", name, "ResourceNotFoundException", arn=arn,
           stageArn=ABSENT + "stage/absent")
     control("POST", "state", {"arn": arn, "state": "ACTIVE"})
-    fails(f"{name} refuses an active one", name, "ConflictException", arn=arn, stageArn="")
+    fails(f"{name} rejects an active one", name, "ConflictException", arn=arn, stageArn="")
 
 
-def deletes(made):
-    """The configuration is active."""
+def deletes(created):
+    """The configuration must be active."""
     name = "DeleteIngestConfiguration"
-    arn = made["arn"]
-    fails(f"{name} refuses an active one", name, "ConflictException", arn=arn)
+    arn = created["arn"]
+    fails(f"{name} rejects an active one", name, "ConflictException", arn=arn)
     succeeds(f"{name} by force", name, arn=arn, force=True)
-    fails(f"{name} finds nothing", name, "ResourceNotFoundException", arn=arn)
+    fails(f"{name} does not find an absent resource", name, "ResourceNotFoundException", arn=arn)
     fails(f"{name} needs an ARN", name, "ValidationException")
 
 
-def tags(stage, made):
-    for what, arn in {"a stage": stage, "a configuration": made["arn"]}.items():
+def tags(stage, created):
+    for what, arn in {"a stage": stage, "a configuration": created["arn"]}.items():
         before = ivs.list_tags_for_resource(resourceArn=arn)["tags"]
         succeeds(f"TagResource of {what}", "TagResource", resourceArn=arn,
                  tags={"a/b+c d": "é", "second": "2"})
@@ -399,13 +417,14 @@ def tags(stage, made):
         "TagResource": {"tags": {"a": "b"}},
         "UntagResource": {"tagKeys": ["a"]},
     }.items():
-        fails(f"{name} finds nothing", name, "ResourceNotFoundException", resourceArn=absent, **members)
-        fails(f"{name} refuses an ARN", name, "ValidationException", resourceArn="nope", **members)
+        fails(f"{name} does not find an absent resource", name, "ResourceNotFoundException",
+              resourceArn=absent, **members)
+        fails(f"{name} rejects an ARN", name, "ValidationException", resourceArn="nope", **members)
     invalid = "ValidationException"
     fails("TagResource needs tags", "TagResource", invalid, resourceArn=stage)
-    fails("TagResource refuses a reserved tag", "TagResource", invalid, resourceArn=stage,
+    fails("TagResource rejects a reserved tag", "TagResource", invalid, resourceArn=stage,
           tags={"aws:a": "b"})
-    fails("TagResource refuses more than 50", "TagResource", invalid, resourceArn=stage,
+    fails("TagResource rejects more than 50", "TagResource", invalid, resourceArn=stage,
           tags={f"key-{number}": "x" for number in range(50)})
     fails("UntagResource needs keys", "UntagResource", invalid, resourceArn=stage, tagKeys=[])
 
@@ -420,14 +439,14 @@ def signatures():
         ("a session token", unknown, {"aws_session_token": "token"}),
     ]:
         other = client(**overrides)
-        fails(f"{what} is refused", "ListStages", code, 403, (other, watch(other)))
+        fails(f"{what} is rejected", "ListStages", code, 403, (other, record_responses(other)))
     try:
         direct.open(urllib.request.Request(f"{BASE}/ListStages", b"{}"), timeout=10)
-        check("an unsigned call is refused", "it succeeded")
+        check("an unsigned call is rejected", "the call succeeded")
     except urllib.error.HTTPError as error:
         code = error.headers.get("x-amzn-ErrorType")
         fits = error.code == 403 and code == "MissingAuthenticationTokenException"
-        check("an unsigned call is refused", None if fits else f"{error.code} {code}")
+        check("an unsigned call is rejected", None if fits else f"{error.code} {code}")
 
 
 def throttling():
@@ -442,11 +461,11 @@ def main():
     control("POST", "reset")
     control("POST", "settings", {"calls_per_second": 0})
     stage = stages()
-    made = creates(stage)
-    reads(stage, made)
-    tags(stage, made)
-    updates(stage, made)
-    deletes(made)
+    created = creates(stage)
+    reads(stage, created)
+    tags(stage, created)
+    updates(stage, created)
+    deletes(created)
     signatures()
     throttling()
     control("POST", "reset")

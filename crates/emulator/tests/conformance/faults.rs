@@ -1,4 +1,5 @@
-//! Each kind of fault, as the SDK sees it, and whether the operation took effect.
+//! Each kind of fault: the error that the SDK returns, and whether the operation was
+//! executed.
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ async fn create(client: &Client) -> CreateResult {
     create.ingest_protocol(IngestProtocol::Rtmps).send().await
 }
 
-/// The result of one create under a fault, and how many configurations exist then.
+/// Returns the result of one create under a fault, and the number of configurations that
+/// exist afterwards.
 async fn create_under(fault: Fault) -> (CreateResult, usize) {
     let running = Running::start(Settings::for_tests());
     running.fault(&fault);
@@ -42,7 +44,7 @@ fn status(result: &CreateResult) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn a_dropped_connection_may_hide_an_execution() {
+async fn a_dropped_connection_does_not_show_whether_the_create_was_executed() {
     for (kind, expected) in [(FaultKind::DropBefore, 0), (FaultKind::DropAfter, 1)] {
         let (result, existing) = create_under(Fault::new(kind)).await;
         assert!(matches!(result, Err(SdkError::DispatchFailure(_))), "{kind:?}: {result:?}");
@@ -51,7 +53,7 @@ async fn a_dropped_connection_may_hide_an_execution() {
 }
 
 #[tokio::test]
-async fn a_server_error_may_hide_an_execution() {
+async fn a_server_error_does_not_show_whether_the_create_was_executed() {
     for (kind, code, expected) in [
         (FaultKind::Error500Before, 500, 0),
         (FaultKind::Error500After, 500, 1),
@@ -63,9 +65,9 @@ async fn a_server_error_may_hide_an_execution() {
 }
 
 #[tokio::test]
-async fn an_answer_may_be_unreadable() {
+async fn a_create_with_an_unreadable_response_was_executed() {
     let (result, existing) = create_under(Fault::new(FaultKind::Garbage)).await;
-    // The SDK takes a success that it cannot parse for an error of the service.
+    // The SDK reports a success that it cannot parse as a service error.
     assert!(matches!(result, Err(SdkError::ServiceError(_))), "{result:?}");
     assert_eq!((status(&result), existing), (Some(200), 1));
     let (result, existing) = create_under(Fault::new(FaultKind::Truncate)).await;
@@ -74,7 +76,7 @@ async fn an_answer_may_be_unreadable() {
 }
 
 #[tokio::test]
-async fn any_error_can_be_named() {
+async fn a_fault_can_return_any_error() {
     let fault = Fault::error(402, "ServiceQuotaExceededException");
     let (result, existing) = create_under(fault).await;
     let error = result.unwrap_err().into_service_error();
@@ -92,14 +94,14 @@ async fn any_error_can_be_named() {
 }
 
 #[tokio::test]
-async fn a_late_execution_outlives_the_client() {
+async fn a_late_execution_happens_after_the_client_has_disconnected() {
     let running = Running::start(Settings::for_tests());
     running.fault(&Fault::new(FaultKind::SlowBefore).delayed(Duration::from_millis(300)).times(1));
     let client = running.client();
-    let impatient = client.config().to_builder().timeout_config(
+    let config = client.config().to_builder().timeout_config(
         TimeoutConfig::builder().operation_timeout(Duration::from_millis(100)).build(),
     );
-    let result = create(&Client::from_conf(impatient.build())).await;
+    let result = create(&Client::from_conf(config.build())).await;
     assert!(matches!(result, Err(SdkError::TimeoutError(_))), "{result:?}");
     assert_eq!(existing(&running), 0);
     let executed = async {
@@ -128,7 +130,7 @@ async fn a_slow_response_follows_an_immediate_execution() {
 }
 
 #[tokio::test]
-async fn an_answer_is_held_back_until_the_faults_are_removed() {
+async fn a_response_is_held_until_the_faults_are_removed() {
     let running = Running::start(Settings::for_tests());
     running.fault(&Fault::new(FaultKind::Hold).times(1));
     let pending = tokio::spawn({
@@ -138,7 +140,7 @@ async fn an_answer_is_held_back_until_the_faults_are_removed() {
     while existing(&running) == 0 {
         tokio::task::yield_now().await;
     }
-    // The fault was used up by that one.
+    // The first create used up the fault, so this one gets its response immediately.
     create(&running.client()).await.unwrap();
     assert!(!pending.is_finished());
     running.control().clear_faults().unwrap();

@@ -1,4 +1,5 @@
-//! Calls without a socket: time and ids are the test's, and a run can be repeated.
+//! In-process calls without a socket. The tests set the time and the ids, so that a run can
+//! be reproduced.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,7 @@ use ivs_realtime_emulator::{Clock, Emulator, Fault, FaultKind, Ids, Settings};
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// 2001-09-09T01:46:40Z: no real clock shows it.
+/// 2001-09-09T01:46:40Z, which differs from every real clock.
 fn long_ago() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)
 }
@@ -24,7 +25,7 @@ fn emulator() -> Emulator {
     Emulator::new(settings)
 }
 
-/// A signed request.
+/// Returns a signed request.
 fn signed(path: &str, body: &'static str) -> Request<Full<bytes::Bytes>> {
     let identity = Credentials::new("emulator", "emulator", None, None, "test").into();
     let params = v4::SigningParams::builder()
@@ -45,7 +46,7 @@ fn signed(path: &str, body: &'static str) -> Request<Full<bytes::Bytes>> {
     request
 }
 
-/// Returns the request id and the body of a success.
+/// Makes a call that must succeed, and returns its request id and body.
 async fn call(emulator: &Emulator, request: Request<Full<bytes::Bytes>>) -> (String, Value) {
     let response = emulator.respond(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
@@ -54,7 +55,7 @@ async fn call(emulator: &Emulator, request: Request<Full<bytes::Bytes>>) -> (Str
     (request_id, serde_json::from_slice(&body).unwrap())
 }
 
-async fn create_and_look() -> [(String, Value); 2] {
+async fn create_and_read_state() -> [(String, Value); 2] {
     let emulator = emulator();
     let create = signed("/CreateIngestConfiguration", r#"{"ingestProtocol": "RTMPS"}"#);
     let state = Request::get("/_emulator/state").body(Full::default()).unwrap();
@@ -63,8 +64,8 @@ async fn create_and_look() -> [(String, Value); 2] {
 
 #[tokio::test]
 async fn a_seed_and_a_clock_reproduce_every_response() {
-    let [created, state] = create_and_look().await;
-    assert_eq!([created.clone(), state.clone()], create_and_look().await);
+    let [created, state] = create_and_read_state().await;
+    assert_eq!([created.clone(), state.clone()], create_and_read_state().await);
     let row = &state.1["ingestConfigurations"][0];
     assert_eq!(row["arn"], created.1["ingestConfiguration"]["arn"]);
     assert_eq!(row["createdAt"], "2001-09-09T01:46:40Z");

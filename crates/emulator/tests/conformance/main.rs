@@ -1,7 +1,7 @@
-//! The emulator as its users meet it: through the AWS SDK for Rust, through boto3,
-//! over a bare connection, and in process.
+//! Tests of the emulator through its interfaces: the AWS SDK for Rust, boto3, a bare TCP
+//! connection, and in-process calls.
 
-#![allow(clippy::unwrap_used, reason = "the harness fails a test as a test does")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod faults;
 mod in_process;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::Running;
 
 #[tokio::test]
-async fn a_configuration_lives_from_create_to_delete() {
+async fn a_configuration_is_created_read_updated_and_deleted() {
     let running = Running::start(Settings::for_tests());
     let client = running.client();
     let created = client
@@ -70,7 +70,7 @@ async fn a_configuration_lives_from_create_to_delete() {
 }
 
 #[tokio::test]
-async fn an_active_configuration_is_not_updated_and_deleted_by_force_alone() {
+async fn an_active_configuration_cannot_be_updated_and_is_deleted_only_with_force() {
     let running = Running::start(Settings::for_tests());
     let client = running.client();
     let arn = running.create(&client).await;
@@ -83,7 +83,7 @@ async fn an_active_configuration_is_not_updated_and_deleted_by_force_alone() {
 }
 
 #[tokio::test]
-async fn only_the_right_signature_is_let_through() {
+async fn requests_without_a_valid_signature_are_rejected() {
     let running = Running::start(Settings::for_tests());
     let key = |id, secret, token: Option<&str>| {
         Credentials::new(id, secret, token.map(Into::into), None, "test")
@@ -122,7 +122,7 @@ async fn calls_beyond_the_burst_are_throttled() {
 }
 
 #[tokio::test]
-async fn a_list_may_not_show_what_a_get_does() {
+async fn lists_omit_a_new_configuration_for_the_visibility_delay() {
     let hour = Duration::from_hours(1);
     let running = Running::start(Settings { visibility_delay: hour, ..Settings::for_tests() });
     let client = running.client();
@@ -151,7 +151,7 @@ async fn pages_show_each_configuration_once() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_refused_and_never_ends_the_emulator() {
+async fn malformed_requests_are_rejected_and_the_emulator_keeps_running() {
     let running = Running::start(Settings::for_tests());
     let long = "x".repeat(65 * 1024);
     for (line, body, status) in [
@@ -164,17 +164,17 @@ async fn what_is_malformed_is_refused_and_never_ends_the_emulator() {
         ("POST /_emulator/nope HTTP/1.1", "{}", "404"),
         ("nonsense", "", "400"),
     ] {
-        let answer = running.raw(line, body);
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+        let response = running.raw(line, body);
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {response}");
     }
     let typo = r#"{"calls_per_seconds": 1}"#;
-    let refusal = running.raw("POST /_emulator/settings HTTP/1.1", typo);
-    assert!(refusal.contains("`calls_per_seconds`"), "{refusal}");
+    let rejection = running.raw("POST /_emulator/settings HTTP/1.1", typo);
+    assert!(rejection.contains("`calls_per_seconds`"), "{rejection}");
     running.client().list_stages().send().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_reset_leaves_the_stages_of_the_program() {
+async fn a_reset_keeps_built_in_stages() {
     let running = Running::start(Settings::for_tests());
     let client = running.client();
     running.create(&client).await;
@@ -199,7 +199,7 @@ async fn the_control_api_shows_every_stream_key() {
 }
 
 #[tokio::test]
-async fn a_shutdown_ends_what_is_under_way() {
+async fn a_shutdown_closes_an_idle_connection() {
     let server = Server::bind(Settings::for_tests()).await.unwrap();
     let address = server.local_addr();
     let shutdown = CancellationToken::new();
@@ -211,9 +211,9 @@ async fn a_shutdown_ends_what_is_under_way() {
     assert!(TcpStream::connect(address).await.is_err());
 }
 
-/// boto3 reads the same model as the AWS CLI, and checks each response against it.
+/// boto3 uses the same model as the AWS CLI. The script checks each response against it.
 #[tokio::test]
-async fn boto3_finds_the_model_kept() {
+async fn boto3_responses_conform_to_the_model() {
     let running = Running::start(Settings { calls_per_second: 5.0, ..Settings::for_tests() });
     let python = env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let output = Command::new(python)

@@ -1,4 +1,4 @@
-//! An emulator on a free port, and clients of it.
+//! The test harness: an emulator on a free port, and clients of it.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use aws_sdk_ivsrealtime::{
 };
 use ivs_realtime_emulator::{Background, Calls, ConfigurationSnapshot, Fault, Operation, Settings};
 
-/// An emulator with a stage. It stops when it goes out of scope.
+/// A running emulator with one stage. It stops when it is dropped.
 pub(crate) struct Running {
     emulator: Background,
     pub(crate) stage_arn: String,
@@ -70,7 +70,8 @@ impl Running {
         self.control().calls_of(operation).unwrap()
     }
 
-    /// Sends a request line (with more headers, if need be) and reads until the end.
+    /// Sends a request over a bare connection and returns the whole response. `line` can
+    /// contain headers after the request line.
     pub(crate) fn raw(&self, line: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         let length = body.len();
@@ -78,10 +79,10 @@ impl Running {
             "{line}\r\nhost: emulator\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
-        // A server that rejects a body need not read it.
+        // The write fails if the server rejects the request before it reads the body.
         let _ = stream.write_all(body.as_bytes());
         let mut response = Vec::new();
-        // The end may come as a reset, after the response.
+        // The server may reset the connection after the response.
         let _ = stream.read_to_end(&mut response);
         String::from_utf8(response).unwrap()
     }
