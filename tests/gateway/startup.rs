@@ -2,6 +2,7 @@
 
 use std::{fs, net::TcpListener};
 
+use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use rusqlite::Connection;
 use rustix::process::Signal;
 
@@ -167,6 +168,29 @@ async fn dev_stays_on_the_loopback() {
     let world = World::new();
     let dev = world.run(&["dev", "--listen=0.0.0.0:0"], &[]).await;
     assert_fails(&dev, &["--listen", "loopback"]);
+}
+
+#[tokio::test]
+async fn dev_removes_its_folder_at_the_second_interrupt() {
+    let world = World::new();
+    let dev = world.dev().await;
+    let folders = || {
+        let names = fs::read_dir(world.path(".")).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().starts_with("ivs-ingest-gateway-dev-")).count()
+    };
+    assert_eq!(folders(), 1);
+    // A create without a response from AWS keeps the drain from ending.
+    let hold = Fault::new(FaultKind::Hold).on(Operation::CreateIngestConfiguration);
+    dev.emulator().add_fault(&hold).unwrap();
+    let acme = dev.caller("acme");
+    let call = tokio::spawn(async move { acme.create_one().await });
+    dev.wait_for_create().await;
+    dev.process.signal(Signal::INT);
+    dev.process.log("draining: running calls finish, new calls are rejected").await;
+    dev.process.signal(Signal::INT);
+    assert_eq!(dev.process.finished().await.code, Some(130));
+    assert_eq!(folders(), 0);
+    call.await.unwrap().unwrap_err();
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ impl World {
         let listen = "--listen=127.0.0.1:0";
         let others = ["--admin-listen=127.0.0.1:0", "--emulator-listen=127.0.0.1:0"];
         let process = self.start("dev", &["dev", listen, others[0], others[1]], &[]);
-        Dev::serving(process, &self.secrets).await
+        Dev::serving(process, Arc::clone(&self.secrets)).await
     }
 
     /// Writes the configuration file and returns its path.

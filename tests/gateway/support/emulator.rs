@@ -137,11 +137,7 @@ impl Emulator {
 
     /// Waits until the emulator has received `count` creates.
     pub(crate) async fn wait_for_creates(&self, count: u64) {
-        let started = Instant::now();
-        while self.creates() < count {
-            assert!(started.elapsed() < TIMEOUT, "fewer than {count} creates reached AWS");
-            time::sleep(PAUSE).await;
-        }
+        wait_for_creates(&self.control(), count).await;
     }
 
     /// Returns all configurations, with their tags and stream keys.
@@ -158,4 +154,14 @@ impl Emulator {
 fn create_error(status: u16, code: &str) -> Fault {
     let error = Fault::error(status, code).on(Operation::CreateIngestConfiguration);
     error.with_message("arn:aws:iam::123456789012:role/gateway")
+}
+
+/// Waits until that emulator has received `count` creates.
+pub(super) async fn wait_for_creates(emulator: &ControlClient, count: u64) {
+    let started = Instant::now();
+    let received = || emulator.calls_of(Operation::CreateIngestConfiguration).unwrap().calls;
+    while received() < count {
+        assert!(started.elapsed() < TIMEOUT, "fewer than {count} creates reached AWS");
+        time::sleep(PAUSE).await;
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
+use ivs_realtime_emulator::ControlClient;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Caller, Finished, Process, secrets::Secrets};
+use super::{Caller, Finished, Process, emulator::wait_for_creates, secrets::Secrets};
 
 /// A running `serve`.
 pub(crate) struct Gateway {
@@ -19,6 +20,10 @@ pub(crate) struct Gateway {
 /// A running `dev` command, and its output for the user.
 pub(crate) struct Dev {
     pub(crate) welcome: String,
+    pub(crate) process: Arc<Process>,
+    address: SocketAddr,
+    emulator: SocketAddr,
+    secrets: Arc<Secrets>,
 }
 
 impl Gateway {
@@ -111,15 +116,30 @@ impl Process {
 }
 
 impl Dev {
-    pub(super) async fn serving(process: Arc<Process>, secrets: &Secrets) -> Self {
+    pub(super) async fn serving(process: Arc<Process>, secrets: Arc<Secrets>) -> Self {
         let emulator = process.stdout().line("that names the emulator", |line| {
             let (_, url) = line.split_once("emulator of AWS at http://")?;
             url.trim_end_matches('.').parse().ok()
         });
-        secrets.watch(emulator.await);
+        let emulator = emulator.await;
+        secrets.watch(emulator);
         let last = |line: &str| line.contains("describe ivs.ingest.v1.IngestService").then_some(());
         process.stdout().line("that describes the API", last).await;
-        process.log("serving").await;
-        Self { welcome: process.stdout().text() }
+        let serving = process.log("serving").await;
+        let address = serving["listen"].as_str().unwrap().parse().unwrap();
+        Self { welcome: process.stdout().text(), process, address, emulator, secrets }
+    }
+
+    pub(crate) fn caller(&self, tenant: &str) -> Caller {
+        Caller::new(self.address, tenant, Arc::clone(&self.secrets))
+    }
+
+    pub(crate) fn emulator(&self) -> ControlClient {
+        ControlClient::new(self.emulator)
+    }
+
+    /// Waits until a create has reached the emulator.
+    pub(crate) async fn wait_for_create(&self) {
+        wait_for_creates(&self.emulator(), 1).await;
     }
 }
