@@ -33,7 +33,7 @@ const NAME: &str = "ivs-ingest-gateway";
 const EXAMPLES: &str = "\
 Examples:
   ivs-ingest-gateway dev                                try it: nothing to configure, no AWS
-    ivs-ingest-gateway check-config --config gateway.toml report every problem of a file
+  ivs-ingest-gateway check-config --config gateway.toml  report every problem of a file
   ivs-ingest-gateway serve --config gateway.toml        run it
 
 Environment:
@@ -116,10 +116,10 @@ fn run(command: Command) -> Result<(), Failure> {
         _ => {}
     }
     telemetry::start_logging()?;
-    // The one TLS provider of the process, for both sides. It must be first.
+    // The TLS provider of the process, for servers and clients. Must precede any use of TLS.
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.install_default().map_err(|_| "a TLS provider is installed already")?;
-    // Workers have runtimes of their own. This one accepts connections and serves probes.
+    provider.install_default().map_err(|_| "a TLS provider is already installed")?;
+    // Workers have their own runtimes. This one accepts connections and serves probes.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
         Command::Serve(file) => runtime.block_on(serve::run(&file.config)),

@@ -1,8 +1,8 @@
-//! The two clocks of the gateway, passed to everything that asks for the time, so that a
-//! test or a simulator decides what time it is.
+//! The two clocks of the gateway. They are passed to all code that reads the time, so that a
+//! test or a simulator controls it.
 //!
-//! - The *wall* clock gives the times that outlive the process or leave it: in rows, ids,
-//!   signatures and responses. An operator or NTP may step it in both directions.
+//! - The *wall* clock is used for times in rows, ids, signatures and responses. An operator
+//!   or NTP may set it forward or back.
 //! - The *monotonic* clock measures durations and deadlines. It is tokio's, so a runtime
 //!   with paused time controls it.
 

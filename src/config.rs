@@ -2,8 +2,8 @@
 //!
 //! A problem does not stop the reading: it is recorded, and a default is used instead.
 //! [`Problems`] therefore lists all problems. Each section has a file, which declares its
-//! keys; `agreement` checks conditions between keys. Reading opens certificates, and no
-//! socket or database.
+//! keys; `agreement` checks conditions between keys. Reading a configuration opens certificate
+//! files, but no socket and no database.
 
 use std::{cell::RefCell, fs, path::Path};
 
@@ -139,7 +139,7 @@ impl Config {
         Some(Self { server, upstream, ledger, resolution, scan, identity, tenants, settings })
     }
 
-    /// The keys that differ from those of `running` and that only a restart applies.
+    /// Returns the keys that differ from those of `running` and that only a restart applies.
     #[must_use]
     pub fn restart_keys<'a>(&'a self, running: &'a Self) -> Vec<&'a str> {
         let fixed = |config: &Self| {

@@ -21,7 +21,8 @@ use crate::{
     tenancy::{LimitCounts, StageOwnership, Tenants},
 };
 
-/// The time that a caller waits for the resolution of its create, in first probes.
+/// The time that a caller waits for the resolution of its create, as a multiple of
+/// `ResolutionTimes::first_probe`.
 const RESOLUTION_WAIT_PROBES: u32 = 3;
 
 /// The clocks and the randomness of a core.
@@ -127,7 +128,7 @@ impl Core {
         &self.tenants
     }
 
-    /// Whether the ledger is complete: whether it has a row for each configuration at AWS.
+    /// Whether a complete scan has been recorded in the ledger.
     #[must_use]
     pub fn is_rebuilt(&self) -> watch::Receiver<bool> {
         self.is_rebuilt.clone()

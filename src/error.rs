@@ -38,7 +38,7 @@ pub enum Error {
         "request_id was used before with other content; send a new request_id for a new request"
     )]
     RequestIdReused,
-    /// No credential came with the call.
+    /// The call has no credential.
     #[error("the call has no credential; {remedy}")]
     CredentialMissing {
         /// The credential to send.
@@ -62,7 +62,7 @@ pub enum Error {
         /// The ARN of the request.
         arn: String,
     },
-    /// The tenant has as many configurations as it may have.
+    /// The tenant has reached its limit of configurations.
     #[error(
         "the tenant has {used} of {limit} ingest configurations; delete one, or ask for a higher limit"
     )]
@@ -90,15 +90,15 @@ pub enum Error {
         /// Time until the rate admits the create.
         retry_after: Duration,
     },
-    /// The tenant has as many concurrent calls as it may have.
+    /// The tenant has reached its limit of concurrent calls.
     #[error(
-        "the tenant has as many concurrent calls as it may have; retry after {} ms",
+        "the tenant has reached its limit of concurrent calls; retry after {} ms",
         retry_after.as_millis()
     )]
     TenantConcurrency {
         /// The tenant.
         tenant: TenantId,
-        /// About the time that one call takes.
+        /// The approximate duration of a call.
         retry_after: Duration,
     },
     /// The tenant's queue for an AWS operation is full. Nothing was consumed or sent.
@@ -109,7 +109,7 @@ pub enum Error {
     TenantQueueFull {
         /// AWS's name of the operation.
         operation: &'static str,
-        /// The predicted wait of one more call.
+        /// The predicted wait of one more call, at least 250 ms.
         retry_after: Duration,
     },
     /// The predicted wait exceeds the deadline. Nothing was consumed or sent.
@@ -136,7 +136,8 @@ pub enum Error {
     /// AWS may or may not have executed the create.
     #[error("{}", unknown_outcome_message(*repeatable))]
     OutcomeUnknown {
-        /// The id of the create. If the caller sent no `request_id`, it joins the create as one.
+        /// The id of the create. A caller that sent no `request_id` joins the create by sending
+        /// this id as one.
         operation_id: OperationId,
         /// Whether the caller sent a `request_id`, so that it can retry.
         repeatable: bool,
@@ -163,7 +164,7 @@ pub enum Error {
     /// The gateway is shutting down.
     #[error("the gateway is shutting down; retry on a new connection")]
     Draining,
-    /// The gateway has as many concurrent calls as it accepts.
+    /// The gateway has reached its limit of concurrent calls or of active tenants.
     #[error("the gateway is overloaded; retry later")]
     Overloaded,
     /// A defect of the gateway.
@@ -177,7 +178,8 @@ pub enum Error {
 /// A create that continues after its caller's deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnfinishedCreate {
-    /// The id of the create. It joins a create without a `request_id` as one.
+    /// The id of the create. A caller that sent no `request_id` joins the create by sending this
+    /// id as one.
     pub operation_id: OperationId,
     /// Whether the caller sent a `request_id`, so that it can retry.
     pub has_request_id: bool,
@@ -274,7 +276,7 @@ const fn aws_reason(kind: FailureKind) -> ErrorReason {
         FailureKind::Throttled { .. } => ErrorReason::AwsThrottled,
         FailureKind::Unreachable => ErrorReason::AwsUnreachable,
         FailureKind::NoCredentials => ErrorReason::CredentialsUnavailable,
-        FailureKind::NoAnswer | FailureKind::ServerError => ErrorReason::AwsUnavailable,
+        FailureKind::NoResponse | FailureKind::ServerError => ErrorReason::AwsUnavailable,
         FailureKind::Rejected => ErrorReason::AwsRejected,
     }
 }
@@ -298,7 +300,7 @@ fn aws_message(failure: &AwsFailure) -> Cow<'static, str> {
         FailureKind::NoCredentials => {
             "the gateway has no AWS credentials at present; nothing was sent"
         }
-        FailureKind::NoAnswer | FailureKind::ServerError => "AWS failed or did not respond",
+        FailureKind::NoResponse | FailureKind::ServerError => "AWS failed or did not respond",
         FailureKind::Rejected => {
             "AWS rejected the request with an error that the gateway does not know"
         }

@@ -32,8 +32,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// without creates. Without configurations at AWS, the rebuild is one list call.
 const REBUILD_WAIT: Duration = Duration::from_secs(3);
 
-/// A gateway with bound addresses and an open ledger. It serves from [`Gateway::serve`]
-/// on.
+/// A gateway with bound addresses and an open ledger. [`Gateway::serve`] starts to serve.
 pub struct Gateway {
     listener: Listener,
     admin: Option<Acceptor>,
@@ -119,7 +118,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// The address of the gRPC API, with the port that the system chose.
+    /// Returns the address of the gRPC API, with the port that the system chose.
     ///
     /// # Errors
     /// An error of the operating system.
@@ -127,7 +126,7 @@ impl Gateway {
         self.listener.local_addr()
     }
 
-    /// A handle that changes the configuration of the running gateway.
+    /// Returns a handle that changes the configuration of the running gateway.
     #[must_use]
     pub fn reload(&self) -> Reload {
         Reload {

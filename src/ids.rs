@@ -1,5 +1,5 @@
-//! The one source of ids and randomness. A seeded source repeats its ids, so that a
-//! simulation can be replayed.
+//! The only source of ids and randomness. A seeded source repeats its ids, so that a simulation
+//! can be repeated.
 
 use std::{
     fmt,
@@ -42,7 +42,7 @@ impl Ids {
         Self(Arc::new(Mutex::new(Source { random, operations, calls })))
     }
 
-    /// The id of the next create. Ids increase even while the clock stands still or goes
+    /// Returns the id of the next create. Ids increase even if the clock stands still or is set
     /// back.
     #[must_use]
     pub fn next_operation_id(&self, now: SystemTime) -> OperationId {

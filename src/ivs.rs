@@ -29,9 +29,9 @@ pub use pacers::Pacers;
 
 use crate::request::{IngestConfigurationState, IngestProtocol};
 
-/// A response of AWS, and AWS's id of the call.
+/// A response of AWS.
 #[derive(Debug)]
-pub struct Answer<T> {
+pub struct AwsResponse<T> {
     /// The content of the response.
     pub value: T,
     /// AWS's id of the call, for a support case.
@@ -47,7 +47,7 @@ pub struct Configuration {
     pub name: String,
     /// The protocol of the encoder.
     pub ingest_protocol: IngestProtocol,
-    /// The key that lets its holder publish.
+    /// The stream key, with which an encoder publishes.
     pub stream_key: SecretString,
     /// Its stage, if it has one.
     pub stage_arn: Option<String>,
@@ -59,7 +59,7 @@ pub struct Configuration {
     pub user_id: String,
     /// Whether a second encoder may publish.
     pub redundant_ingest: bool,
-    /// One for each encoder, if redundant.
+    /// One credential for each encoder, if redundant.
     pub redundant_ingest_credentials: Vec<RedundantIngestCredential>,
     /// Attributes of the participant.
     pub attributes: BTreeMap<String, String>,
@@ -72,7 +72,7 @@ pub struct Configuration {
 pub struct RedundantIngestCredential {
     /// The participant that represents this encoder.
     pub participant_id: Option<String>,
-    /// The key that lets its holder publish. Optional in the model of the SDK.
+    /// The stream key of this encoder. Optional in the model of the SDK.
     pub stream_key: Option<SecretString>,
 }
 

@@ -1,8 +1,8 @@
-//! The ledger: one row a create. It decides idempotency and quota in one atomic
+//! The ledger: one row per create. It decides idempotency and quota in one atomic
 //! step, and it is the only source of truth about both.
 //!
 //! `handlers` and `reconcile` call it. `state` and [`decide`] hold every decision and
-//! are pure; an engine (`sqlite`) reads rows, asks them and writes what they return. SQL
+//! are pure; an engine (`sqlite`) reads rows, calls them and writes what they return. SQL
 //! is in the engines alone. Stream keys never reach the ledger.
 //!
 //! Quota use is the count of a tenant's rows in a state that may exist at AWS. The ledger
@@ -41,15 +41,16 @@ pub type LedgerFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError
 /// A durable record of every create. A change is durable before its method returns.
 pub trait Ledger: Send + Sync + 'static {
     /// Reserves a place in the tenant's quota for one create, unless the same
-    /// `request_id` was seen before or the quota is used up. One transaction.
+    /// `request_id` was seen before or the quota is used up. One atomic step.
     fn reserve(&self, reservation: Reservation) -> LedgerFuture<'_, Reserved>;
 
-    /// Records that a reserved create is about to be sent. None if it was sent before:
-    /// the ledger returns one permission for each sending.
+    /// Records that a reserved create is about to be sent. None if it is being sent
+    /// already: the ledger returns one permission for each sending.
     fn send(&self, operation_id: OperationId) -> LedgerFuture<'_, Option<SendPermission>>;
 
-    /// Records that a create in doubt, whose sending of `sent_at` has been absent for
-    /// long, is about to be sent once more. None if the row has moved on since.
+    /// Records that a create in doubt is about to be sent once more, because AWS has not
+    /// listed it since it was sent at `sent_at`. None if the row was resolved or sent again
+    /// since.
     fn resend(
         &self,
         operation_id: OperationId,
@@ -59,9 +60,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Applies `event` to the row.
     fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, Transition>;
 
-    /// Applies an event that was concluded from one sending of the create, that of
-    /// `sent_at`. If the create was sent again since, the event says nothing about the
-    /// row: nothing changes, and the result is none.
+    /// Applies an event that is about the sending at `sent_at`. If the create was sent
+    /// again since, the event does not apply: nothing changes, and the result is none.
     fn apply_to_sending(
         &self,
         operation_id: OperationId,
@@ -77,8 +77,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// pruned yet.
     fn find(&self, tenant: TenantId, arn: String) -> LedgerFuture<'_, Option<Row>>;
 
-    /// The tenant's rows that exist at AWS, the newest first, at most `limit` of those
-    /// made before `before`.
+    /// The tenant's live rows and those being deleted, the newest first: at most `limit` of
+    /// those made before `before`.
     fn list(
         &self,
         tenant: TenantId,
@@ -90,8 +90,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// The rows in [`State::Deleting`] whose lease has expired.
     fn abandoned_deletes(&self) -> LedgerFuture<'_, Vec<UnconfirmedRow>>;
 
-    /// Takes over creates whose lease has expired: reserved ones are cancelled, sent ones
-    /// are in doubt from now on.
+    /// Takes over creates whose lease has expired: reserved ones are rejected, and sent ones
+    /// become in doubt.
     fn expire(&self) -> LedgerFuture<'_, Expired>;
 
     /// The rows in doubt, the oldest first, at most `limit` of those after `after`.
@@ -107,26 +107,27 @@ pub trait Ledger: Send + Sync + 'static {
     /// The row of each of these ARNs. An ARN without a row is left out.
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>>;
 
-    /// Records what AWS showed of configurations that have rows, and returns the ARNs
-    /// that have none.
+    /// Records the observations of configurations that have rows, and returns the ARNs of
+    /// those that have none.
     fn observe(&self, seen: Vec<Observation>) -> LedgerFuture<'_, Vec<String>>;
 
-    /// Ends a scan of all that AWS has: each live row that was not seen since `scan_began`
-    /// has been missed once more. Returns those that two consecutive scans have missed.
+    /// Ends a scan of all configurations at AWS: counts one more missed scan for each live
+    /// row that was not seen since `scan_began`. Returns the rows that two consecutive scans
+    /// have missed.
     fn finish_scan(&self, scan_began: SystemTime) -> LedgerFuture<'_, Vec<UnconfirmedRow>>;
 
-    /// Makes a live row of a configuration that carries the gateway's tags and has no
-    /// row, or returns why not.
+    /// Gives a live row to a configuration that carries the gateway's tags and has none, or
+    /// returns the reason against it.
     fn adopt(&self, found: Adoption) -> LedgerFuture<'_, Adopted>;
 
     /// Deletes some of the rows that ended before `before`, and their `request_id`s with
     /// them. Returns their number: 0 if none is left.
     fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize>;
 
-    /// Whether a scan has ever shown the ledger all that AWS has. Until then it may be a
-    /// new ledger in place of a lost one, and a create could repeat an earlier one.
+    /// Whether a complete scan has ever been recorded. Until then the ledger may be a new
+    /// one in place of a lost one, and a create could repeat an earlier create.
     fn is_rebuilt(&self) -> LedgerFuture<'_, bool>;
 
-    /// Records that a scan has shown the ledger all that AWS has.
+    /// Records that a complete scan has been recorded in the ledger.
     fn mark_rebuilt(&self) -> LedgerFuture<'_, ()>;
 }

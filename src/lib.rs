@@ -10,9 +10,9 @@
 //! | [`cli`] | the commands of the binary |
 //! | [`gateway`] | composition root: builds, starts and drains everything below |
 //! | [`core`] | pacers, reconciliation and handlers, without listeners |
-//! | [`edge`] | what every call passes, in order: id, load, identity, limits, deadline |
+//! | [`edge`] | the steps before every handler, in order: id, load, identity, limits, deadline |
 //! | [`rpc`] | the gRPC service, conversions and the error table |
-//! | [`handlers`] | one file an RPC |
+//! | [`handlers`] | one file for each RPC |
 //! | [`error`] | the failures of a call, as its caller sees them |
 //! | [`reconcile`] | resolution of unknown outcomes, scans of AWS, rebuild of a lost ledger |
 //! | [`ivs`] | Amazon IVS Real-Time through the AWS SDK |
@@ -34,14 +34,14 @@
 //! ledger's decisions do no I/O. Only `cli` knows the emulator, a crate of its own
 //! (`crates/emulator`). `tests/architecture` checks the table and these rules.
 //!
-//! Stream keys are `SecretString` from the moment they are read, leave in
-//! `rpc::convert` alone, and are in no log, error or row.
+//! Stream keys are `SecretString` from the moment they are read. Only `rpc::convert` exposes
+//! them, and they are in no log, error or row.
 //!
 //! # What always holds
 //!
 //! - A row's state changes by [`ledger::State::after`] and by nothing else.
-//! - A row is durably `SENDING` before any byte of its create goes to AWS, and no
-//!   call to AWS is repeated by the SDK.
+//! - A row is durably `SENDING` before any byte of its create goes to AWS. The SDK never
+//!   repeats a call to AWS.
 //! - Quota use is the count of rows that may exist at AWS. It is never a counter.
 
 #![cfg_attr(

@@ -2,13 +2,13 @@
 //!
 //! A small library: it imports nothing of the gateway. [`schedule`] decides and is pure;
 //! [`Pacer`] adds the clock, the lock and the task around it. The type parameter of a
-//! [`Pacer`] names the calls that its permits pay for, so that a permit for one operation
-//! cannot pay for another.
+//! [`Pacer`] names its operation, so that a permit for one operation cannot be used for
+//! another.
 //!
-//! A call has three steps. [`Pacer::admit`] returns a [`Ticket`] or a [`Rejection`] with
-//! the predicted wait, from memory alone. [`Ticket::permit`] waits for the [`Permit`].
-//! [`Permit::spend`] makes the call and reports its outcome. Each of the three that is
-//! dropped returns what was not used.
+//! A call has three steps. [`Pacer::admit`] returns a [`Ticket`], or a [`Rejection`] with
+//! the predicted wait. It does no I/O. [`Ticket::permit`] waits for the [`Permit`].
+//! [`Permit::spend`] makes the call and reports its outcome. A call that is dropped at any
+//! step leaves its queue and releases its unused slot.
 
 mod permit;
 mod queue;

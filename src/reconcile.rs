@@ -25,15 +25,15 @@ use crate::{
 pub struct Parts {
     /// The ledger to keep consistent with AWS.
     pub ledger: Arc<dyn Ledger>,
-    /// AWS.
+    /// The client of AWS.
     pub ivs: Ivs,
     /// The pacers of the calls to AWS.
     pub pacers: Pacers,
     /// The callers that wait for a resolution.
     pub resolutions: Resolutions,
-    /// The counters.
+    /// The counters of both.
     pub metrics: ReconcileMetrics,
-    /// The time.
+    /// The clock of both.
     pub clock: Clock,
 }
 

@@ -29,7 +29,7 @@ pub struct Rpc {
 }
 
 impl Rpc {
-    /// The service of these handlers.
+    /// Returns the service of these handlers.
     #[must_use]
     pub const fn new(handlers: Handlers) -> Self {
         Self { handlers }

@@ -1,7 +1,7 @@
 //! The record of a call, its line in the access log, and the registry of metrics.
 //!
-//! It imports no module of the gateway: it stores plain values. Stream keys must never
-//! come here.
+//! It imports no module of the gateway: it stores plain values. It must never contain stream
+//! keys.
 
 mod access_log;
 mod call_record;

@@ -1,5 +1,5 @@
-//! Counting the user instructions of a process while it is measured, by tools that
-//! the machine may have.
+//! Counts the user instructions of a process during a measurement, with perf or valgrind if
+//! the machine has them.
 
 use std::{
     fs,
@@ -15,13 +15,13 @@ use crate::Failure;
 
 const PERF_EVENT: &str = "instructions:u";
 
-/// How long perf may take until it counts: it does not tell.
+/// Time for perf to attach to the process: perf does not report when it counts.
 const PERF_ATTACHES: Duration = Duration::from_millis(300);
 
 /// A tool that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Counter {
-    /// The processor counts. Few virtual machines let it.
+    /// The processor counts. Few virtual machines allow it.
     Perf,
     /// Valgrind runs the process, and counts.
     Callgrind,
@@ -34,7 +34,7 @@ pub(crate) enum Counting {
 }
 
 impl Counter {
-    /// perf, if it can count here.
+    /// Returns [`Self::Perf`] if perf can count on this machine.
     pub(crate) fn perf() -> Option<Self> {
         let counted = Command::new("perf")
             .args(["stat", "-x,", "-e", PERF_EVENT, "true"])
@@ -57,7 +57,7 @@ impl Counter {
         Some(valgrind)
     }
 
-    /// Begins to count. `scratch` is the file name that the wrapper was given.
+    /// Starts to count. `scratch` is the file name that [`Self::wrapper`] received.
     pub(crate) fn start(self, pid: u32, scratch: &Path) -> Result<Counting, Failure> {
         let output = scratch.to_owned();
         if self == Self::Callgrind {
@@ -78,7 +78,7 @@ impl Counting {
     pub(crate) fn stop(self) -> Result<u64, Failure> {
         match self {
             Self::Perf { mut perf, output } => {
-                // It writes its count when it is interrupted.
+                // perf writes its count when it is interrupted.
                 let interrupt = format!("kill -INT {}", perf.id());
                 Command::new("sh").args(["-c", &interrupt]).status()?;
                 perf.wait()?;

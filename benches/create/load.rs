@@ -1,4 +1,4 @@
-//! Calls a subject, and measures it while it is called.
+//! Calls a subject and measures it during the calls.
 
 use std::{
     collections::BTreeMap,
@@ -44,20 +44,20 @@ use crate::{
 
 const CONNECTIONS: usize = 8;
 
-/// A window that takes longer ends here, with the calls that it has.
+/// The longest time of a measurement. After it, no further calls are made.
 const LONGEST_WINDOW: Duration = Duration::from_secs(40);
 
 /// One measurement of one subject.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
-    /// The measured quantity.
+    /// The measured subject.
     pub(crate) subject: Subject,
-    /// Where to call: the subject, or the upstream if the subject is a caller.
+    /// The address to call: the subject's, or the upstream's if the subject is a caller.
     pub(crate) address: SocketAddr,
-    /// The process that is measured; this one if there is none.
+    /// The measured process. Default: this process.
     #[arg(long)]
     pub(crate) pid: Option<u32>,
-    /// Calls before those that are measured.
+    /// Calls before the measured calls.
     #[arg(long)]
     pub(crate) warm_up: usize,
     /// Measured calls.
@@ -77,12 +77,12 @@ pub(crate) struct Load {
 /// The result of one measurement.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Sample {
-    /// CPU time of the subject's process, user and system, in microseconds a call.
+    /// CPU time of the subject's process, user and system, in microseconds per call.
     pub(crate) cpu_us: f64,
     pub(crate) calls_per_second: f64,
     pub(crate) p50_us: u64,
     pub(crate) p99_us: u64,
-    /// User instructions a call, if something counted them.
+    /// User instructions per call, if they were counted.
     pub(crate) instructions: Option<f64>,
 }
 
@@ -127,14 +127,14 @@ impl Load {
         let credentials = Some(subjects::credentials());
         let seams = Seams { credentials, http_client: None, clock: Clock::system() };
         let ivs = Sdk::load(&upstream, seams).await?.client(metrics);
-        // A create needs the ledger's permission: all are obtained before the measurement.
+        // A create needs a permission of the ledger. All are acquired before the measurement.
         let permissions = Arc::new(Mutex::new(self.permissions().await?));
         tokio::spawn(pacers.clone().run(CancellationToken::new()));
         let call = move |number| {
             let (ivs, pacers) = (ivs.clone(), pacers.clone());
             let permission = permissions.lock().unwrap_or_else(PoisonError::into_inner).pop();
             async move {
-                let permission = permission.ok_or("there are more calls than permissions")?;
+                let permission = permission.ok_or("more calls than permissions")?;
                 let request = message::create(&gateway::tenant(0), number);
                 let request = CreateIngestConfiguration::parse(request, &BTreeMap::new())
                     .map_err(|violations| format!("{violations:?}"))?;
@@ -156,8 +156,8 @@ impl Load {
         let (ledger, _) = SqliteLedger::open(&path, leases, Clock::system())?;
         let (ledger, ids) = (Arc::new(ledger), Ids::random());
         let mut tasks = JoinSet::new();
-        // The writer rejects new work beyond 4,096 jobs.
-        let places = Arc::new(Semaphore::new(1000));
+        // The ledger's writer rejects jobs when 4,096 are waiting.
+        let permits = Arc::new(Semaphore::new(1000));
         for _ in 0..self.warm_up + self.requests {
             let operation_id = ids.next_operation_id(SystemTime::now());
             let reservation = Reservation {
@@ -177,9 +177,9 @@ impl Load {
                 },
             };
             let ledger = Arc::clone(&ledger);
-            let place = Arc::clone(&places).acquire_owned().await?;
+            let permit = Arc::clone(&permits).acquire_owned().await?;
             tasks.spawn(async move {
-                let _place = place;
+                let _permit = permit;
                 ledger.reserve(reservation).await?;
                 ledger.send(operation_id).await
             });
@@ -196,7 +196,7 @@ impl Load {
         }
         let tenants = (self.warm_up + self.requests).div_ceil(CONFIGURATIONS_A_TENANT);
         if matches!(self.subject, Subject::G | Subject::H) {
-            // Every tenant's stage is looked up before: what is measured finds it.
+            // Makes the gateway look up every tenant's stage before the measurement.
             let clients = clients.clone();
             let look_up = move |tenant| {
                 let mut request = message::create(&gateway::tenant(tenant), tenant);
@@ -222,12 +222,13 @@ impl Load {
             send(clients[number % CONNECTIONS].clone(), addressed(request, sender), expected)
         };
         if subject == Subject::Rate {
-            // The one call that its rate lets through; its stage is another's.
-            call(0).await.err().ok_or("the limited tenant was not limited")?;
+            // Uses up the one call of the tenant's rate. The call fails because the stage
+            // belongs to another tenant.
+            call(0).await.err().ok_or("the tenant's rate was used up before the first call")?;
         }
         if subject == Subject::Budget {
-            // The one call that has its turn.
-            call(0).await.err().ok_or("the budget was used up")?;
+            // Uses up the one permit of AWS's budget.
+            call(0).await.err().ok_or("AWS's budget was used up before the first call")?;
         }
         self.measure(call).await
     }
@@ -316,14 +317,14 @@ async fn send(
     match client.create_ingest_configuration(request).await {
         Ok(_) if expected == Code::Ok => Ok(()),
         Err(status) if status.code() == expected => Ok(()),
-        Ok(_) => Err("a call that should be refused was answered".into()),
-        Err(status) => Err(format!("unexpected answer: {status}").into()),
+        Ok(_) => Err("the subject did not reject a call that it must reject".into()),
+        Err(status) => Err(format!("unexpected response: {status}").into()),
     }
 }
 
-/// The CPU time that the threads of a process have had so far, user and system, in
-/// nanoseconds: /proc/PID/stat counts in ticks of 10 ms. A thread that has ended is
-/// missing, but those of the subjects do not end.
+/// Returns the CPU time of a process so far, user and system, in nanoseconds. It sums the
+/// threads, because /proc/PID/stat counts in ticks of 10 ms. Ended threads are missing, but
+/// the threads of the subjects do not end.
 fn cpu_ns(pid: u32) -> Result<u64, Failure> {
     let mut total = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {

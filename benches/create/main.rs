@@ -1,14 +1,14 @@
-//! The cost of a create through the gateway, beside the cost of its parts.
+//! The cost of a create through the gateway, compared with the costs of its parts.
 //!
-//! `cargo bench --bench create`, with `-- --help` for the options. Each subject is
-//! a process of its own, measured in turn with all others, round after round, over
-//! one loopback upstream; a load generator in another process calls it. What is
-//! compared is the CPU time of the subject's process a request: on a shared
-//! machine it drifts less than throughput, and ratios within a round hardly drift.
+//! `cargo bench --bench create`, with `-- --help` for the options. Each subject is a
+//! separate process. Every round measures each subject once, over one loopback upstream; a
+//! load generator in another process calls it. The benchmark compares the CPU time of the
+//! subject's process per request: on a shared machine it drifts less than throughput, and
+//! ratios within a round hardly drift.
 //!
-//! The upstream is a stub with fixed responses (`upstream`), not the emulator: that
-//! checks signatures and keeps everything, so it would take the CPU from those who
-//! are measured. The gateway is the binary itself, as `serve` starts it.
+//! The upstream is a stub with fixed responses (`upstream`), and not the emulator. The
+//! emulator checks signatures and stores everything, so it would use CPU time that the
+//! subjects need. The gateway is the binary, started with `serve`.
 
 #![allow(clippy::disallowed_methods, reason = "benchmarks measure real time")]
 
@@ -35,7 +35,7 @@ use self::{load::Load, subjects::Subject};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Measures what a create costs through the gateway, beside what it is made of.
+/// Measures the cost of a create through the gateway, compared with the costs of its parts
 #[derive(Debug, Parser)]
 #[command(name = "create", bin_name = "cargo bench --bench create --")]
 struct Cli {
@@ -47,26 +47,26 @@ struct Cli {
 
 #[derive(Debug, clap::Args)]
 struct Options {
-    /// Two short rounds: to see that it works, not to compare.
+    /// Run two short rounds, to test the benchmark and not to compare
     #[arg(long)]
     quick: bool,
-    /// Rounds: every subject is measured once in each.
+    /// Rounds; each measures every subject once
     #[arg(long, default_value_t = 7)]
     rounds: u32,
-    /// Measured calls of one subject in one round.
+    /// Measured calls of each subject in each round
     #[arg(long, default_value_t = 8000)]
     requests: usize,
-    /// Number of concurrent calls, on 8 connections.
+    /// Number of concurrent calls, on 8 connections
     #[arg(long, default_value_t = 64)]
     concurrency: usize,
-    /// The subjects, instead of all.
+    /// The subjects to measure, instead of all
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     only: Vec<Subject>,
-    /// Another build of the gateway, measured too as H.
+    /// Another build of the gateway, measured as subject H
     #[arg(long, value_name = "BINARY")]
     beside: Option<PathBuf>,
-    /// Count user instructions with valgrind instead: one slow round, where times
-    /// mean nothing. For machines on which perf cannot count.
+    /// Count user instructions with valgrind, for machines on which perf cannot count them;
+    /// one slow round whose times are meaningless
     #[arg(long)]
     callgrind: bool,
     /// An argument that cargo adds.
@@ -77,13 +77,13 @@ struct Options {
 /// The role of a process that this program starts.
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// Be what stands in for AWS.
+    /// Serve as the stub of AWS.
     #[command(hide = true)]
     Upstream { listen: SocketAddr },
-    /// Be a subject that is called.
+    /// Serve a subject that is called.
     #[command(hide = true)]
     Serve { subject: Subject, listen: SocketAddr, upstream: SocketAddr },
-    /// Call a subject, or be one that calls.
+    /// Call a subject, or run a subject that is itself a caller.
     #[command(hide = true)]
     Load(Load),
 }

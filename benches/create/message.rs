@@ -1,4 +1,4 @@
-//! The one request that every subject is sent.
+//! The request that every subject receives.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, IngestProt
 
 use crate::gateway::stage_arn;
 
-/// A create as a studio would send it, on the tenant's own stage: all strings set,
-/// two tags, and a `request_id`.
+/// Returns a typical create on the tenant's own stage: all strings set, two tags, and a
+/// `request_id`.
 pub(crate) fn create(tenant: &str, request_id: usize) -> CreateIngestConfigurationRequest {
     let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()

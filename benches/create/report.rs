@@ -1,4 +1,4 @@
-//! The table.
+//! Prints the results as a table.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,10 +13,10 @@ use crate::{
 pub(crate) type Round = HashMap<Subject, Sample>;
 
 /// Prints the medians of all rounds and the ratios within them.
-#[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
+#[expect(clippy::print_stdout, reason = "the output of the benchmark")]
 pub(crate) fn print(rounds: &[Round], counter: Option<Counter>, took: Duration) {
     print_heading("create", rounds.len(), took);
-    let heads = ["CPU µs/call", "least", "most", "calls/s", "p50 µs", "p99 µs", "k instr/call"];
+    let heads = ["CPU µs/call", "min", "max", "calls/s", "p50 µs", "p99 µs", "k instr/call"];
     println!("{:28}{}", "", heads.map(|head| format!("{head:>13}")).concat());
     for subject in [A, R, B, C, D, E, G, H, Rate, Budget, Auth] {
         let of = |value: fn(&Sample) -> f64| -> Vec<f64> {
@@ -47,7 +47,7 @@ pub(crate) fn print(rounds: &[Round], counter: Option<Counter>, took: Duration) 
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
+#[expect(clippy::print_stdout, reason = "the output of the benchmark")]
 fn print_ratios(rounds: &[Round], what: &str, value: fn(&Sample) -> Option<f64>) {
     let ratios: [(&str, Subject, &[Subject]); 9] = [
         ("C / (A + B)", C, &[A, B]),
@@ -56,9 +56,9 @@ fn print_ratios(rounds: &[Round], what: &str, value: fn(&Sample) -> Option<f64>)
         ("G / (A + B)   target 0.75", G, &[A, B]),
         ("G / C", G, &[C]),
         ("H / G", H, &[G]),
-        ("refusal, rate / R   target 1.0", Rate, &[R]),
-        ("refusal, budget / R   target 1.0", Budget, &[R]),
-        ("refusal, credential / R   target 1.0", Auth, &[R]),
+        ("rejection, rate / R   target 1.0", Rate, &[R]),
+        ("rejection, budget / R   target 1.0", Budget, &[R]),
+        ("rejection, credential / R   target 1.0", Auth, &[R]),
     ];
     for (name, subject, parts) in ratios {
         let ratio = |round: &Round| {

@@ -1,4 +1,4 @@
-//! The run: starts the processes of each measurement, round after round.
+//! Runs the rounds: starts the processes of each measurement.
 
 use std::{
     net::SocketAddr,
@@ -17,7 +17,7 @@ use crate::{
     subjects::Subject,
 };
 
-/// No round begins that could end after this.
+/// The longest run. A round that could end later is not started.
 const LONGEST_RUN: Duration = Duration::from_secs(220);
 
 /// The sizes of a run.
@@ -62,32 +62,32 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         }
         let mut round = Round::new();
         for subject in &subjects {
-            let place = folder.path().join(format!("{measured}-{subject:?}"));
-            std::fs::create_dir(&place)?;
-            let measurement = Measurement { options, plan: &plan, upstream, place: &place };
+            let subfolder = folder.path().join(format!("{measured}-{subject:?}"));
+            std::fs::create_dir(&subfolder)?;
+            let measurement = Measurement { options, plan: &plan, upstream, subfolder: &subfolder };
             let sample = measurement.run(*subject);
             round.insert(*subject, sample.map_err(|error| format!("{subject:?}: {error}"))?);
-            std::fs::remove_dir_all(place)?;
+            std::fs::remove_dir_all(subfolder)?;
         }
         rounds.push(round);
-        // The order changes, so that no subject always runs after the same one.
+        // Each round begins with another subject.
         subjects.rotate_left(1);
     }
     report::print(&rounds, plan.counter, started.elapsed());
     Ok(())
 }
 
-/// One subject, once.
+/// One measurement of one subject.
 struct Measurement<'a> {
     options: &'a Options,
     plan: &'a Plan,
     upstream: SocketAddr,
-    place: &'a Path,
+    subfolder: &'a Path,
 }
 
 impl Measurement<'_> {
     fn run(&self, subject: Subject) -> Result<Sample, Failure> {
-        let scratch = self.place.join("counted");
+        let scratch = self.subfolder.join("counted");
         let (server, address) = if subject.is_caller() {
             (None, self.upstream)
         } else {
@@ -116,7 +116,7 @@ impl Measurement<'_> {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// Starts under the counter, where the counter needs it.
+    /// Wraps the command in the counter's command, if the counter needs that.
     fn counted(&self, command: Command, scratch: &Path) -> Command {
         let Some(mut wrapper) = self.plan.counter.and_then(|counter| counter.wrapper(scratch))
         else {
@@ -134,19 +134,21 @@ impl Measurement<'_> {
                 PathBuf::from(env!("CARGO_BIN_EXE_ivs-ingest-gateway"))
             }
             (Subject::H, Some(binary)) => binary.clone(),
-            (Subject::H, None) => return Err("H is what --beside names".into()),
+            (Subject::H, None) => {
+                return Err("subject H needs a binary: name one with --beside".into());
+            }
             _ => {
                 let (subject, upstream) = (format!("{subject:?}"), self.upstream.to_string());
                 return this(&["serve", &subject, &address.to_string(), &upstream]);
             }
         };
-        let ledger = self.place.join("ledger.db");
+        let ledger = self.subfolder.join("ledger.db");
         let configuration = if subject == Subject::Budget {
-            // The next turn is a quarter of an hour away.
+            // At 0.001 calls a second, the next permit is about a quarter of an hour away.
             gateway::paced_configuration(address, self.upstream, &ledger, 0.001)
         } else {
             gateway::configuration(address, self.upstream, &ledger)
         };
-        gateway::command(binary, self.place, &configuration)
+        gateway::command(binary, self.subfolder, &configuration)
     }
 }

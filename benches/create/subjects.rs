@@ -37,13 +37,13 @@ pub(crate) enum Subject {
     B,
     /// A naive forwarder: A calls B.
     C,
-    /// C on a current-thread runtime a core.
+    /// C with one current-thread runtime per core.
     D,
-    /// The gateway's own SDK client on a current-thread runtime: what is tuned of B.
+    /// The gateway's own SDK client on a current-thread runtime: B with the gateway's tuning.
     E,
     /// The gateway with everything on.
     G,
-    /// Another build of the gateway, of `--beside`.
+    /// Another build of the gateway, given with `--beside`.
     H,
     /// The gateway rejects a tenant that is over its request rate.
     Rate,
@@ -54,7 +54,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// The subjects of a run that names none.
+    /// The subjects of a run without `--only`.
     pub(crate) const DEFAULT: [Self; 10] = [
         Self::A,
         Self::R,
@@ -68,30 +68,30 @@ impl Subject {
         Self::Auth,
     ];
 
-    /// Whether it is a process that only calls, and is its own load.
+    /// Returns whether the subject only calls AWS, and so needs no load generator.
     pub(crate) const fn is_caller(self) -> bool {
         matches!(self, Self::B | Self::E)
     }
 
-    /// Its description in the table.
+    /// The title of the subject in the table.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::A => "A  bare tonic handler",
-            Self::R => "R  A that only refuses",
+            Self::R => "R  A that only rejects",
             Self::B => "B  bare SDK create",
             Self::C => "C  naive forwarder",
-            Self::D => "D  C, a runtime a core",
+            Self::D => "D  C, one runtime per core",
             Self::E => "E  the gateway's SDK client",
             Self::G => "G  the gateway",
             Self::H => "H  the gateway of --beside",
-            Self::Rate => "   refusal, over its rate",
-            Self::Budget => "   refusal, AWS's budget",
-            Self::Auth => "   refusal, no credential",
+            Self::Rate => "   rejection, request rate",
+            Self::Budget => "   rejection, AWS's budget",
+            Self::Auth => "   rejection, no credential",
         }
     }
 }
 
-/// Serves A, R, C or D until the process is ended.
+/// Serves A, R, C or D until the process is killed.
 pub(crate) fn serve(
     subject: Subject,
     listen: SocketAddr,
@@ -99,9 +99,9 @@ pub(crate) fn serve(
 ) -> Result<(), Failure> {
     if subject != Subject::D {
         let handler = match subject {
-            Subject::R => Handler::Refuses,
+            Subject::R => Handler::Rejects,
             Subject::C => Handler::Forwards(upstream),
-            _ => Handler::Answers,
+            _ => Handler::Responds,
         };
         return runtime::Builder::new_multi_thread()
             .enable_all()
@@ -127,29 +127,29 @@ pub(crate) fn serve(
 
 /// The behaviour of a handler of creates.
 enum Handler {
-    Answers,
-    Refuses,
-    /// To this upstream.
+    Responds,
+    Rejects,
+    /// Forwards the create to this upstream.
     Forwards(SocketAddr),
 }
 
 async fn serve_here(listen: SocketAddr, handler: Handler) -> Result<(), Failure> {
-    let refuses = matches!(handler, Handler::Refuses);
+    let rejects = matches!(handler, Handler::Rejects);
     let sdk = match handler {
         Handler::Forwards(upstream) => Some(default_client(upstream).await),
-        Handler::Answers | Handler::Refuses => None,
+        Handler::Responds | Handler::Rejects => None,
     };
     let socket = TcpSocket::new_v4()?;
-    // The kernel deals the connections to the runtimes.
+    // The kernel distributes the connections over the runtimes.
     socket.set_reuseport(true)?;
     socket.bind(listen)?;
     let incoming = TcpIncoming::from(socket.listen(1024)?).with_nodelay(Some(true));
-    let service = IngestServiceServer::new(Naive { sdk, refuses });
+    let service = IngestServiceServer::new(Naive { sdk, rejects });
     Server::builder().add_service(service).serve_with_incoming(incoming).await?;
     Ok(())
 }
 
-/// The SDK as its documentation says to use it.
+/// Returns an SDK client as in the SDK's documentation.
 pub(crate) async fn default_client(upstream: SocketAddr) -> Client {
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(REGION))
@@ -180,13 +180,13 @@ pub(crate) async fn forward(
         .set_tags(Some(request.tags.into_iter().collect()))
         .send()
         .await?;
-    output.ingest_configuration.ok_or_else(|| "AWS answered nothing".into())
+    output.ingest_configuration.ok_or_else(|| "AWS returned no configuration".into())
 }
 
-/// A alone, R, or C with an SDK.
+/// The service of subject A, of R if it rejects, and of C and D if it has an SDK client.
 struct Naive {
     sdk: Option<Client>,
-    refuses: bool,
+    rejects: bool,
 }
 
 #[tonic::async_trait]
@@ -195,7 +195,7 @@ impl IngestService for Naive {
         &self,
         request: Request<CreateIngestConfigurationRequest>,
     ) -> Result<Response<CreateIngestConfigurationResponse>, Status> {
-        if self.refuses {
+        if self.rejects {
             return Err(Status::resource_exhausted("try again later"));
         }
         let request = request.into_inner();
@@ -203,7 +203,7 @@ impl IngestService for Naive {
             None => made_up(request),
             Some(sdk) => forward(sdk, request)
                 .await
-                .map(answered)
+                .map(convert)
                 .map_err(|error| Status::unknown(error.to_string()))?,
         };
         Ok(Response::new(CreateIngestConfigurationResponse {
@@ -267,7 +267,7 @@ fn made_up(request: CreateIngestConfigurationRequest) -> v1::IngestConfiguration
     }
 }
 
-fn answered(aws: IngestConfiguration) -> v1::IngestConfiguration {
+fn convert(aws: IngestConfiguration) -> v1::IngestConfiguration {
     v1::IngestConfiguration {
         arn: aws.arn,
         name: aws.name.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Calls the ledgers, without a gateway around them.
+//! Calls the ledgers directly, without a gateway.
 
 use std::{
     cell::Cell,
@@ -24,7 +24,7 @@ use crate::{
     rows::{self, CONFIGURATIONS, Random},
 };
 
-/// Size of a bare flush: one page, like the writes of the ledger.
+/// The bytes of a bare flush: one page, like the writes of the ledger.
 const PAGE: [u8; 4096] = [7; 4096];
 
 /// A call of the ledger.
@@ -35,8 +35,8 @@ pub(crate) enum Call {
     Usage,
     Reserve,
     /// A reservation during the end of a scan, which checks all rows.
-    ReserveBesideMissed,
-    /// No call: a bare flush of the disk.
+    ReserveDuringScanEnd,
+    /// A bare flush of the disk, without a call of the ledger.
     Flush,
 }
 
@@ -44,11 +44,11 @@ pub(crate) enum Call {
 pub(crate) struct Sample {
     pub(crate) open_ns: Pair<u64>,
     /// The duration of the end of a scan.
-    pub(crate) missed_ns: Pair<u64>,
+    pub(crate) scan_end_ns: Pair<u64>,
     pub(crate) calls: BTreeMap<Call, Pair<Latency>>,
 }
 
-/// A ledger that is called.
+/// An open ledger.
 struct Opened {
     ledger: SqliteLedger,
     open_ns: u64,
@@ -57,8 +57,8 @@ struct Opened {
     ids: Ids,
 }
 
-/// Opens the ledgers and calls them, all on one core: a call wakes the ledger's thread,
-/// and on another core that takes several times as long as what is measured.
+/// Opens the ledgers and calls them, all on one core. A call wakes the ledger's thread, and
+/// waking a thread on another core takes several times as long as the call itself.
 pub(crate) async fn measure(
     filled: &Pair<Filled>,
     calls: usize,
@@ -68,7 +68,7 @@ pub(crate) async fn measure(
     let mut one = CpuSet::new();
     let first = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core));
     one.set(first.ok_or("no core is allowed")?);
-    // The threads that the ledgers start inherit it.
+    // The threads that the ledgers start inherit the affinity.
     sched_setaffinity(None, &one)?;
     let sample = measure_here(filled, calls, seed).await;
     sched_setaffinity(None, &allowed)?;
@@ -83,11 +83,11 @@ async fn measure_here(filled: &Pair<Filled>, calls: usize, seed: usize) -> Resul
     let list = alternate(filled, calls, async |size| opened.of(size).list().await).await?;
     let find = alternate(filled, calls, async |size| opened.of(size).find().await).await?;
     let usage = alternate(filled, calls, async |size| opened.of(size).usage().await).await?;
-    let (reserve, flush) = reserve_beside_flushes(&opened, filled, calls).await?;
-    let small = opened.small.reserve_beside_missed().await?;
-    let large = opened.large.reserve_beside_missed().await?;
-    let beside_missed = Pair { small: small.1, large: large.1 };
-    // The ledgers are as they were.
+    let (reserve, flush) = reserve_and_flush(&opened, filled, calls).await?;
+    let small = opened.small.reserve_during_scan_end().await?;
+    let large = opened.large.reserve_during_scan_end().await?;
+    let during_scan_end = Pair { small: small.1, large: large.1 };
+    // Deletes the rows of the measurement.
     for size in [Size::Small, Size::Large] {
         let ledger = &opened.of(size).ledger;
         while ledger.prune(SystemTime::now() + LEASES.reserved).await? > 0 {}
@@ -97,18 +97,18 @@ async fn measure_here(filled: &Pair<Filled>, calls: usize, seed: usize) -> Resul
         (Call::Find, find),
         (Call::Usage, usage),
         (Call::Reserve, reserve),
-        (Call::ReserveBesideMissed, beside_missed),
+        (Call::ReserveDuringScanEnd, during_scan_end),
         (Call::Flush, flush),
     ];
     Ok(Sample {
         open_ns: Pair { small: opened.small.open_ns, large: opened.large.open_ns },
-        missed_ns: Pair { small: small.0, large: large.0 },
+        scan_end_ns: Pair { small: small.0, large: large.0 },
         calls: calls.into(),
     })
 }
 
-/// The disk's part of a reservation is measured between them: the disk drifts.
-async fn reserve_beside_flushes(
+/// Measures reservations, with a bare flush after each, because the disk's speed drifts.
+async fn reserve_and_flush(
     opened: &Pair<Opened>,
     filled: &Pair<Filled>,
     calls: usize,
@@ -119,7 +119,7 @@ async fn reserve_beside_flushes(
     let reserve = alternate(filled, calls, async |size| {
         let latency_ns = opened.of(size).reserve().await?;
         let started = Instant::now();
-        // In place, as most writes to the WAL are: it does not grow for ever.
+        // Overwrites the page, like most writes to the WAL, which does not grow for ever.
         file.write_all_at(&PAGE, 0)?;
         file.sync_data()?;
         flushes_ns.of_mut(size).push(elapsed_ns(started));
@@ -129,7 +129,7 @@ async fn reserve_beside_flushes(
     Ok((reserve, flushes_ns.try_map(Latency::of)?))
 }
 
-/// Each call returns its duration.
+/// The methods that call the ledger return the latency in nanoseconds.
 impl Opened {
     fn open(filled: &Filled, seed: usize) -> Result<Self, Failure> {
         let started = Instant::now();
@@ -171,7 +171,7 @@ impl Opened {
         if is_right { Ok(latency_ns) } else { Err("the usage is wrong".into()) }
     }
 
-    /// Without its undo.
+    /// Reserves a row and cancels the reservation. The latency excludes the cancellation.
     async fn reserve(&self) -> Result<u64, Failure> {
         let tenant = self.random.below(self.tenants);
         let operation_id = self.ids.next_operation_id(SystemTime::now());
@@ -195,7 +195,7 @@ impl Opened {
 
     /// Measures reservations during the end of a scan, and the duration of that end. The scan
     /// began before all rows, so no row counts as missed.
-    async fn reserve_beside_missed(&self) -> Result<(u64, Latency), Failure> {
+    async fn reserve_during_scan_end(&self) -> Result<(u64, Latency), Failure> {
         let is_over = Cell::new(false);
         let missed = async {
             let started = Instant::now();
@@ -212,7 +212,7 @@ impl Opened {
                 }
             }
         };
-        let (missed_ns, latencies_ns) = tokio::try_join!(missed, reserves)?;
-        Ok((missed_ns, Latency::of(latencies_ns)?))
+        let (scan_end_ns, latencies_ns) = tokio::try_join!(missed, reserves)?;
+        Ok((scan_end_ns, Latency::of(latencies_ns)?))
     }
 }

@@ -24,32 +24,33 @@ use crate::{
 /// Number of rows that are inserted concurrently, so that they share commits.
 const CONCURRENCY: usize = 2048;
 
-/// Leases of any length: no row is left with unfinished work.
+/// The lengths are irrelevant, because no row is left with unfinished work.
 pub(crate) const LEASES: Leases =
     Leases { reserved: Duration::from_mins(1), sending: Duration::from_mins(1) };
 
-/// Where files are in memory: every commit is a flush, and thousands of them on a disk
-/// would be most of the run.
+/// A folder in memory. Every commit flushes the file, and thousands of flushes to a disk
+/// would take most of the run.
 const IN_MEMORY: &str = "/dev/shm";
 
-/// A ledger to be measured.
+/// A filled ledger.
 pub(crate) struct Filled {
     pub(crate) path: PathBuf,
     pub(crate) tenants: usize,
     pub(crate) bytes: u64,
-    /// None if it was there already.
+    /// The time of filling; `None` if the ledger existed already.
     pub(crate) took: Option<Duration>,
 }
 
 impl Filled {
-    /// Brings all of the file into the page cache.
+    /// Loads the whole file into the page cache.
     pub(crate) fn read_through(&self) -> Result<(), Failure> {
         io::copy(&mut File::open(&self.path)?, &mut io::sink())?;
         Ok(())
     }
 }
 
-/// The ledger of so many tenants in that folder, filled if it is not there.
+/// Returns the ledger with this number of tenants, and fills it if it does not exist in the
+/// folder.
 pub(crate) async fn filled(folder: &Path, tenants: usize) -> Result<Filled, Failure> {
     let path = folder.join(format!("{tenants}.db"));
     let started = Instant::now();
@@ -68,7 +69,7 @@ async fn fill(path: &Path, tenants: usize) -> Result<(), Failure> {
     let scratch = builder.tempdir_in(IN_MEMORY).or_else(|_| builder.tempdir_in(folder))?;
     let filled = scratch.path().join("ledger.db");
     adopt_all(&filled, tenants).await?;
-    // A run that is ended leaves no part of a ledger in its place.
+    // An interrupted run must not leave an incomplete ledger under the final name.
     let part = path.with_extension("part");
     fs::copy(filled, &part)?;
     File::open(&part)?.sync_all()?;
@@ -101,7 +102,7 @@ async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
     for task in tasks {
         task.await??;
     }
-    // Without it a gateway would first look at AWS for what this ledger lacks.
+    // Without this mark, a gateway would first rebuild the ledger from AWS.
     ledger.mark_rebuilt().await?;
     Ok(())
 }

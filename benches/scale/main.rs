@@ -1,16 +1,16 @@
-//! The cost of a large ledger: each call on 100,000 tenants with ten configurations, beside
-//! the same call on 1,000 tenants with ten.
+//! The cost of a large ledger: each call on 100,000 tenants with ten configurations, compared
+//! with the same call on 1,000 tenants with ten.
 //!
 //! `cargo bench --bench scale`, with `-- --help` for the options. Two ledgers are
-//! filled through the ledger's own interface. In each round both are served by the
-//! gateway's binary and called through gRPC (`served`), and then opened and called here
-//! (`direct`), because gRPC hides small differences. One call at a time, a hundred of
-//! the one ledger and then a hundred of the other, of tenants that are drawn at random.
-//! The results are ratios within a round.
+//! filled through the ledger's own interface. In each round, the gateway's binary serves
+//! both, and gRPC calls measure them (`served`). Then this process opens and calls both
+//! (`direct`), because gRPC hides small differences. Calls run one at a time, a hundred on
+//! one ledger and then a hundred on the other, for random tenants. The results are ratios
+//! within a round.
 //!
 //! The files are in the page cache, as on a machine with sufficient memory, so that the
 //! comparison is about the work and not about the disk. `reserve` flushes the disk, so a
-//! bare flush is measured beside it.
+//! bare flush is measured too.
 
 #![allow(clippy::disallowed_methods, reason = "benchmarks measure real time")]
 
@@ -36,7 +36,7 @@ use clap::{Parser, Subcommand};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Measures what a large ledger costs, beside a small one.
+/// Measures the cost of a large ledger, compared with a small one
 #[derive(Debug, Parser)]
 #[command(name = "scale", bin_name = "cargo bench --bench scale --")]
 struct Cli {
@@ -48,22 +48,22 @@ struct Cli {
 
 #[derive(Debug, clap::Args)]
 struct Options {
-    /// Two short rounds of small ledgers: to see that it works, not to compare.
+    /// Run two short rounds with small ledgers, to test the benchmark and not to compare
     #[arg(long)]
     quick: bool,
-    /// Tenants of the large ledger.
+    /// Tenants of the large ledger
     #[arg(long, default_value_t = 100_000)]
     tenants: usize,
-    /// Tenants of the small one.
+    /// Tenants of the small ledger
     #[arg(long, default_value_t = 1000)]
     beside: usize,
-    /// Rounds: both ledgers are measured once in each.
+    /// Rounds; each measures both ledgers once
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Measured calls of each kind and ledger in one round.
+    /// Measured calls of each kind and ledger in each round
     #[arg(long, default_value_t = 3000)]
     calls: usize,
-    /// Where the ledgers are kept: those that are there already are used again.
+    /// The folder of the ledgers; existing ledgers in it are reused
     #[arg(long, value_name = "FOLDER")]
     ledgers: Option<PathBuf>,
     /// An argument that cargo adds.
@@ -74,7 +74,7 @@ struct Options {
 /// The role of a process that this program starts.
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// Be what stands in for AWS.
+    /// Serve as the stub of AWS.
     #[command(hide = true)]
     Upstream { listen: SocketAddr },
 }

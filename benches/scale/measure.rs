@@ -1,25 +1,25 @@
-//! Measures: one call at a time, of either ledger in turn, and what a process holds.
+//! Measures single calls, alternating between the ledgers, and the memory of a process.
 
 use std::{fs, time::Instant};
 
 use crate::{Failure, figures::percentile, fill::Filled};
 
-/// Calls of one ledger before it is the other's turn. What else runs on the machine
-/// comes and goes more slowly, and so slows both.
-const TURN: usize = 100;
+/// Consecutive calls of one ledger. Other load on the machine changes more slowly than such
+/// a batch takes, so it affects both ledgers.
+const BATCH: usize = 100;
 
-/// Turns after which the files are read through again. A machine may take pages of files
-/// back at any time, and a page that comes from the disk costs more than the call.
-const TURNS_WARM: usize = 10;
+/// Batches after which the files are read again. The system may evict pages at any time, and
+/// reading a page from the disk costs more than a call.
+const BATCHES_WARM: usize = 10;
 
-/// Which of the two ledgers.
+/// One of the two ledgers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     Small,
     Large,
 }
 
-/// Something of each ledger.
+/// A value for each ledger.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Pair<T> {
     pub(crate) small: T,
@@ -49,7 +49,7 @@ impl<T> Pair<T> {
     }
 }
 
-/// How long calls of one kind took.
+/// The latencies of one kind of call.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_field_names, reason = "units stand last in names")]
 pub(crate) struct Latency {
@@ -70,23 +70,23 @@ impl Latency {
     }
 }
 
-/// Makes so many calls of each ledger, one after the other, after a turn of each to warm
-/// up. `call` returns how long it took, in nanoseconds.
+/// Makes at least `calls` calls of each ledger, one at a time, after one batch of each to warm
+/// up. `call` returns its latency in nanoseconds.
 pub(crate) async fn alternate(
     ledgers: &Pair<Filled>,
     calls: usize,
     mut call: impl AsyncFnMut(Size) -> Result<u64, Failure>,
 ) -> Result<Pair<Latency>, Failure> {
     let mut latencies_ns = Pair::<Vec<u64>>::default();
-    for turn in 0..=calls.div_ceil(TURN) {
-        if turn % TURNS_WARM == 0 {
+    for batch in 0..=calls.div_ceil(BATCH) {
+        if batch % BATCHES_WARM == 0 {
             ledgers.small.read_through()?;
             ledgers.large.read_through()?;
         }
         for size in [Size::Small, Size::Large] {
-            for _ in 0..TURN {
+            for _ in 0..BATCH {
                 let latency_ns = call(size).await?;
-                if turn > 0 {
+                if batch > 0 {
                     latencies_ns.of_mut(size).push(latency_ns);
                 }
             }
@@ -99,11 +99,11 @@ pub(crate) fn elapsed_ns(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The memory of a process that is in use, in KiB: `VmRSS`.
+/// Returns the resident memory of a process in KiB (`VmRSS`).
 pub(crate) fn resident_kib(pid: u32) -> Result<u64, Failure> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib =
-        line.and_then(|line| line.split_whitespace().next()).ok_or("a process without memory")?;
+        line.and_then(|line| line.split_whitespace().next()).ok_or("the process has no VmRSS")?;
     Ok(kib.parse()?)
 }

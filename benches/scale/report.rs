@@ -1,4 +1,4 @@
-//! The tables.
+//! Prints the results as tables.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     served,
 };
 
-/// The ratio that counts as flat.
+/// The greatest ratio that counts as flat.
 const FLAT: f64 = 1.5;
 
 /// The result of one round.
@@ -21,7 +21,7 @@ pub(crate) struct Round {
 }
 
 /// Prints the medians of all rounds, and those of the ratios within them.
-#[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
+#[expect(clippy::print_stdout, reason = "the output of the benchmark")]
 pub(crate) fn print(rounds: &[Round], ledgers: &Pair<Filled>, took: Duration) {
     print_heading("scale", rounds.len(), took);
     for Filled { tenants, bytes, took, .. } in [&ledgers.small, &ledgers.large] {
@@ -39,7 +39,7 @@ pub(crate) fn print(rounds: &[Round], ledgers: &Pair<Filled>, took: Duration) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
+#[expect(clippy::print_stdout, reason = "the output of the benchmark")]
 fn print_latencies(rounds: &[Round], ledgers: &Pair<Filled>) {
     let (small, large) = (ledgers.small.tenants, ledgers.large.tenants);
     println!("\n{:38}{small:>22}{large:>22}{:>18}", "µs, tenants", "large / small");
@@ -76,7 +76,7 @@ const LATENCIES: [Row; 9] = [
     ("ledger: reserve", true, |round| round.direct.calls.get(&direct::Call::Reserve)),
     ("a bare flush of 4 KiB", false, |round| round.direct.calls.get(&direct::Call::Flush)),
     ("ledger: reserve, during the end of a scan", false, |round| {
-        round.direct.calls.get(&direct::Call::ReserveBesideMissed)
+        round.direct.calls.get(&direct::Call::ReserveDuringScanEnd)
     }),
 ];
 
@@ -87,9 +87,9 @@ const FIGURES: [Figure; 5] = [
     ("gateway: start to \"serving\", ms", 1e6, |round| round.served.start_ns),
     ("gateway: resident memory, MiB", 1024.0, |round| round.served.resident_kib),
     ("ledger: open, ms", 1e6, |round| round.direct.open_ns),
-    ("ledger: end of a scan, ms", 1e6, |round| round.direct.missed_ns),
-    ("ledger: longest reserve beside it, ms", 1e6, |round| {
-        let beside = round.direct.calls.get(&direct::Call::ReserveBesideMissed);
+    ("ledger: end of a scan, ms", 1e6, |round| round.direct.scan_end_ns),
+    ("ledger: longest reserve during it, ms", 1e6, |round| {
+        let beside = round.direct.calls.get(&direct::Call::ReserveDuringScanEnd);
         each(beside, |latency| latency.longest_ns)
     }),
 ];
@@ -100,8 +100,8 @@ fn each(latencies: Option<&Pair<Latency>>, value: impl Fn(&Latency) -> u64) -> P
         .unwrap_or_default()
 }
 
-/// The median of the small ledger, that of the large one, and that of the ratios within
-/// a round.
+/// Returns the medians over the rounds: of the small ledger, of the large ledger, and of
+/// the ratio within a round.
 fn compare(rounds: &[Round], value: impl Fn(&Round) -> Pair<u64>) -> [f64; 3] {
     let values = || rounds.iter().map(&value);
     let small: Vec<f64> = values().map(|pair| as_f64(pair.small)).collect();

@@ -1,5 +1,5 @@
-//! The rows of a ledger, made from their numbers: a caller can name any row of a
-//! million without keeping them.
+//! The rows of a ledger. Each is computed from its number, so that a caller can name any of a
+//! million rows without storing them.
 
 use std::{
     cell::Cell,
@@ -23,31 +23,31 @@ use crate::{
 /// reserve.
 pub(crate) const CONFIGURATIONS: usize = 10;
 
-/// How long ago the first row was made.
+/// The age of the oldest row.
 const OLDEST: Duration = Duration::from_hours(30 * 24);
 
-/// Spreads a row's tenant over the whole range, so that no neighbours are a tenant's.
+/// The stride that distributes the tenants of consecutive rows over the whole range.
 const STRIDE: usize = 2_654_435_761;
 
-/// The tenant of a row. Every tenant has its first configuration before any has its
-/// second, in another order each time.
+/// Returns the tenant of a row. Every tenant gets its first configuration before any tenant
+/// gets its second, and the order of the tenants differs each time.
 pub(crate) fn tenant_of(row: usize, tenants: usize) -> usize {
-    let (turn, place) = (row / tenants, row % tenants);
-    // A prime stride visits every tenant once: it is larger than any number of them.
-    ((place % tenants) * (STRIDE % tenants) + turn * (tenants / 3)) % tenants
+    let (round, position) = (row / tenants, row % tenants);
+    // The stride is a prime above any number of tenants, so it visits every tenant once.
+    ((position % tenants) * (STRIDE % tenants) + round * (tenants / 3)) % tenants
 }
 
 pub(crate) fn tenant_id(number: usize) -> Result<TenantId, Failure> {
     Ok(TenantId::parse(&gateway::tenant(number))?)
 }
 
-/// As AWS makes them: nothing tells the order.
+/// Returns the ARN of a row. Like AWS's ARNs, it does not show the order of creation.
 pub(crate) fn arn(row: usize) -> String {
     let id = letters(row, 12);
     format!("arn:aws:ivs:{REGION}:123456789012:ingest-configuration/{id}")
 }
 
-/// The live row of that number, as a create through the gateway leaves it.
+/// Returns the live row with that number, as a create through the gateway leaves it.
 pub(crate) fn adoption(row: usize, tenants: usize, now: SystemTime) -> Result<Adoption, Failure> {
     let tenant = tenant_of(row, tenants);
     let age = OLDEST.mul_f64(1.0 - fraction(row, tenants * CONFIGURATIONS));
@@ -57,7 +57,7 @@ pub(crate) fn adoption(row: usize, tenants: usize, now: SystemTime) -> Result<Ad
     Ok(Adoption {
         operation_id: OperationId::from(ulid),
         tenant: tenant_id(tenant)?,
-        // Callers send a UUID, mostly.
+        // Most callers send a UUID.
         request_id: format!("{:016x}-{:016x}", mix(row), mix(row + 1)),
         fingerprint: Fingerprint::from((u128::from(mix(row)) << 64).to_be_bytes()),
         resource: Resource { arn: arn(row), participant_id: Some(letters(row + 1, 12)) },
@@ -80,7 +80,7 @@ pub(crate) fn fields(tenant: usize, row: usize) -> Fields {
     }
 }
 
-/// Draws numbers, the same ones from the same seed.
+/// Pseudo-random numbers that a seed reproduces.
 pub(crate) struct Random(Cell<usize>);
 
 impl Random {
@@ -96,7 +96,7 @@ impl Random {
     }
 }
 
-/// `SplitMix64`: another number for every number, without any order.
+/// Returns a different pseudo-random number for every number (`SplitMix64`).
 const fn mix(number: usize) -> u64 {
     let mixed = (number as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -104,7 +104,7 @@ const fn mix(number: usize) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// So many letters and digits that stand for the number.
+/// Returns `count` letters and digits that encode the number.
 fn letters(number: usize, count: usize) -> String {
     const DIGITS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut rest = mix(number);

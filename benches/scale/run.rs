@@ -1,4 +1,4 @@
-//! The run: fills the ledgers, and measures both, round after round.
+//! Runs the benchmark: fills the ledgers and measures both in every round.
 
 use std::{fs, time::Instant};
 
@@ -17,7 +17,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     } else {
         (options.tenants, options.beside, options.rounds, options.calls)
     };
-    // Removed when the run ends.
+    // The folder is removed when the run ends.
     let scratch = tempfile::Builder::new().tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let folder = options.ledgers.as_deref().unwrap_or(scratch.path());
     fs::create_dir_all(folder)?;
@@ -30,7 +30,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let started = Instant::now();
     let mut measured = Vec::new();
     for seed in 0..rounds {
-        // One after the other: a ledger is one process's.
+        // One after the other, because only one process can open a ledger.
         let served = served::measure(&ledgers, calls, seed, upstream).await?;
         let direct = direct::measure(&ledgers, calls, seed).await?;
         measured.push(Round { direct, served });

@@ -1,4 +1,4 @@
-//! The gateway's binary on each ledger, called through gRPC.
+//! Runs the gateway's binary on each ledger and calls it through gRPC.
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::PathBuf, time::Instant};
 
@@ -20,8 +20,8 @@ use crate::{
     rows::{self, CONFIGURATIONS, Random},
 };
 
-/// Starts of each gateway in one round. One alone says little: they take as long as the
-/// machine has other things to do.
+/// Starts of each gateway in one round. A single start proves little, because its time
+/// depends on the other load of the machine.
 const STARTS: usize = 5;
 
 /// A call of the gateway.
@@ -34,13 +34,13 @@ pub(crate) enum Call {
 
 /// The result of one round.
 pub(crate) struct Sample {
-    /// From the start of the process to its log line "serving".
+    /// The time from the start of the process to its log line "serving".
     pub(crate) start_ns: Pair<u64>,
     pub(crate) resident_kib: Pair<u64>,
     pub(crate) calls: BTreeMap<Call, Pair<Latency>>,
 }
 
-/// A gateway that is called.
+/// A running gateway.
 struct Started {
     process: Running,
     start_ns: u64,
@@ -93,16 +93,16 @@ async fn start_alone(
 
 type Client = IngestServiceClient<Channel>;
 
-/// Each call returns its duration.
+/// The methods that call the gateway return the latency in nanoseconds.
 impl Started {
     async fn start(filled: &Filled, seed: usize, upstream: SocketAddr) -> Result<Self, Failure> {
         let Filled { path, tenants, .. } = filled;
-        let place = path.with_extension("served");
-        fs::create_dir_all(&place)?;
+        let folder = path.with_extension("served");
+        fs::create_dir_all(&folder)?;
         let address = free_address()?;
         let configuration = gateway::configuration(address, upstream, path);
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_ivs-ingest-gateway"));
-        let command = gateway::command(binary, &place, &configuration)?;
+        let command = gateway::command(binary, &folder, &configuration)?;
         let started = Instant::now();
         let process = start(command, |log| log.contains("\"serving\""))?;
         let start_ns = elapsed_ns(started);
@@ -130,18 +130,18 @@ impl Started {
         let request = GetIngestConfigurationRequest { arn: arn.clone(), view };
         let request = of_tenant(request, rows::tenant_of(row, self.tenants))?;
         let started = Instant::now();
-        let answer = self.client.clone().get_ingest_configuration(request).await?;
+        let response = self.client.clone().get_ingest_configuration(request).await?;
         let latency_ns = elapsed_ns(started);
-        let found = answer.into_inner().ingest_configuration;
+        let found = response.into_inner().ingest_configuration;
         expect(found.is_some_and(|found| found.arn == arn), latency_ns)
     }
 
     async fn quota(&self) -> Result<u64, Failure> {
         let request = of_tenant(GetQuotaRequest {}, self.random.below(self.tenants))?;
         let started = Instant::now();
-        let answer = self.client.clone().get_quota(request).await?;
+        let response = self.client.clone().get_quota(request).await?;
         let latency_ns = elapsed_ns(started);
-        let used = answer.into_inner().ingest_configurations.map(|quota| quota.used);
+        let used = response.into_inner().ingest_configurations.map(|quota| quota.used);
         expect(used == i32::try_from(CONFIGURATIONS).ok(), latency_ns)
     }
 }
@@ -152,6 +152,6 @@ fn of_tenant<T>(message: T, tenant: usize) -> Result<Request<T>, Failure> {
     Ok(request)
 }
 
-fn expect<T>(is_right: bool, answer: T) -> Result<T, Failure> {
-    if is_right { Ok(answer) } else { Err("an answer is not that of the ledger".into()) }
+fn expect<T>(is_right: bool, value: T) -> Result<T, Failure> {
+    if is_right { Ok(value) } else { Err("a response differs from the ledger".into()) }
 }

@@ -1,9 +1,9 @@
-//! Sums up what was measured, and says on what it was.
+//! Statistics of measurements, and the heading of a report.
 
 use std::{env, fs, thread, time::Duration};
 
-/// Prints what was run, where, and how busy that was.
-#[expect(clippy::print_stdout, reason = "what the benchmark is run for")]
+/// Prints the command, the machine and its load.
+#[expect(clippy::print_stdout, reason = "the output of the benchmark")]
 pub(crate) fn print_heading(bench: &str, rounds: usize, took: Duration) {
     let options: Vec<_> = env::args().skip(1).filter(|word| word != "--bench").collect();
     println!("cargo bench --bench {bench} -- {}", options.join(" "));
@@ -15,14 +15,14 @@ pub(crate) fn print_heading(bench: &str, rounds: usize, took: Duration) {
     );
 }
 
-/// The middle of the values; none if there are none.
+/// Returns the median of the values, or `None` without values.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()
 }
 
-/// The value that so many percent of the sorted values are below.
+/// Returns the value that `percent` % of the sorted values are below.
 pub(crate) fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
     sorted.get(sorted.len() * percent / 100).copied()
 }

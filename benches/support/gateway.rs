@@ -1,4 +1,4 @@
-//! The gateway as it is measured: its binary, its configuration and its tenants.
+//! The measured gateway: its binary, its configuration and its tenants.
 
 use std::{
     fs,
@@ -11,30 +11,31 @@ use crate::{Failure, process};
 
 pub(crate) const REGION: &str = "us-east-1";
 
-/// The most configurations of each tenant: the default quota. The gateway counts a
-/// tenant's rows to decide.
+/// The quota of each tenant, which is the default. The gateway counts a tenant's rows for
+/// every create, so the quota bounds that work.
 pub(crate) const CONFIGURATIONS_A_TENANT: usize = 20;
 
-/// The tenant that the gateway's configuration leaves no request rate.
+/// The tenant whose request rate is almost zero.
 pub(crate) const LIMITED_TENANT: &str = "limited";
 
-/// The tenant of that number.
+/// Returns the name of the tenant with that number.
 pub(crate) fn tenant(number: usize) -> String {
     format!("tenant-{number}")
 }
 
-/// A stage of that name. The upstream tells its owner from it.
+/// Returns the ARN of a stage. The stub of AWS uses `name` as the owner of the stage.
 pub(crate) fn stage_arn(name: &str) -> String {
     format!("arn:aws:ivs:{REGION}:123456789012:stage/{name}")
 }
 
-/// How to start `binary` by a configuration that is written into the folder `place`.
+/// Writes the configuration into `folder`, and returns the command that starts
+/// `binary` with it.
 pub(crate) fn command(
     binary: PathBuf,
-    place: &Path,
+    folder: &Path,
     configuration: &str,
 ) -> Result<Command, Failure> {
-    let file = place.join("gateway.toml");
+    let file = folder.join("gateway.toml");
     fs::write(&file, configuration)?;
     let mut gateway = process::clean(binary);
     gateway.args(["serve", "--config"]).arg(file);
@@ -48,7 +49,7 @@ pub(crate) fn configuration(listen: SocketAddr, upstream: SocketAddr, ledger: &P
     paced_configuration(listen, upstream, ledger, 1e6)
 }
 
-/// The same with so many calls a second at AWS.
+/// Like [`configuration`], with this rate of calls at AWS.
 pub(crate) fn paced_configuration(
     listen: SocketAddr,
     upstream: SocketAddr,

@@ -1,5 +1,4 @@
-//! The processes of a benchmark: started in a clean environment, awaited, and ended
-//! with the run.
+//! The processes of a benchmark. They start in a clean environment and end with the run.
 
 use std::{
     fs::{self, File},
@@ -12,25 +11,25 @@ use std::{
 
 use crate::Failure;
 
-/// How long a process may take until it is ready; valgrind takes some seconds.
+/// The longest start of a process; under valgrind it takes some seconds.
 const LONGEST_START: Duration = Duration::from_secs(30);
 
-/// How often it is asked whether it is.
+/// Interval between checks of readiness.
 const START_POLL: Duration = Duration::from_millis(1);
 
-/// A process that ends with the run, whatever ends that.
+/// A process that is killed when this value is dropped.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // An error means that the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Starts a server and waits until `is_ready` says so of what it has logged. Its log
-/// goes to a file, as in production it would go to a pipe or a file.
+/// Starts a server and waits until `is_ready` returns true for its log. The log goes to a
+/// file, because in production it goes to a pipe or a file.
 pub(crate) fn start(
     mut command: Command,
     is_ready: impl Fn(&str) -> bool,
@@ -48,19 +47,20 @@ pub(crate) fn start(
     Ok(running)
 }
 
-/// Whether a server accepts connections at the address.
+/// Returns a check of whether a server accepts connections at the address.
 pub(crate) fn listens(address: SocketAddr) -> impl Fn(&str) -> bool {
     move |_| TcpStream::connect(address).is_ok()
 }
 
-/// This program, to be started in another role.
+/// Returns a command that starts this program with other arguments.
 pub(crate) fn this(arguments: &[&str]) -> Result<Command, Failure> {
     let mut command = clean(std::env::current_exe()?);
     command.args(arguments);
     Ok(command)
 }
 
-/// Nothing of the environment may change what is measured.
+/// Returns a command with an empty environment except PATH, so that the environment does not
+/// influence the measurement.
 pub(crate) fn clean(program: PathBuf) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{Failure, gateway::REGION};
 
-/// Every ARN is another: the ledger holds each once.
+/// Counter that makes ARNs unique, because the ledger accepts each ARN once.
 static CREATED: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn serve(listen: SocketAddr) -> Result<(), Failure> {
@@ -26,27 +26,27 @@ pub(crate) fn serve(listen: SocketAddr) -> Result<(), Failure> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let answered = service_fn(answer);
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answered));
+            let service = service_fn(respond);
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     })
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await;
     let body = body.map(Collected::to_bytes).unwrap_or_default();
     let body = std::str::from_utf8(&body).unwrap_or_default();
-    let answer = match path.as_str() {
+    let json = match path.as_str() {
         "/CreateIngestConfiguration" => created(body),
         "/GetStage" => stage(body),
-        // A list: to a ledger that is new, nothing is there yet.
+        // An empty list agrees with a new ledger.
         _ => r#"{"ingestConfigurations":[]}"#.to_owned(),
     };
     let response = Response::builder()
         .header("content-type", "application/json")
         .header("x-amzn-requestid", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
-        .body(Full::from(answer));
+        .body(Full::from(json));
     Ok(response.unwrap_or_default())
 }
 
@@ -60,7 +60,7 @@ fn created(body: &str) -> String {
     )
 }
 
-/// A stage is its own name's.
+/// Returns a stage whose owner is its own name.
 fn stage(body: &str) -> String {
     let arn = between(body, r#""arn":""#, '"');
     let owner = arn.rsplit('/').next().unwrap_or_default();

@@ -23,7 +23,7 @@ use crate::{
     tenancy::tags::TenancyTags,
 };
 
-/// The part of AWS's call rate that the command uses. Callers of the gateway need the rest.
+/// The fraction of AWS's call rate that the command uses. The gateway's callers need the rest.
 const SHARE: f64 = 0.5;
 
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(super) struct Options {
     /// The configuration file of the gateway, for the endpoint of AWS and the tenants.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// A file with one configuration a line: an ARN, a space, and the id of a tenant.
+    /// A file with one configuration per line: an ARN, a space, and the id of a tenant.
     /// Empty lines and lines that begin with # are ignored.
     #[arg(long, value_name = "FILE")]
     list: PathBuf,
@@ -57,18 +57,18 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     tokio::spawn(pacers.clone().run(stopped.clone()));
     let _stop = stopped.drop_guard();
     let ids = Ids::random();
-    let mut refused = 0;
+    let mut rejected = 0;
     for (arn, tenant) in &wanted {
         match adopt(&ivs, &pacers, arn, tenant, &ids, options.apply).await {
             Ok(done) => say(&format!("{arn} {tenant}: {done}")),
             Err(why) => {
-                refused += 1;
+                rejected += 1;
                 say(&format!("{arn} {tenant}: rejected: {why}"));
             }
         }
     }
-    if refused > 0 {
-        return Err(format!("{refused} of {} refused", wanted.len()).into());
+    if rejected > 0 {
+        return Err(format!("{rejected} of {} configurations were rejected", wanted.len()).into());
     }
     if !options.apply {
         say("nothing was changed; add --apply to write the tags");
@@ -89,7 +89,8 @@ fn parse(text: &str, config: &Config) -> Result<Wanted, Vec<String>> {
         match parse_line(line, config) {
             Ok((arn, tenant)) => {
                 if wanted.insert(arn, tenant).is_some() {
-                    problems.push(format!("{number}: the ARN stands in the list twice"));
+                    problems
+                        .push(format!("{number}: the ARN is in the list twice; remove one line"));
                 }
             }
             Err(problem) => problems.push(format!("{number}: {problem}")),
@@ -124,7 +125,7 @@ async fn adopt(
     let found = ivs.get_ingest_configuration(permit, arn.as_str()).await.map_err(failed)?.value;
     if let Some(tenancy) = TenancyTags::read(&found.tags) {
         return if tenancy.tenant == *tenant {
-            Ok("is adopted already")
+            Ok("is already adopted")
         } else {
             Err(format!("it belongs to the tenant {}", tenancy.tenant))
         };
@@ -144,7 +145,7 @@ async fn adopt(
     Ok("adopted")
 }
 
-/// The create request that corresponds to the configuration.
+/// Returns the create request that corresponds to the configuration.
 fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String> {
     let stage_arn = match found.stage_arn {
         None => None,
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_all_that_is_wrong_with_the_list() {
+    fn all_problems_of_the_list_are_reported() {
         let text = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n[tenants.acme]\n";
         let config = Config::parse(text, "gateway.toml", []).unwrap();
         let arn = "arn:aws:ivs:us-east-1:123456789012:ingest-configuration/a";
@@ -182,6 +183,6 @@ mod tests {
         assert!(problems[0].starts_with("2: give an ARN"));
         assert!(problems[1].starts_with("3: ARN: the value of 6 characters is not of the form"));
         assert_eq!(problems[2], "4: there is no tenant globex in the configuration");
-        assert_eq!(problems[3], "5: the ARN stands in the list twice");
+        assert_eq!(problems[3], "5: the ARN is in the list twice; remove one line");
     }
 }

@@ -9,9 +9,9 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path, environment())?;
     let tenants = config.tenants.named.len();
     let default = if config.tenants.default.is_some() {
-        "others get tenants.default"
+        "others use tenants.default"
     } else {
-        "others are refused"
+        "others are rejected"
     };
     say(&format!("{} is valid; tenants named: {tenants}; {default}", path.display()));
     Ok(())

@@ -29,7 +29,10 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     if !options.listen.ip().is_loopback() {
-        return Err("--listen: dev trusts whatever tenant a caller names, so it listens on loopback only; use serve".into());
+        return Err(
+            "--listen: dev does not authenticate callers; use a loopback address, or `serve`"
+                .into(),
+        );
     }
     let settings = Settings { listen: options.emulator_listen, ..Settings::default() };
     let secret = settings.secret_access_key.expose_secret();
@@ -99,7 +102,7 @@ fn welcome(gateway: SocketAddr, emulator: SocketAddr, stage: &str) -> String {
     format!(
         r#"
 The gateway serves at {gateway}, with an emulator of AWS at http://{emulator}.
-Tenants: acme, and globex with a quota of 2. Everything is thrown away at the end.
+Tenants: acme, and globex with a quota of 2. All data is deleted at the end.
 
 Create an ingest configuration:
 

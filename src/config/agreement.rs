@@ -76,7 +76,8 @@ pub(super) fn check_times(upstream: &Upstream, resolution: &ResolutionTimes, rep
     if resolution.first_probe >= resolution.retry_after {
         report.problem(
             "settle.first_probe_ms",
-            "is not less than settle.retry_after_ms, so a create could be sent again before the first look for it; lower it",
+            "is not less than settle.retry_after_ms, so a create could be sent again before the \
+             first probe for it; lower it",
         );
     }
     if resolution.retry_after <= upstream.attempt_timeout {

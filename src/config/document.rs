@@ -80,7 +80,7 @@ fn convert(source: &DeValue<'_>, origin: &dyn Fn(usize) -> Origin) -> Value {
     }
 }
 
-/// Nodes are equal if their values are, wherever they stand.
+/// Nodes are equal if their values are equal, regardless of their origins.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

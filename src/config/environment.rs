@@ -63,7 +63,7 @@ fn set(document: &mut Table, segments: &[&str], node: Node) -> Result<(), Unsett
     Ok(())
 }
 
-/// The variable that sets the key, if `name` is that variable with too few underscores.
+/// Returns the variable that sets the key, if `name` is that variable with too few underscores.
 pub(super) fn correction(name: &str, key: &str) -> Option<String> {
     let joined = |separator: &str| key.replace('.', separator).replace('-', "_").to_uppercase();
     let rest = name.strip_prefix(SHORT_PREFIX)?;
@@ -71,8 +71,8 @@ pub(super) fn correction(name: &str, key: &str) -> Option<String> {
     is_meant.then(|| format!("{PREFIX}{}", joined("__")))
 }
 
-/// The key that the segment of a variable means. A shell accepts no `-` in the name of a
-/// variable, and ids of tenants contain it, so `_` matches it. Case does not matter.
+/// Returns the key that a segment of a variable names. A shell does not accept `-` in the name
+/// of a variable, and ids of tenants may contain it, so `_` matches `-`. Case is ignored.
 fn matching(table: &Table, parent: &str, segment: &str) -> Result<String, Unsettable> {
     let normal = |text: &str| text.replace('-', "_").to_ascii_lowercase();
     let mut names = table.keys().filter(|name| normal(name) == normal(segment));
@@ -123,7 +123,7 @@ mod tests {
                 ("IVS_INGEST_GATEWAY__TENANTS__ACME_1__REQUEST_RATE__BURST", "9"),
                 ("IVS_INGEST_GATEWAY__TENANTS__ACME-1__ALLOWED_PROTOCOLS", r#"["RTMPS"]"#),
                 ("IVS_INGEST_GATEWAY__TENANTS__DEFAULT__MAX_QUEUED", "3"),
-                ("IVS_INGEST_GATEWAY_SERVICE_PORT", "not ours: one underscore"),
+                ("IVS_INGEST_GATEWAY_SERVICE_PORT", "another variable: one underscore"),
                 ("PATH", "/bin"),
             ],
         )
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!((id.as_str(), acme.weight), ("Acme-1", 7));
         assert_eq!(acme.request_rate.burst.get(), 9);
         assert_eq!(acme.allowed_protocols.len(), 1);
-        assert_eq!(acme.max_queued, 3, "inherited from the default that a variable made");
+        assert_eq!(acme.max_queued, 3, "inherited from the default that a variable added");
     }
 
     #[test]

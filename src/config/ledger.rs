@@ -15,7 +15,7 @@ pub struct Ledger {
     /// The location. It has no default, because only the operator knows a disk that survives
     /// the process.
     pub url: LedgerUrl,
-    /// Time for which a `request_id` is remembered after its configuration is gone, and a
+    /// Time that a `request_id` is remembered after its configuration is deleted. Until then a
     /// retry is safe. Default 24 h.
     pub request_id_retention: Duration,
 }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_durable_file_is_refused_and_not_quoted() {
+    fn a_url_without_a_durable_file_is_rejected_and_not_quoted() {
         for (text, words) in [
             ("hunter2", "is not a ledger's URL"),
             ("mysql://user:hunter2@host/db", "is not a ledger's URL"),

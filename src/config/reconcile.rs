@@ -23,8 +23,9 @@ impl ResolutionTimes {
             first_probe: section.milliseconds(
                 Key::new(
                     "first_probe_ms",
-                    "Time from the sending of a create to the first look for it at AWS. Later looks are \
-                     further apart. The caller waits three times as long for the outcome.",
+                    "Time from the sending of a create to the first probe for it at AWS. Later \
+                     probes are further apart. The caller waits three times as long for the \
+                     outcome.",
                 ),
                 1000,
                 10..=600_000,

@@ -1,4 +1,4 @@
-//! The reference of the keys, from the declarations of the code that reads them.
+//! The reference of the keys, from the declarations in the code that reads them.
 //!
 //! `tests/configuration` writes `docs/configuration.md`, `docs/configuration.schema.json`
 //! and `docs/gateway.example.toml` from it.
@@ -72,7 +72,7 @@ impl Key {
         self
     }
 
-    /// Has the example set the key.
+    /// Makes the example set the key to `value`.
     pub(super) fn set_in_example(mut self, value: &str) -> Self {
         self.is_set_in_example = true;
         self.example(value)

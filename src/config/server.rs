@@ -31,18 +31,18 @@ pub struct Server {
     pub admin_listen: Option<SocketAddr>,
     /// Whether plaintext is served beyond loopback. Default false. No effect with `tls`.
     pub plaintext: bool,
-    /// TLS on `listen`. Absent: plaintext.
+    /// TLS on `listen`. If absent, the listener serves plaintext.
     pub tls: Option<Tls>,
     /// The limits of the transport of `listen`.
     pub limits: Limits,
     /// Maximum number of concurrent calls of all connections. Default 1024.
     pub max_concurrent_requests: usize,
-    /// Maximum size of a request message. Default 65536; the largest valid request, with 50
-    /// tags, has about 20 KiB.
+    /// Maximum size of a request message in bytes. Default 65536. The largest valid request, with
+    /// 46 tags, has about 20 KiB in ASCII, and about 74 KiB if all letters have 4 bytes.
     pub max_message_bytes: usize,
     /// Deadline of a call without a `grpc-timeout`. Default 30 s.
     pub default_deadline: Duration,
-    /// Longest deadline; a longer one is cut to it. Default 120 s.
+    /// Maximum deadline. A longer one is shortened to it. Default 120 s.
     pub max_deadline: Duration,
     /// Whether gRPC reflection is served, for grpcurl. Default true.
     pub reflection: bool,
@@ -56,13 +56,14 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Private key of the certificate.
     pub key: PathBuf,
-    /// Authorities of client certificates. Present: every client must show a certificate.
+    /// Authorities of client certificates. If set, every client must present a certificate.
     pub client_ca: Option<PathBuf>,
 }
 
 impl Server {
     pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Self {
-        let tls = Key::new("tls", "TLS on the gRPC listener. Absent: plaintext.");
+        let tls =
+            Key::new("tls", "TLS on the gRPC listener. If absent, the listener serves plaintext.");
         let tls = section.has("tls").then(|| Tls::read(section.section(tls), folder));
         Self {
             listen: section
@@ -108,7 +109,8 @@ impl Server {
             max_message_bytes: section.integer(
                 Key::new(
                     "max_message_bytes",
-                    "Size of a request message. The largest valid request has about 20 KiB.",
+                    "Maximum size of a request message in bytes. The largest valid request has \
+                     about 20 KiB in ASCII, and about 74 KiB if all letters have 4 bytes.",
                 ),
                 65_536,
                 1024..=4_194_304,
@@ -151,8 +153,8 @@ impl Tls {
         let client_ca = section.text(
             Key::new(
                 "client_ca",
-                "Authorities of client certificates, in a PEM file. Present: a client must \
-                 show a certificate of one of them.",
+                "Authorities of client certificates, in a PEM file. If set, every client must \
+                 present a certificate of one of them.",
             )
             .example(&quoted("clients.pem")),
             FILE,
@@ -200,7 +202,7 @@ fn limits(section: &mut Section<'_>) -> Limits {
     let age = section.duration(
         Key::new(
             "max_connection_age_ms",
-            "Age at which a connection is closed gracefully, give or take 10 %. 0: never.",
+            "Age at which a connection is closed gracefully, up to 10 % shorter or longer. 0: never.",
         ),
         age,
         0..=86_400_000,

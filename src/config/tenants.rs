@@ -140,7 +140,7 @@ fn create_rate(section: &mut Section<'_>, inherited: Option<Rate>) -> Option<Rat
     }
     let keys = section.section(Key::new(
         "create_rate",
-        "Rate of creates. Absent: the fair queue and `max_ingest_configurations` limit them.",
+        "Rate of creates. If absent, the fair queue and `max_ingest_configurations` limit them.",
     ));
     if inherited.is_none() {
         for key in ["per_second", "burst"] {
@@ -158,7 +158,7 @@ fn stages(section: &mut Section<'_>, tenant: &TenantId, owners: &mut HashMap<Sta
     let listed = section.texts(
         Key::new(
             "stage_arns",
-            "Stages of this tenant, whatever their tags say. Not for `tenants.default`.",
+            "Stages of this tenant, regardless of their tags. Not for `tenants.default`.",
         )
         .default("[]"),
         "ARN of a stage",

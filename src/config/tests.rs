@@ -162,7 +162,7 @@ gateway.toml:43: tenants.default.stage_arns: a stage has one owner; list it unde
 }
 
 #[test]
-fn broken_toml_is_reported_with_what_is_wrong_elsewhere() {
+fn syntax_errors_are_reported_with_the_problems_of_other_lines() {
     let text = "[ledger]\nurl = postgres://user:hunter2@host\n[sweep\n[tenants.a]\nweight = 0\nweight = 1\n";
     assert_eq!(
         problems(text),
@@ -181,10 +181,10 @@ fn a_file_that_cannot_be_read_is_a_problem() {
     assert!(words.starts_with("/nonexistent/gateway.toml: cannot be read"), "{words}");
 }
 
-/// The rule is the one that callers' tags meet, so that no letter passes here and not there.
+/// The rule for reserved prefixes is that of callers' tags, in any letter case.
 #[test]
 fn extra_tags_have_no_reserved_prefix() {
-    let told = "is a reserved tag; begin it with neither aws: nor ivs-ingest-gateway:";
+    let problem = "is a reserved tag; begin it with neither aws: nor ivs-ingest-gateway:";
     for (key, reserved) in [
         ("aws:x", true),
         ("aw\u{17f}:x", true),
@@ -194,14 +194,14 @@ fn extra_tags_have_no_reserved_prefix() {
     ] {
         let text = format!("{SMALLEST}[tenants.acme.extra_tags]\n\"{key}\" = 'x'\n");
         let found = parse(&text).err().map(|problems| problems.to_string());
-        let expected =
-            reserved.then(|| format!("gateway.toml:5: tenants.acme.extra_tags.\"{key}\": {told}"));
+        let expected = reserved
+            .then(|| format!("gateway.toml:5: tenants.acme.extra_tags.\"{key}\": {problem}"));
         assert_eq!(found, expected, "{key}");
     }
 }
 
 #[test]
-fn extra_tags_are_few() {
+fn extra_tags_are_at_most_16() {
     let tags: Vec<String> = (0..17).map(|tag| format!("t{tag} = 'x'")).collect();
     assert_eq!(
         problems(&format!("{SMALLEST}[tenants.acme.extra_tags]\n{}", tags.join("\n"))),
@@ -232,7 +232,7 @@ fn a_reload_names_the_keys_that_need_a_restart() {
         "server.listen settle.first_probe_ms"
     );
     assert_eq!(keys("tenants.acme.weight = 3"), "");
-    // The default, now written down, changes nothing.
+    // A key that is set to its default changes nothing.
     assert_eq!(keys("sweep.interval_ms = 60000"), "");
     assert_eq!(
         keys("ledger.request_id_retention_ms = 60000\ntenants.acme.weight = 3"),

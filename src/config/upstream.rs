@@ -7,10 +7,10 @@ use super::{reference::Key, section::Section};
 /// The endpoint of AWS, and the call rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
-    /// AWS region. Absent: as the environment and the profile say.
+    /// AWS region. Default: that of the environment or the profile.
     pub region: Option<String>,
-    /// `http` or `https` URL, without credentials, in place of AWS's own. Absent: as the
-    /// environment and the profile say.
+    /// `http` or `https` URL, without credentials, in place of AWS's own. Default: that of the
+    /// environment or the profile.
     pub endpoint_url: Option<String>,
     /// Calls a second of each AWS operation; above 0. Default 5, the limit of AWS for an
     /// account and region. AWS allows twice as many of the operations on tags.
@@ -22,7 +22,7 @@ pub struct Upstream {
     /// Time for which the owner of a stage is cached. Zero disables the cache. Default 60 s.
     pub stage_cache: Duration,
     /// The AWS account, 12 digits. Stages of other accounts are rejected without a call to
-    /// AWS. Absent: AWS rejects them.
+    /// AWS. If absent, AWS rejects them.
     pub account_id: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Upstream {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         Self {
             region: section.text(
-                Key::new("region", "AWS region. Absent: as the environment and the profile say.")
+                Key::new("region", "AWS region. Default: that of the environment or the profile.")
                     .example("\"us-east-1\""),
                 "name of a region",
                 region,
@@ -38,8 +38,8 @@ impl Upstream {
             endpoint_url: section.text(
                 Key::new(
                     "endpoint_url",
-                    "Endpoint in place of AWS's own, without credentials. Absent: as the \
-                     environment and the profile say.",
+                    "Endpoint in place of AWS's own, without credentials. Default: that of the \
+                     environment or the profile.",
                 )
                 .example("\"http://127.0.0.1:4566\""),
                 "http or https URL",
@@ -83,7 +83,7 @@ impl Upstream {
             account_id: section.text(
                 Key::new(
                     "account_id",
-                    "AWS account. Present: the gateway rejects stages of other accounts without a \
+                    "AWS account. If set, the gateway rejects stages of other accounts without a \
                      call to AWS.",
                 )
                 .example("\"123456789012\""),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_and_accounts_have_their_letters() {
+    fn regions_and_accounts_have_their_form() {
         assert!(region("ap-southeast-2").is_ok() && account_id("012345678901").is_ok());
         assert!(region("US East").is_err() && region("").is_err());
         assert!(account_id("1234").is_err() && account_id("12345678901x").is_err());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-/// The response leaves this long before the caller's deadline, or a tenth of the deadline
-/// if that is less, so that it arrives in time.
+/// The response is sent this long before the caller's deadline, or a tenth of the deadline
+/// before it if that is less, so that it arrives in time.
 const MARGIN: Duration = Duration::from_millis(5);
 
 /// The limits of deadlines.
@@ -18,7 +18,7 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Returns the time until the response of the call must leave. Ignores an invalid
+    /// Returns the time until the response of the call must be sent. Ignores an invalid
     /// `grpc-timeout`, as gRPC servers do.
     #[must_use]
     pub(super) fn of(&self, metadata: &HeaderMap) -> Duration {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_before_the_caller_gives_up() {
+    fn the_deadline_is_earlier_than_the_callers() {
         let deadlines = Deadlines { default: Duration::from_secs(30), max: Duration::from_mins(1) };
         let of = |text: &'static str| {
             let mut metadata = HeaderMap::new();

@@ -29,7 +29,7 @@ impl Discards {
     /// not received, and ends a connection after 1,024 resets. The rejections of one tenant
     /// would then disconnect the other tenants behind the same proxy.
     pub(super) async fn receive(&self, body: Incoming) {
-        // Beyond the limit are requests that do not end. Their streams are reset.
+        // Only requests that do not end reach the limit. The others' streams are reset.
         let Ok(_permit) = self.permits.try_acquire() else { return };
         let mut body = Limited::new(body, self.max_message_bytes);
         let ended = async { while let Some(Ok(_)) = body.frame().await {} };

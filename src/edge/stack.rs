@@ -1,4 +1,4 @@
-//! The steps of every call, in their order, with the reasons for it.
+//! The steps of every call, in their order, each with the reason for its position.
 
 use std::{
     convert::Infallible,
@@ -59,7 +59,7 @@ struct Admitted<'a> {
 }
 
 impl Edge {
-    /// The edge that `config` describes. It rejects new calls once `draining` fires.
+    /// Returns the edge that `config` describes. It rejects new calls after `draining` fires.
     #[must_use]
     pub fn new(
         config: &crate::config::Server,
@@ -81,7 +81,7 @@ impl Edge {
         }
     }
 
-    /// The steps that need the metadata alone.
+    /// Runs the steps that need only the metadata.
     fn admit(
         &self,
         method: &str,
@@ -103,7 +103,7 @@ impl Edge {
         Ok(Admitted { _running: running, _permit: permit, context })
     }
 
-    /// The service of one worker.
+    /// Returns the service of one worker.
     pub fn service(
         self: &Arc<Self>,
         handlers: Handlers,
@@ -124,7 +124,7 @@ impl Edge {
     }
 }
 
-/// The services of a worker behind the steps.
+/// The steps, and the services of a worker that they protect.
 #[derive(Clone)]
 struct Stack {
     edge: Arc<Edge>,
@@ -160,7 +160,7 @@ impl Stack {
 
         response.headers_mut().insert(CALL_ID_HEADER, record.call_id().clone());
         let code = response.headers().get("grpc-status").map_or(&b"0"[..], HeaderValue::as_bytes);
-        line.answered(status::code_name(code));
+        line.finish(status::code_name(code));
         response
     }
 

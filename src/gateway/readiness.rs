@@ -6,7 +6,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{proto::v1::ingest_service_server::SERVICE_NAME, server::admin::Readiness};
 
-/// The health of a gateway that is not ready.
+/// Returns the health of a gateway that is not ready.
 pub(super) async fn starting() -> HealthReporter {
     let health = HealthReporter::new();
     for service in ["", SERVICE_NAME] {
@@ -15,7 +15,7 @@ pub(super) async fn starting() -> HealthReporter {
     health
 }
 
-/// Publishes that the gateway is ready once the ledger is rebuilt, until `shutdown`.
+/// Publishes that the gateway is ready from the rebuild of the ledger until `shutdown`.
 pub(super) async fn announce(
     mut complete: watch::Receiver<bool>,
     shutdown: CancellationToken,

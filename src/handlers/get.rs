@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    ivs::{Answer, Configuration},
+    ivs::{AwsResponse, Configuration},
     ledger::{Fields, Observation, Row, State},
     request::{ConfigurationArn, ConfigurationView, GetIngestConfiguration},
 };
@@ -85,7 +85,7 @@ impl Handlers {
         let read = paced::read(&context, &self.shared.pacers.get, get);
         let Some(read) = leader.while_awaited(read).await else { return };
         leader.finish(match read {
-            Ok(Answer { value, aws_request_id }) => Ok((value, aws_request_id)),
+            Ok(AwsResponse { value, aws_request_id }) => Ok((value, aws_request_id)),
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) => {
                 let failure = error.failure();

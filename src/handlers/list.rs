@@ -42,7 +42,7 @@ impl Handlers {
             Some(token) => Some(parse_token(&tenant.id, &filter, token)?),
             None => None,
         };
-        // One extra row, which exists only if there is a next page.
+        // One row more than the page: it exists only if there is a next page.
         let limit = request.page_size + 1;
         let rows = self.shared.ledger.list(tenant.id.clone(), filter.clone(), before, limit).await;
         let mut rows = rows.map_err(|error| ledger_failed(&error, "list"))?;

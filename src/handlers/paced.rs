@@ -10,7 +10,7 @@ use crate::{
     tenancy::{Limit, Tenant},
 };
 
-/// The shortest delay before a retry of a call that found a full queue.
+/// The shortest delay before a retry of a call that was rejected by a full queue.
 const MIN_RETRY_DELAY: Duration = Duration::from_millis(250);
 
 /// The error of a paced call.
@@ -135,7 +135,7 @@ fn error<O: AwsOperation>(rejection: Rejection) -> Error {
     let predicted_wait = whole_milliseconds(predicted_wait);
     match cause {
         RejectionCause::QueueFull => {
-            // With no predicted wait, another call took the place a moment ago.
+            // The queue may be full even if the predicted wait is close to 0.
             let retry_after = predicted_wait.max(MIN_RETRY_DELAY);
             Error::TenantQueueFull { operation: O::NAME, retry_after }
         }

@@ -89,7 +89,7 @@ impl<K: Eq + Hash, M, T> Leader<K, M, T> {
             self.outcome.closed().await;
             let Some((single_flight, key)) = &self.entry else { return };
             let mut single_flight = single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // A call may have joined before the lock was acquired. None can join during it.
+            // A call may have joined before this lock was acquired. None can join while it is held.
             if self.outcome.receiver_count() == 0 {
                 single_flight.remove(key);
                 drop(single_flight);

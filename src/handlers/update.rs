@@ -3,7 +3,7 @@
 use super::{CallContext, CallersConfiguration, Handlers, aws_failed, paced};
 use crate::{
     error::Error,
-    ivs::{Answer, CallError, Change, Configuration, FailureKind, Update},
+    ivs::{AwsResponse, CallError, Change, Configuration, FailureKind, Update},
     pacer::Permit,
     request::UpdateIngestConfiguration,
 };
@@ -42,7 +42,7 @@ impl Handlers {
                 Error::Aws(failure) => failure.kind == FailureKind::Validation,
                 _ => false,
             };
-            // AWS changed nothing, so that the error of a failed lookup may be retried.
+            // AWS changed nothing, so the caller may retry after a failed lookup.
             if may_be_the_stage && self.has_lost_stage(context, stage).await? {
                 return Err(Error::StageForbidden);
             }
@@ -63,7 +63,7 @@ impl Handlers {
     ) -> Result<(Configuration, Option<String>), Error> {
         let failure = loop {
             match self.ivs.update_ingest_configuration(permit, &change).await {
-                Ok(Answer { value, aws_request_id }) => return Ok((value, aws_request_id)),
+                Ok(AwsResponse { value, aws_request_id }) => return Ok((value, aws_request_id)),
                 Err(CallError::NotExecuted(failure)) => {
                     let is_throttled = matches!(failure.kind, FailureKind::Throttled { .. });
                     let again = is_throttled
@@ -92,7 +92,7 @@ impl Handlers {
     ) -> Option<(Configuration, Option<String>)> {
         let get = |permit| self.ivs.get_ingest_configuration(permit, &change.arn);
         match paced::read(context, &self.shared.pacers.get, get).await {
-            Ok(Answer { value, aws_request_id }) if change.is_done(&value) => {
+            Ok(AwsResponse { value, aws_request_id }) if change.is_done(&value) => {
                 Some((value, aws_request_id))
             }
             // Even if the read was not sent, the update may have been executed.

@@ -80,7 +80,7 @@ impl CallersConfiguration {
             attributes: configuration.attributes,
             tags: tags::visible(configuration.tags, extra_tags),
             ingest_endpoint,
-            create_time: operation_id.minted_at(),
+            create_time: operation_id.generated_at(),
             state_observe_time: observed_at,
         }
     }
@@ -88,7 +88,7 @@ impl CallersConfiguration {
     /// Converts a row of the ledger.
     pub(super) fn of_row(row: Row, ingest_endpoint: Option<String>) -> Self {
         let Row { operation_id, arn, participant_id, fields, state, observed_at, .. } = row;
-        let of_fields = Self::of_fields(fields, ingest_endpoint, operation_id.minted_at());
+        let of_fields = Self::of_fields(fields, ingest_endpoint, operation_id.generated_at());
         Self { arn: Some(arn), participant_id, state, state_observe_time: observed_at, ..of_fields }
     }
 

@@ -6,8 +6,8 @@ use aws_sdk_ivsrealtime::{Client, operation::RequestId, types};
 use secrecy::SecretString;
 
 use super::{
-    Answer, CallError, Configuration, Create, Get, GetStage, Ivs, RedundantIngestCredential, Stage,
-    outcome::classify,
+    AwsResponse, CallError, Configuration, Create, Get, GetStage, Ivs, RedundantIngestCredential,
+    Stage, outcome::classify,
 };
 use crate::{
     ledger::SendPermission,
@@ -25,7 +25,8 @@ pub struct NewConfiguration<'a> {
 }
 
 impl Ivs {
-    /// Creates an ingest configuration. `permission` proves that it is sent at most once.
+    /// Creates an ingest configuration. `permission` proves that the ledger has recorded the
+    /// sending, and allows one.
     ///
     /// # Errors
     /// [`CallError`], which says whether AWS may have created it.
@@ -34,7 +35,7 @@ impl Ivs {
         permit: Permit<Create>,
         permission: SendPermission,
         new: NewConfiguration<'_>,
-    ) -> Result<Answer<Configuration>, CallError> {
+    ) -> Result<AwsResponse<Configuration>, CallError> {
         // Consumed, so that the create is sent once.
         let SendPermission { .. } = permission;
         self.spend(permit, |client| create(client, new)).await
@@ -48,7 +49,7 @@ impl Ivs {
         &self,
         permit: Permit<Get>,
         arn: &str,
-    ) -> Result<Answer<Configuration>, CallError> {
+    ) -> Result<AwsResponse<Configuration>, CallError> {
         self.spend(permit, |client| get(client, arn)).await
     }
 
@@ -68,7 +69,7 @@ impl Ivs {
 async fn create(
     client: &Client,
     new: NewConfiguration<'_>,
-) -> Result<Answer<Configuration>, CallError> {
+) -> Result<AwsResponse<Configuration>, CallError> {
     let NewConfiguration { request, tags } = new;
     let attributes = request.attributes.as_map();
     let output =
@@ -94,7 +95,7 @@ async fn create(
     configuration(output.ingest_configuration, aws_request_id)
 }
 
-async fn get(client: &Client, arn: &str) -> Result<Answer<Configuration>, CallError> {
+async fn get(client: &Client, arn: &str) -> Result<AwsResponse<Configuration>, CallError> {
     let output = client.get_ingest_configuration().arn(arn).send().await.map_err(classify)?;
     let aws_request_id = output.request_id().map(str::to_owned);
     configuration(output.ingest_configuration, aws_request_id)
@@ -104,7 +105,7 @@ async fn stage(client: &Client, arn: &StageArn) -> Result<Stage, CallError> {
     let output = client.get_stage().arn(arn.as_str()).send().await.map_err(classify)?;
     let aws_request_id = output.request_id().map(str::to_owned);
     let Some(stage) = output.stage else {
-        return Err(CallError::unreadable("GetStage answered no stage", aws_request_id));
+        return Err(CallError::unreadable("GetStage returned no stage", aws_request_id));
     };
     let endpoints = stage.endpoints;
     let (rtmp, rtmps) = endpoints.map(|e| (e.rtmp, e.rtmps)).unwrap_or_default();
@@ -132,7 +133,7 @@ fn credential(credential: types::RedundantIngestCredential) -> RedundantIngestCr
     }
 }
 
-/// Returns `None` for an empty text of AWS.
+/// AWS uses an empty text for an absent value.
 pub(super) fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
@@ -143,32 +144,32 @@ fn non_empty(text: &str) -> Option<String> {
 
 /// Converts a response. Without its required members the outcome of the call is unknown.
 pub(super) fn configuration(
-    answered: Option<types::IngestConfiguration>,
+    returned: Option<types::IngestConfiguration>,
     aws_request_id: Option<String>,
-) -> Result<Answer<Configuration>, CallError> {
+) -> Result<AwsResponse<Configuration>, CallError> {
     let unreadable = |what| CallError::unreadable(what, aws_request_id.clone());
-    let answered = answered.ok_or_else(|| unreadable("AWS answered no ingest configuration"))?;
-    if answered.arn.is_empty() || answered.stream_key.is_empty() {
-        return Err(unreadable("AWS answered a configuration without an ARN or a stream key"));
+    let returned = returned.ok_or_else(|| unreadable("AWS returned no ingest configuration"))?;
+    if returned.arn.is_empty() || returned.stream_key.is_empty() {
+        return Err(unreadable("AWS returned a configuration without an ARN or a stream key"));
     }
-    let ingest_protocol = protocol(&answered.ingest_protocol)
-        .ok_or_else(|| unreadable("AWS answered a protocol that this gateway does not know"))?;
-    let redundant = answered.redundant_ingest_credentials.unwrap_or_default();
+    let ingest_protocol = protocol(&returned.ingest_protocol)
+        .ok_or_else(|| unreadable("AWS returned a protocol that this gateway does not know"))?;
+    let redundant = returned.redundant_ingest_credentials.unwrap_or_default();
     let value = Configuration {
-        arn: answered.arn,
-        name: answered.name.unwrap_or_default(),
+        arn: returned.arn,
+        name: returned.name.unwrap_or_default(),
         ingest_protocol,
-        stream_key: SecretString::from(answered.stream_key),
-        stage_arn: present(Some(answered.stage_arn)),
-        participant_id: present(Some(answered.participant_id)),
-        state: state(&answered.state),
-        user_id: answered.user_id.unwrap_or_default(),
-        redundant_ingest: answered.redundant_ingest,
+        stream_key: SecretString::from(returned.stream_key),
+        stage_arn: present(Some(returned.stage_arn)),
+        participant_id: present(Some(returned.participant_id)),
+        state: state(&returned.state),
+        user_id: returned.user_id.unwrap_or_default(),
+        redundant_ingest: returned.redundant_ingest,
         redundant_ingest_credentials: redundant.into_iter().map(credential).collect(),
-        attributes: answered.attributes.unwrap_or_default().into_iter().collect(),
-        tags: answered.tags.unwrap_or_default(),
+        attributes: returned.attributes.unwrap_or_default().into_iter().collect(),
+        tags: returned.tags.unwrap_or_default(),
     };
-    Ok(Answer { value, aws_request_id })
+    Ok(AwsResponse { value, aws_request_id })
 }
 
 #[cfg(test)]
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn a_redundant_credential_without_a_key_is_readable() {
         let credential = types::RedundantIngestCredential::builder().participant_id("p").build();
-        let answered = types::IngestConfiguration::builder()
+        let returned = types::IngestConfiguration::builder()
             .arn("arn:aws:ivs:us-east-1:1:ingest-configuration/a")
             .ingest_protocol(types::IngestProtocol::Rtmps)
             .stream_key("key")
@@ -189,7 +190,7 @@ mod tests {
             .state(types::IngestConfigurationState::Inactive)
             .redundant_ingest_credentials(credential)
             .build();
-        let read = configuration(Some(answered.unwrap()), None).unwrap().value;
+        let read = configuration(Some(returned.unwrap()), None).unwrap().value;
         assert_eq!(read.redundant_ingest_credentials[0].participant_id.as_deref(), Some("p"));
         assert!(read.redundant_ingest_credentials[0].stream_key.is_none());
     }

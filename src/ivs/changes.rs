@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_ivsrealtime::{Client, operation::RequestId};
 
 use super::{
-    Answer, CallError, Configuration, Delete, Ivs, Tag, Update, calls::configuration,
+    AwsResponse, CallError, Configuration, Delete, Ivs, Tag, Update, calls::configuration,
     outcome::classify,
 };
 use crate::pacer::Permit;
@@ -39,7 +39,7 @@ impl Ivs {
         &self,
         permit: Permit<Update>,
         change: &Change,
-    ) -> Result<Answer<Configuration>, CallError> {
+    ) -> Result<AwsResponse<Configuration>, CallError> {
         self.spend(permit, |client| update(client, change)).await
     }
 
@@ -78,7 +78,7 @@ impl Ivs {
     }
 }
 
-async fn update(client: &Client, change: &Change) -> Result<Answer<Configuration>, CallError> {
+async fn update(client: &Client, change: &Change) -> Result<AwsResponse<Configuration>, CallError> {
     let output = client
         .update_ingest_configuration()
         .arn(&change.arn)

@@ -1,4 +1,4 @@
-//! The client of the SDK behind permits.
+//! The client of the SDK, which only a permit can use.
 
 use aws_sdk_ivsrealtime::Client;
 
@@ -28,7 +28,7 @@ impl Ivs {
     where
         F: Future<Output = Result<T, CallError>>,
     {
-        // Boxed: a future of the SDK has kilobytes, which every future around it would contain.
+        // Boxed: a future of the SDK takes kilobytes, which every future around it would contain.
         let call = Box::pin(call(&self.client));
         async move {
             let counted = self.metrics.begin::<O>(permit.waited());

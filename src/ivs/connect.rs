@@ -1,5 +1,5 @@
-//! Builds clients: region, credentials and endpoint by the AWS conventions, and the
-//! settings by which the SDK sends a call at most once.
+//! Builds clients: region, credentials and endpoint by the AWS conventions, and the settings
+//! with which the SDK sends a call at most once.
 
 use std::time::SystemTime;
 
@@ -111,7 +111,7 @@ impl Sdk {
         Ivs::new(aws_sdk_ivsrealtime::Client::from_conf(config.build()), metrics)
     }
 
-    /// The endpoint, for the log.
+    /// Returns the endpoint, for the log.
     #[must_use]
     pub fn endpoint(&self) -> String {
         let region = self.shared.region().map_or("", Region::as_ref);
@@ -122,7 +122,7 @@ impl Sdk {
             .unwrap_or_else(|| format!("https://ivsrealtime.{region}.amazonaws.com"))
     }
 
-    /// The region of the signatures.
+    /// Returns the region of the signatures.
     #[must_use]
     pub fn region(&self) -> &str {
         self.shared.region().map_or("", Region::as_ref)

@@ -12,7 +12,7 @@ use super::{
 
 use crate::pacer::Permit;
 
-/// The largest page of AWS.
+/// The largest page size that AWS allows.
 const PAGE_SIZE: i32 = 100;
 
 impl Ivs {
@@ -29,8 +29,8 @@ impl Ivs {
         self.spend(permit, |client| page(client, stage_arn, next_token)).await
     }
 
-    /// Returns the tags of a configuration. AWS allows twice the rate of other calls, and no
-    /// caller of the gateway uses it.
+    /// Returns the tags of a configuration. AWS allows this operation twice the rate of others,
+    /// and no request of a caller uses it.
     ///
     /// # Errors
     /// [`CallError`].

@@ -58,7 +58,7 @@ impl AwsMetrics {
     }
 }
 
-/// A running call. It is counted when this is dropped.
+/// A running call, which is counted when this value is dropped.
 pub(super) struct CountedCall<'a> {
     metrics: &'a AwsMetrics,
     operation: &'static str,
@@ -66,7 +66,7 @@ pub(super) struct CountedCall<'a> {
 }
 
 impl CountedCall<'_> {
-    /// Records the outcome of the call. A call that is dropped before has no response.
+    /// Records the outcome of the call. A call that is dropped earlier has no response.
     pub(super) fn ended(mut self, outcome: Outcome) {
         self.outcome = match outcome {
             Outcome::Completed => "completed",
@@ -83,7 +83,7 @@ impl Drop for CountedCall<'_> {
     }
 }
 
-/// The present rates and queues, which each scrape reads.
+/// The current rates and queues, which each scrape reads.
 #[derive(Debug)]
 struct PacerLoad(Pacers);
 
@@ -97,7 +97,7 @@ impl Collector for PacerLoad {
             queued.get_or_create(&labels).set(i64::try_from(load.queued).unwrap_or(i64::MAX));
         }
         let help =
-            "Present limit of the calls to AWS; below the configured rate while AWS throttles";
+            "Current limit of the calls to AWS per second, by operation; a throttle lowers it";
         let rate =
             encoder.encode_descriptor("aws_calls_per_second", help, None, rates.metric_type())?;
         rates.encode(rate)?;

@@ -18,7 +18,7 @@ macro_rules! operation {
         pub struct $type(());
 
         impl $type {
-            /// For the pacer of the operation, which nothing outside `ivs` makes.
+            /// Returns the value that a pacer of the operation needs. Only `ivs` can make it.
             pub(super) const fn new() -> Self {
                 Self(())
             }

@@ -59,7 +59,7 @@ pub enum FailureKind {
     /// No credentials could be resolved, so nothing was sent.
     NoCredentials,
     /// The call was sent, and no usable response arrived.
-    NoAnswer,
+    NoResponse,
     /// AWS returned a 5xx.
     ServerError,
     /// AWS rejected the call with an error that this gateway does not know.
@@ -85,7 +85,7 @@ impl CallError {
     pub(super) const fn outcome(&self) -> Outcome {
         match self.failure().kind {
             FailureKind::Throttled { retry_after } => Outcome::Throttled(retry_after),
-            FailureKind::Unreachable | FailureKind::NoCredentials | FailureKind::NoAnswer => {
+            FailureKind::Unreachable | FailureKind::NoCredentials | FailureKind::NoResponse => {
                 Outcome::NoResponse
             }
             _ => Outcome::Completed,
@@ -95,7 +95,7 @@ impl CallError {
     /// AWS returned a success that cannot be read.
     pub(super) fn unreadable(message: &str, aws_request_id: Option<String>) -> Self {
         Self::Ambiguous(AwsFailure {
-            kind: FailureKind::NoAnswer,
+            kind: FailureKind::NoResponse,
             message: message.to_owned(),
             aws_request_id,
         })
@@ -125,15 +125,15 @@ where
             let message = describe(&error);
             match dispatch.as_connector_error().and_then(|source| never_sent(source)) {
                 Some(kind) => CallError::NotExecuted(failure(kind, message)),
-                None => CallError::Ambiguous(failure(FailureKind::NoAnswer, message)),
+                None => CallError::Ambiguous(failure(FailureKind::NoResponse, message)),
             }
         }
-        // The call was sent, and cut off before, during or after its execution.
+        // The call was sent, and was interrupted before, during or after its execution.
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
-            CallError::Ambiguous(failure(FailureKind::NoAnswer, describe(&error)))
+            CallError::Ambiguous(failure(FailureKind::NoResponse, describe(&error)))
         }
         SdkError::ServiceError(service) => {
-            let (kind, executed) = answered(service.raw(), service.err().code());
+            let (kind, executed) = classify_response(service.raw(), service.err().code());
             let message = message(service.raw());
             let message = match service.err().code() {
                 Some(code) if kind != FailureKind::Validation => format!("{code}: {message}"),
@@ -144,7 +144,7 @@ where
                 Executed::Maybe => CallError::Ambiguous(failure(kind, message)),
             }
         }
-        _ => CallError::Ambiguous(failure(FailureKind::NoAnswer, describe(&error))),
+        _ => CallError::Ambiguous(failure(FailureKind::NoResponse, describe(&error))),
     }
 }
 
@@ -153,13 +153,13 @@ enum Executed {
     Maybe,
 }
 
-/// Classifies an error response of AWS by its code. Throttling is not a declared error, and
-/// any status may occur.
-fn answered(response: &HttpResponse, code: Option<&str>) -> (FailureKind, Executed) {
+/// Classifies an error response of AWS by its status and code. Throttling is not a declared
+/// error of the service, and any status may occur.
+fn classify_response(response: &HttpResponse, code: Option<&str>) -> (FailureKind, Executed) {
     let kind = match (response.status().as_u16(), code.unwrap_or_default()) {
         (500.., _) => return (FailureKind::ServerError, Executed::Maybe),
-        // A proxy gave up on a request that AWS may have received.
-        (..=399 | 408, _) => return (FailureKind::NoAnswer, Executed::Maybe),
+        // A proxy may return these for a request that AWS has received.
+        (..=399 | 408, _) => return (FailureKind::NoResponse, Executed::Maybe),
         (429, _) | (_, "ThrottlingException" | "TooManyRequestsException") => {
             FailureKind::Throttled { retry_after: retry_after(response) }
         }
@@ -168,7 +168,7 @@ fn answered(response: &HttpResponse, code: Option<&str>) -> (FailureKind, Execut
         (_, "PendingVerification") => FailureKind::PendingVerification,
         (_, "ResourceNotFoundException") => FailureKind::NotFound,
         (_, "ConflictException") => FailureKind::Conflict,
-        // The undeclared ones are about the signature: credentials, clock, region.
+        // Undeclared codes concern the signature: credentials, clock or region.
         (401 | 403, _) => FailureKind::AccessDenied,
         _ => FailureKind::Rejected,
     };
@@ -192,8 +192,8 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Returns the proof that no byte of the request was sent: no connection, or no
-/// credentials. `None` without a proof. `is_timeout` and `is_io` of the SDK are no proof:
+/// Returns the reason that no byte of the request was sent: no connection, or no credentials.
+/// `None` if the error does not prove it. `is_timeout` and `is_io` of the SDK are no proof:
 /// both are true for failures before and after sending.
 fn never_sent(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     chain(error).find_map(|error| {
@@ -215,7 +215,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     })
 }
 
-/// The chain of causes in one line. It contains no body of a response.
+/// Returns the chain of causes in one line. It contains no body of a response.
 fn describe(error: &(dyn Error + 'static)) -> String {
     chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

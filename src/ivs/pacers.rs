@@ -27,7 +27,7 @@ pub struct Pacers {
 }
 
 impl Pacers {
-    /// Pacers of `calls_per_second`, multiplied by each operation's factor.
+    /// Returns pacers of `calls_per_second`, multiplied by each operation's factor.
     #[must_use]
     pub fn new(calls_per_second: f64) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Pacers {
         }
     }
 
-    /// The load of each operation that the gateway calls, by AWS's name.
+    /// Returns the load of each operation that the running gateway calls, by AWS's name.
     pub(super) fn loads(&self) -> [(&'static str, Load); 7] {
         [
             load(&self.create),

@@ -1,5 +1,5 @@
-//! The behaviour of every ledger. The tests of each engine run the whole suite, which
-//! covers every method of the trait.
+//! The behaviour that every ledger must have. The tests of each engine run the whole suite,
+//! which covers every method of the trait.
 
 mod adopting;
 mod creates;
@@ -45,9 +45,9 @@ where
         Subject { ledger, reservations: Reservations::default(), time }
     };
     creates::quota_is_the_count_of_rows_that_may_exist(&subject().await).await;
-    creates::one_row_a_request_id(&subject().await).await;
+    creates::one_row_per_request_id(&subject().await).await;
     creates::a_rejected_request_id_can_be_used_again(&subject().await).await;
-    creates::tenants_do_not_meet(&subject().await).await;
+    creates::tenants_are_independent(&subject().await).await;
     creates::a_sending_is_permitted_once(&subject().await).await;
     creates::a_conclusion_about_one_sending_says_nothing_about_the_next(&subject().await).await;
     creates::events_move_rows_and_illegal_ones_change_nothing(&subject().await).await;
@@ -67,7 +67,7 @@ where
     reconciling::ended_rows_are_pruned(&subject().await).await;
     reconciling::a_ledger_is_rebuilt_once_marked(&subject().await).await;
     adopting::a_configuration_without_a_row_gets_one(&subject().await).await;
-    adopting::the_row_that_waits_for_a_configuration_gets_it(&subject().await).await;
+    adopting::the_row_of_a_create_gets_its_configuration(&subject().await).await;
     adopting::a_create_under_way_records_its_own_configuration(&subject().await).await;
     adopting::a_second_configuration_of_a_create_is_an_orphan(&subject().await).await;
     adopting::a_request_id_of_another_create_displaces(&subject().await).await;
@@ -152,7 +152,7 @@ fn acme() -> TenantId {
     TenantId::parse("acme").unwrap()
 }
 
-/// An empty ledger, and what makes rows in it.
+/// A ledger, empty at first, with the source of its reservations and its clock.
 struct Subject<L> {
     ledger: Arc<L>,
     reservations: Reservations,

@@ -17,10 +17,10 @@ mod tests;
 /// whether its configuration is gone.
 pub const MAX_MISSED_SCANS: u32 = 2;
 
-/// The meaning of an earlier row of the same `request_id` for a reservation.
+/// The effect of an earlier row with the same `request_id` on a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Earlier {
-    /// It was made for another request.
+    /// The earlier request was another one.
     Mismatch,
     /// The same request created a configuration.
     Replay,
@@ -30,9 +30,9 @@ pub enum Earlier {
     InProgress,
 }
 
-/// Decides a reservation of the fingerprint `requested` whose `request_id` has a row in
-/// `state`, made for the fingerprint `recorded`. None if that row does not hold the
-/// `request_id`: the reservation continues as if there were no row.
+/// Decides a reservation whose `request_id` has an earlier row in `state`. `recorded` is the
+/// fingerprint of that row, `requested` that of the reservation. None if the row does not
+/// hold the `request_id`: the reservation continues as if there were no row.
 #[must_use]
 pub fn earlier<F: PartialEq>(state: State, recorded: &F, requested: &F) -> Option<Earlier> {
     if !holds_request_id(state) {
@@ -49,8 +49,8 @@ pub fn earlier<F: PartialEq>(state: State, recorded: &F, requested: &F) -> Optio
     }
 }
 
-/// Whether a row in `state` keeps its `request_id` from other creates. A rejected create
-/// made nothing: its `request_id` may be used again.
+/// Whether no other create can use the `request_id` of a row in `state`. A rejected create
+/// made no configuration, so its `request_id` may be used again.
 #[must_use]
 pub const fn holds_request_id(state: State) -> bool {
     !matches!(state, State::Rejected)
@@ -67,11 +67,11 @@ pub const fn has_room(used: u32, limit: u32) -> bool {
 pub struct Change {
     /// The new state.
     pub state: State,
-    /// Whether this is a sending: it sets the time of the last one.
+    /// Whether the step is a sending, which sets the time of the last sending.
     pub is_sending: bool,
-    /// The lease that begins; none leaves the old one, which the new state ignores.
+    /// The lease that begins; none keeps the old one, which the new state ignores.
     pub lease: Option<Lease>,
-    /// Whether the row takes its `request_id` again, which another row may hold by now.
+    /// Whether the row holds its `request_id` again, which another row may hold by now.
     pub takes_request_id: bool,
 }
 
@@ -104,15 +104,15 @@ pub fn lease_until(lease: Lease, leases: &Leases, now: SystemTime) -> SystemTime
 /// About 500,000 years: within the range of `SystemTime`, and of milliseconds in an `i64`.
 const FAR_FUTURE: Duration = Duration::from_secs(1 << 44);
 
-/// Whether a conclusion about the sending of `about` still says something about a row that
-/// was last sent at `last_sent`.
+/// Whether a conclusion about the sending at `about` applies to a row that was last sent at
+/// `last_sent`.
 #[must_use]
 pub fn is_last_sending<T: Copy + PartialEq>(last_sent: T, about: T) -> bool {
     last_sent == about
 }
 
-/// A configuration without a row that AWS shows with the gateway's tags, and the rows
-/// that it can meet.
+/// A configuration at AWS that carries the gateway's tags, and the rows that may conflict
+/// with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Found<Arn> {
     /// The configuration's ARN.
@@ -134,7 +134,7 @@ pub enum Adopt<Arn> {
     Apply,
     /// No adoption: the running create will record the configuration.
     UnderWay,
-    /// Its `request_id` belongs to another create: its caller may hold its key.
+    /// Its `request_id` or its ARN belongs to another create: its caller may hold its key.
     Displaced,
     /// It is a duplicate.
     Orphan {
@@ -167,7 +167,7 @@ pub fn adopt<Arn: PartialEq>(found: Found<Arn>) -> Adopt<Arn> {
 #[must_use]
 pub fn take_over<T: Copy + PartialOrd>(state: State, lease_until: T, now: T) -> Option<Event> {
     let event = match state {
-        // No byte was sent.
+        // AWS has not executed it.
         State::Reserved => Event::Cancel,
         State::Sending => Event::Ambiguous,
         _ => return None,
@@ -175,7 +175,8 @@ pub fn take_over<T: Copy + PartialOrd>(state: State, lease_until: T, now: T) -> 
     has_expired(lease_until, now).then_some(event)
 }
 
-/// Whether no task works any more on the delete of a row in `state`.
+/// Whether the task of the delete of a row in `state` has ended: its lease expired before
+/// `now`.
 #[must_use]
 pub fn is_abandoned_delete<T: Copy + PartialOrd>(state: State, lease_until: T, now: T) -> bool {
     state == State::Deleting && has_expired(lease_until, now)
@@ -185,7 +186,7 @@ fn has_expired<T: Copy + PartialOrd>(lease_until: T, now: T) -> bool {
     lease_until < now
 }
 
-/// The part of a row that the end of a scan looks at.
+/// The part of a row that [`finish_scan`] reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Scanned<T> {
     /// The state.
@@ -211,7 +212,7 @@ pub struct AfterScan {
 /// the row.
 #[must_use]
 pub fn finish_scan<T: Copy + PartialOrd>(row: &Scanned<T>, scan_began: T) -> AfterScan {
-    // A row that became live during the scan may belong on a page that was read before.
+    // A row that became live during the scan may belong to a page that the scan had read.
     let was_missed = row.state == State::Live
         && row.updated_at < scan_began
         && row.observed_at.is_none_or(|at| at < scan_began);
@@ -220,8 +221,8 @@ pub fn finish_scan<T: Copy + PartialOrd>(row: &Scanned<T>, scan_began: T) -> Aft
     AfterScan { missed_scans, is_missing }
 }
 
-/// Whether an observation of time `at` replaces the last one. Two readers of AWS may
-/// record what they saw in the other order.
+/// Whether an observation at `at` replaces the one at `observed_at`. Two concurrent readers
+/// of AWS may record their observations in the wrong order.
 #[must_use]
 pub fn is_latest<T: Copy + PartialOrd>(observed_at: Option<T>, at: T) -> bool {
     observed_at.is_none_or(|observed_at| observed_at <= at)

@@ -6,7 +6,7 @@ use crate::request::OperationId;
 /// The ledger could not execute a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
-    /// The database failed or is overloaded. Nothing is known to have changed.
+    /// The database failed or is overloaded. The change may or may not have been made.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
     /// There is no such row.

@@ -2,30 +2,31 @@
 
 /// An event that a caller of the ledger reports about a row.
 ///
-/// The two sendings are not among them: [`Ledger::send`](super::Ledger::send) and
-/// [`Ledger::resend`](super::Ledger::resend) record those and return the permission.
+/// A sending is not an event: [`Ledger::send`](super::Ledger::send) and
+/// [`Ledger::resend`](super::Ledger::resend) record it and return the permission.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// The create is given up before anything was sent.
+    /// The create is given up while AWS has not executed it: before it was sent, or after
+    /// AWS throttled it.
     Cancel,
     /// AWS responded that it created the configuration.
     Created(Resource),
-    /// The call was definitely not executed.
+    /// The call has failed, and AWS has not executed it.
     NotExecuted,
-    /// AWS throttled the call: it was not executed, and will be sent once more with its
-    /// next permit.
+    /// AWS throttled the call and did not execute it. It will be sent again with its next
+    /// permit.
     Throttled,
     /// The call may have been executed, or the task that sent it has ended.
     Ambiguous,
     /// It was found at AWS, by its operation id.
     Found(Resource),
-    /// It has been absent for so long that it does not exist.
+    /// AWS has not listed it for so long that it does not exist.
     Absent,
     /// A delete is about to be sent.
     Delete,
-    /// AWS rejected the delete.
+    /// AWS rejected the delete, or a read after the delete found the configuration.
     DeleteRefused,
-    /// AWS deleted it, or responded that it does not exist.
+    /// AWS deleted the configuration, or responded that it does not exist.
     DeleteConfirmed,
     /// AWS no longer has it: two scans missed it, and a read confirmed that.
     Vanished,
@@ -37,18 +38,18 @@ pub enum Event {
 pub enum Step<'a> {
     /// The reserved create is about to be sent.
     Send,
-    /// The create has been absent for so long that it is about to be sent once more.
+    /// The create is about to be sent once more, because AWS has not listed it.
     Resend,
     /// A caller of the ledger reports an event.
     Event(&'a Event),
 }
 
-/// The part of a configuration at AWS that a row learns from an event.
+/// The part of a configuration at AWS that an event records in the row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Resource {
     /// The configuration's ARN.
     pub arn: String,
-    /// The participant that stands for its encoder; none if AWS named none.
+    /// The participant that represents the encoder; none if AWS named none.
     pub participant_id: Option<String>,
 }
 

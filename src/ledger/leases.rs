@@ -1,4 +1,4 @@
-//! Leases: how long a row may stay in a state in which a task must be working on it.
+//! Leases: the time that a row may stay in a state that a task must end.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::State;
 /// The lease of a row in a state that a task must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lease {
-    /// From the reservation to the sending.
+    /// From the reservation, or a throttle, to the sending.
     Reserved,
     /// From the sending of a create or a delete to its outcome.
     Sending,
@@ -16,9 +16,9 @@ pub enum Lease {
 /// The length of each lease.
 #[derive(Debug, Clone, Copy)]
 pub struct Leases {
-    /// From the reservation to the sending. Longer than any caller waits.
+    /// From the reservation, or a throttle, to the sending. Longer than any caller waits.
     pub reserved: Duration,
-    /// From the sending to its outcome. Longer than an attempt may take.
+    /// From the sending to its outcome. Longer than `upstream.attempt_timeout_ms`.
     pub sending: Duration,
 }
 

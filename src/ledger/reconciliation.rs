@@ -1,4 +1,4 @@
-//! The types by which `reconcile` keeps the ledger true to AWS.
+//! The types with which `reconcile` keeps the ledger consistent with AWS.
 
 use std::time::SystemTime;
 
@@ -11,16 +11,16 @@ use crate::{
 /// The result of [`Ledger::expire`](super::Ledger::expire).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// Creates that were reserved and never sent: rejected, their quota released.
+    /// Creates that were reserved: now rejected, their quota released.
     pub rejected: usize,
-    /// Creates that may have been sent: in doubt from now on, still counted.
+    /// Creates that may have been sent: now in doubt, still counted against the quota.
     pub in_doubt: usize,
 }
 
 /// A create in doubt, with the fields by which a list at AWS is searched for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InDoubtCreate {
-    /// The row, and the tag that decides.
+    /// The row's key, and the value of the tag that identifies the create at AWS.
     pub operation_id: OperationId,
     /// The tenant whose create it is.
     pub tenant: TenantId,
@@ -80,15 +80,15 @@ pub struct Adoption {
 /// The result of [`Ledger::adopt`](super::Ledger::adopt).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Adopted {
-    /// It has a live row now, a new one or the one that waited for it.
+    /// It has a live row now: a new one, or the row of its create.
     Live,
     /// The running create will record the configuration.
     UnderWay,
-    /// It has no row, and its `request_id` belongs to another create: the ledger was
-    /// lost since, and its caller may hold its key.
+    /// Its create has no row, and its `request_id` or its ARN belongs to another create:
+    /// the ledger was lost after its create, and its caller may hold its stream key.
     Displaced,
-    /// Its create has another configuration already, or its `request_id` belongs to
-    /// another create: it is a duplicate.
+    /// Its create has another configuration already, or its `request_id` or its ARN
+    /// belongs to another create: it is a duplicate.
     Orphan {
         /// The configuration that the create has.
         kept: Option<String>,

@@ -16,9 +16,9 @@ pub struct Reservation {
     pub tenant: TenantId,
     /// The caller's key for this create, or the operation id if it sent none.
     pub request_id: String,
-    /// The digest of the request, which tells a retry from another request.
+    /// The digest of the request, which distinguishes a retry from another request.
     pub fingerprint: Fingerprint,
-    /// The most rows of the tenant that may count against its quota.
+    /// The tenant's quota: the maximum number of its rows that count against it.
     pub limit: u32,
     /// The content of the request.
     pub fields: Fields,
@@ -52,19 +52,19 @@ pub enum Reserved {
     New,
     /// The same request was executed before.
     Replay {
-        /// The row of the first time.
+        /// The row of the earlier request.
         operation_id: OperationId,
         /// The configuration that it created.
         arn: String,
     },
     /// The same request is being executed.
     InProgress {
-        /// The row of the first time.
+        /// The row of the earlier request.
         operation_id: OperationId,
     },
     /// The same request was sent to AWS, and its outcome is not known yet.
     InDoubt {
-        /// The row of the first time.
+        /// The row of the earlier request.
         operation_id: OperationId,
         /// When it was last sent.
         sent_at: SystemTime,

@@ -5,27 +5,27 @@ use std::{collections::BTreeMap, time::SystemTime};
 use super::{Fields, Observation, State};
 use crate::request::{IngestConfigurationState, OperationId};
 
-/// A row of a configuration that AWS has, or had.
+/// The row of a configuration that exists at AWS, or existed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The create that made it.
+    /// The create that made the configuration.
     pub operation_id: OperationId,
     /// [`State::Live`], [`State::Deleting`] or [`State::Deleted`].
     pub row_state: State,
-    /// Its ARN. A row in one of these states always has one.
+    /// The configuration's ARN. A row in one of these states always has one.
     pub arn: String,
-    /// The participant that stands for its encoder; none if AWS named none.
+    /// The participant that represents the encoder; none if AWS named none.
     pub participant_id: Option<String>,
     /// The content of its create, with the stage and redundancy that AWS last showed.
     pub fields: Fields,
-    /// Whether an encoder was publishing when AWS last showed it.
+    /// Whether an encoder was publishing at `observed_at`; inactive until AWS shows it.
     pub state: IngestConfigurationState,
-    /// When that was.
+    /// When AWS last showed it; until then, when the row's state last changed.
     pub observed_at: SystemTime,
 }
 
 impl Row {
-    /// Whether AWS showed something that the row does not know.
+    /// Whether the observation has another state, stage or redundancy than the row.
     #[must_use]
     pub fn differs_from(&self, seen: &Observation) -> bool {
         self.state != seen.state

@@ -1,4 +1,4 @@
-//! The embedded ledger: one SQLite file, one writer thread.
+//! The embedded ledger: one SQLite file, a writer thread and a reader thread.
 //!
 //! WAL with `synchronous=FULL`: a change whose method has returned survives a power cut.
 //! The writer commits all waiting jobs as one group, so that many callers share one flush
@@ -41,18 +41,18 @@ pub struct SqliteLedger {
     clock: Clock,
 }
 
-/// The behaviour of a job when its queue is full.
+/// The behaviour of a new job when its queue is full.
 enum WhenFull {
-    /// New work is rejected, so that running work can be recorded.
+    /// The job is rejected: for a new create, so that running creates can be recorded.
     Reject,
-    /// Running work waits.
+    /// The job waits: for a running create.
     Wait,
 }
 
 impl SqliteLedger {
-    /// Opens the ledger at `path` and makes it if it does not exist. All leases are
-    /// expired, since no other process can have the file: reserved creates are rejected,
-    /// and those that may have been sent are in doubt.
+    /// Opens the ledger at `path`, and creates it if it does not exist. The leases of all
+    /// creates expire, because no other process has the file open: reserved creates become
+    /// rejected, and those that may have been sent become in doubt.
     ///
     /// # Errors
     /// [`OpenError`], with the path and the fix.
@@ -64,7 +64,8 @@ impl SqliteLedger {
         Ok((ledger, expired))
     }
 
-    /// A ledger whose caller runs the jobs of the queues on a [`Store`].
+    /// Returns a ledger without threads. The caller runs the jobs of the queues on a
+    /// [`Store`].
     #[must_use]
     pub fn new(leases: Leases, clock: Clock) -> (Self, Queues) {
         let (senders, queues) = driver::queues();
@@ -110,7 +111,7 @@ fn stopped() -> LedgerError {
 fn rejected(error: &mpsc::error::TrySendError<Job>) -> LedgerError {
     match error {
         mpsc::error::TrySendError::Full(_) => {
-            LedgerError::Unavailable("too much is waiting for it".to_owned())
+            LedgerError::Unavailable("its queue is full".to_owned())
         }
         mpsc::error::TrySendError::Closed(_) => stopped(),
     }
@@ -214,7 +215,7 @@ impl Ledger for SqliteLedger {
         self.write(WhenFull::Wait, move |connection, _| Ok(scanning::observe(connection, seen)?))
     }
 
-    /// One job for some of the rows, and then one for the next: other jobs run in between.
+    /// Runs one job for each 1,000 rows, so that other jobs run in between.
     fn finish_scan(&self, scan_began: SystemTime) -> LedgerFuture<'_, Vec<UnconfirmedRow>> {
         let scan_began_ms = unix_ms(scan_began);
         Box::pin(async move {
@@ -260,7 +261,7 @@ impl Ledger for SqliteLedger {
 }
 
 impl Drop for SqliteLedger {
-    /// Waits for the writer to commit the jobs in its queue and to close the file.
+    /// Waits for the threads to run the jobs in their queues and to close the file.
     fn drop(&mut self) {
         self.queues = None;
         for thread in self.threads.drain(..) {

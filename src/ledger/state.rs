@@ -12,19 +12,20 @@ use super::{Event, Step};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum State {
-    /// It has a place in the quota. No byte was sent to AWS.
+    /// The create counts against the quota. AWS has not executed it: it was not sent, or
+    /// AWS throttled it.
     Reserved = 1,
     /// The call to AWS may be running.
     Sending = 2,
-    /// The call ended with an unknown outcome: it may or may not exist.
+    /// The call ended with an unknown outcome: the configuration may exist.
     InDoubt = 3,
-    /// It exists.
+    /// The configuration exists.
     Live = 4,
-    /// A delete may be running: it may still exist.
+    /// A delete may be running: the configuration may still exist.
     Deleting = 5,
-    /// It existed and exists no more.
+    /// The configuration existed, and no longer exists.
     Deleted = 6,
-    /// It was never made.
+    /// AWS did not create a configuration.
     Rejected = 7,
 }
 
@@ -61,8 +62,7 @@ impl State {
 
     /// The state after `step`.
     ///
-    /// A step that repeats what the row already knows changes nothing, so that applying
-    /// it twice is safe.
+    /// A repeated step changes nothing, so that applying it twice is safe.
     ///
     /// # Errors
     /// [`IllegalTransition`] if the step cannot happen to a row in this state.
@@ -86,17 +86,17 @@ impl State {
             (InDoubt, Step::Event(Created(_))) => Live,
             (InDoubt, Step::Event(Found(_))) => Live,
             (InDoubt, Step::Event(Absent)) => Rejected,
-            // The proof of absence was wrong: AWS took longer than it ever should. A
-            // configuration that exists is counted, even above the quota.
+            // The conclusion that AWS did not execute the create was wrong. A configuration
+            // that exists is counted, even above the quota.
             (Rejected, Step::Event(Created(_) | Found(_))) => Live,
             (Live, Step::Event(Delete)) => Deleting,
-            // Also where a delete began after the scan had missed it.
+            // A delete may have begun after the scan missed the row.
             (Live | Deleting, Step::Event(Vanished)) => Deleted,
             (Deleting, Step::Event(DeleteRefused)) => Live,
             (Deleting, Step::Event(DeleteConfirmed)) => Deleted,
-            // A concurrent delete was rejected, and took the row back too early.
+            // A concurrent delete was rejected, and moved the row back to live too early.
             (Live, Step::Event(DeleteConfirmed)) => Deleted,
-            // Steps that repeat what the row knows.
+            // Repeated steps.
             (Reserved, Step::Event(Throttled))
             | (Sending, Step::Send | Step::Resend)
             | (Rejected, Step::Event(Cancel | NotExecuted | Absent))
@@ -111,7 +111,7 @@ impl State {
         Ok(Transition { state, changed: state != self })
     }
 
-    /// Whether a row in this state uses a place in its tenant's quota.
+    /// Whether a row in this state may exist at AWS, and so counts against the quota.
     #[must_use]
     pub const fn counts_against_quota(self) -> bool {
         (self as u8) <= Self::Deleting as u8

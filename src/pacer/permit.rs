@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The right to make one call of the operation `O`. It cannot be cloned and is consumed by
-/// the call. Dropped unused, its slot is free for the next call.
+/// the call. If it is dropped unused, its slot is free for the next call.
 #[must_use = "an unused permit delays other calls until it is dropped"]
 pub struct Permit<O> {
     call: Call,
@@ -30,9 +30,9 @@ struct Call {
 enum Stage {
     /// The call has not begun.
     Granted,
-    /// The call began then.
+    /// The call began at this time.
     Sent(Instant),
-    /// The outcome is reported.
+    /// The outcome has been reported.
     Reported,
 }
 
@@ -42,7 +42,7 @@ impl<O> Permit<O> {
         Self { call, waited, operation: PhantomData }
     }
 
-    /// The time that the call waited in the queue.
+    /// Returns the time that the call waited in the queue.
     #[must_use]
     pub const fn waited(&self) -> Duration {
         self.waited

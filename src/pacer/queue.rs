@@ -21,34 +21,34 @@ pub(super) type Grant = Result<(), Rejection>;
 /// The schedule of calls that wait for their [`Grant`].
 pub(super) type Queue = Schedule<oneshot::Sender<Grant>>;
 
-/// A fair queue for the calls that `O` names. Cheap to clone.
+/// A fair queue for the calls of the operation `O`. Cheap to clone.
 pub struct Pacer<O> {
     pub(super) driver: Driver,
     operation: PhantomData<fn() -> O>,
 }
 
-/// A pacer without the type of its calls.
+/// A pacer without the type of its operation.
 #[derive(Debug, Clone)]
 pub(super) struct Driver(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    /// The next decision is earlier than [`State::wakes_at`].
+    /// Wakes [`Pacer::run`] after [`State::wakes_at`] has become earlier.
     earlier: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     queue: Queue,
-    /// The time of the next decision that no call triggers.
+    /// The time at which [`Pacer::run`] makes the next decision.
     wakes_at: Option<Instant>,
 }
 
 /// The prospects of a flow's next call.
 #[derive(Debug, Clone, Copy)]
 pub struct Outlook {
-    /// The flow's calls that wait.
+    /// The flow's calls that wait, or are admitted and will wait.
     pub queued: usize,
     /// The flow's calls that were granted and have not ended.
     pub in_flight: u32,
@@ -56,18 +56,18 @@ pub struct Outlook {
     pub predicted_wait: Duration,
 }
 
-/// The present load of a pacer.
+/// The current load of a pacer.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    /// The calls a second in force.
+    /// The limit in force, in calls a second.
     pub calls_per_second: f64,
     /// Callers' calls that wait.
     pub queued: usize,
 }
 
 impl<O> Pacer<O> {
-    /// Returns a pacer of `calls_per_second`. The value of `O` proves that the caller may make
-    /// a pacer, and so permits.
+    /// Returns a pacer of `calls_per_second`. The value of `O` proves that the caller may make a
+    /// pacer of the operation, and thus permits.
     #[must_use]
     pub fn new(_: O, calls_per_second: f64) -> Self {
         let now = now();
@@ -106,7 +106,7 @@ impl<O> Pacer<O> {
         }
     }
 
-    /// The prospects of the flow's next call.
+    /// Returns the prospects of the flow's next call.
     #[must_use]
     pub fn outlook(&self, flow: &Flow) -> Outlook {
         let now = now();
@@ -119,15 +119,15 @@ impl<O> Pacer<O> {
         }
     }
 
-    /// The present load.
+    /// Returns the current load.
     #[must_use]
     pub fn load(&self) -> Load {
         let state = self.driver.lock();
         Load { calls_per_second: state.queue.budget().rate(now()), queued: state.queue.queued() }
     }
 
-    /// Grants permits as slots become free, without end. Without this task a call that
-    /// must wait is never granted.
+    /// Grants permits as slots become free. Never returns. Without this task a call that must
+    /// wait is never granted.
     pub async fn run(&self) {
         loop {
             let wakes_at = self.driver.wake();
@@ -170,7 +170,7 @@ impl Driver {
         changed
     }
 
-    /// A call of the flow that was granted at `sent_at` has ended.
+    /// Records that a call of the flow, sent at `sent_at`, has ended.
     pub(super) fn ended(&self, id: &FlowId, sent_at: Instant, outcome: Outcome) {
         let now = now();
         self.change(now, |queue| queue.ended(id, sent_at, outcome, now));
@@ -183,7 +183,7 @@ impl Driver {
 
 fn decide(queue: &mut Queue, now: Instant) {
     while let Some(decision) = queue.next(now) {
-        // A waiter leaves the queue before it stops listening.
+        // Cannot fail: a waiter leaves the queue before its receiver is dropped.
         let _ = match decision {
             Decision::Grant(waiter) => waiter.send(Ok(())),
             Decision::Reject(waiter, rejection) => waiter.send(Err(rejection)),
@@ -191,7 +191,7 @@ fn decide(queue: &mut Queue, now: Instant) {
     }
 }
 
-/// The time, which a runtime with paused time controls.
+/// Returns the monotonic time. A runtime with paused time controls it.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -4,12 +4,12 @@
 //! Pure: no clock, no lock, no task. The driver passes the time in and receives decisions.
 //! `E` is the driver's handle of a call that waits.
 //!
-//! Each call has a start tag in virtual time: one call's cost after the start of its flow's
-//! call before it, but not before the virtual time at which the flow became able to go. The
-//! least tag goes first, and virtual time is the tag of the last call that went. Therefore a
-//! flow that waits receives its share by weight, regardless of the load of the others; a flow
-//! that does not use its share saves nothing up; and no slot is unused while a call waits
-//! that may go. A grant costs O(log flows).
+//! Each call has a start tag in virtual time: the start tag of the flow's previous call plus
+//! the cost of one call, but at least the virtual time at which the flow's first call became
+//! ready. The call with the smallest tag is granted first, and virtual time is the tag of the
+//! last granted call. Therefore a flow that waits receives its share by weight, regardless of
+//! the load of the others; a flow does not accumulate an unused share; and no slot is unused
+//! while a call is ready. A grant costs O(log flows).
 //!
 //! All callers together and the internal calls share the slots by the same rule, one level
 //! above the flows.
@@ -35,7 +35,7 @@ use self::{
     shares::{INTERNAL_WEIGHT, Shares},
 };
 
-/// Internal calls limit themselves.
+/// The pacer does not bound internal calls: they limit themselves.
 const INTERNAL_TERMS: Terms =
     Terms { weight: INTERNAL_WEIGHT, max_queued: u32::MAX, max_in_flight: u32::MAX };
 
@@ -46,18 +46,18 @@ pub struct Schedule<E> {
     latencies: Latencies,
     /// Ordered, so that a sum over flows is the same in each process.
     flows: BTreeMap<FlowId, FlowState<E>>,
-    /// The first call of each caller's flow that may go, the next one first.
+    /// The callers' flows whose first call is ready, in the order of their grants.
     heads: BTreeMap<Position, FlowId>,
     /// Virtual time among the callers' flows.
     virtual_time: VirtualTime,
-    /// The latest finish of all callers' calls that went.
+    /// The latest virtual finish time of the callers' granted calls.
     latest_finish: VirtualTime,
     /// Virtual time between all callers and the internal calls.
     shares: Shares,
     /// Callers' calls that wait.
     queued: usize,
     sequence: u64,
-    /// The flows that were left when flows were last forgotten.
+    /// The number of flows after idle flows were last removed.
     remembered: usize,
 }
 
@@ -103,7 +103,7 @@ impl<E> Schedule<E> {
         self.flows.get(id).map_or(0, |flow| flow.in_flight)
     }
 
-    /// An admitted call enters the queue. A call without a deadline is never rejected.
+    /// Adds an admitted call to the queue. A call without a deadline is never rejected.
     pub fn join(
         &mut self,
         id: &FlowId,
@@ -136,8 +136,8 @@ impl<E> Schedule<E> {
         entry_id
     }
 
-    /// A call leaves the queue without a decision. Returns false if its decision has been
-    /// made already.
+    /// Removes a call from the queue without a decision. Returns false if its decision has
+    /// already been made.
     pub fn cancel(&mut self, id: &FlowId, entry: EntryId) -> bool {
         let Some(flow) = self.flows.get_mut(id) else { return false };
         let Some(index) = flow.queue.iter().position(|waiting| waiting.id == entry) else {
@@ -148,7 +148,7 @@ impl<E> Schedule<E> {
         true
     }
 
-    /// The next decision that can be made now; `None` if no call waits, or until
+    /// Makes the next decision that is due; `None` if none is due before
     /// [`Schedule::wakes_at`].
     pub fn next(&mut self, now: Instant) -> Option<Decision<E>> {
         if !self.budget.is_free(now) {
@@ -159,7 +159,7 @@ impl<E> Schedule<E> {
         let start = flow.position.map_or(flow.finish, |(start, _)| start);
         let terms = flow.terms;
         let Entry { deadline, since, payload, .. } = flow.queue.pop_front()?;
-        // The budget does not delay a call that did not wait.
+        // A call that did not wait is not rejected: the budget has not delayed it.
         let is_late = since < now
             && deadline.is_some_and(|deadline| now + self.latencies.p99(now) > deadline);
         if !is_late {
@@ -176,18 +176,18 @@ impl<E> Schedule<E> {
         Some(Decision::Grant(payload))
     }
 
-    /// The time of the next decision; `None` if no call waits that may go.
+    /// Returns the time of the next decision; `None` if no call is ready.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Instant> {
         (!self.heads.is_empty() || self.internal_may_go()).then(|| self.budget.free_at())
     }
 
-    /// A call that was granted at `sent_at` has ended.
+    /// Records that a granted call, sent at `sent_at`, has ended.
     pub fn ended(&mut self, id: &FlowId, sent_at: Instant, outcome: Outcome, now: Instant) {
         let Some(flow) = self.flows.get_mut(id) else { return };
         flow.in_flight = flow.in_flight.saturating_sub(1);
         if matches!(outcome, Outcome::Throttled(_) | Outcome::NotSent) {
-            // The flow had no use of the slot, and is not charged.
+            // The flow did not use the slot, and is not charged for it.
             flow.finish = flow.finish.before(flow.terms.weight);
         }
         match outcome {
@@ -219,7 +219,7 @@ impl<E> Schedule<E> {
         }
     }
 
-    /// A call with that start tag takes the slot.
+    /// Charges the slot to a call of the flow with the start tag `start`.
     fn charge(&mut self, id: &FlowId, start: VirtualTime, now: Instant) {
         self.budget.take(now);
         let Some(flow) = self.flows.get_mut(id) else { return };
@@ -241,7 +241,7 @@ impl<E> Schedule<E> {
         self.rank(id);
     }
 
-    /// Ranks the first call of a caller's flow among the others, or removes it.
+    /// Adds a caller's flow to `heads` if its first call is ready, and removes it otherwise.
     fn rank(&mut self, id: &FlowId) {
         let Some(flow) = self.flows.get_mut(id) else { return };
         if *id == FlowId::Internal {

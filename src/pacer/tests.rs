@@ -27,7 +27,7 @@ async fn permit(pacer: &Pacer<Read>) -> Permit<Read> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_waits_for_its_slot_and_tells_for_how_long() {
+async fn a_permit_waits_for_its_slot_and_reports_the_wait() {
     let pacer = pacer();
     let first = permit(&pacer).await;
     assert_eq!(first.waited(), Duration::ZERO);
@@ -61,7 +61,7 @@ async fn a_call_reports_its_outcome_once() {
     let throttled = |(): &()| Outcome::Throttled(None);
     permit(&pacer).await.spend(async {}, throttled).await;
     assert!(pacer.load().calls_per_second < 4.0);
-    // A call that is dropped ends without a response, and frees its flow's place.
+    // A call that is dropped ends without a response, and is no longer in flight.
     let never = permit(&pacer).await.spend(std::future::pending::<()>(), |()| Outcome::Completed);
     assert!(tokio::time::timeout(Duration::from_millis(1), never).await.is_err());
     let mut narrow = flow("a");

@@ -33,11 +33,10 @@ impl<O> Ticket<O> {
         Self { driver, flow, deadline, end, has_joined: false, operation: PhantomData }
     }
 
-    /// Waits for the permit. A caller that stops waiting leaves the queue and has consumed
-    /// nothing.
+    /// Waits for the permit. A caller that stops waiting leaves the queue and consumes nothing.
     ///
     /// # Errors
-    /// [`Rejection`] if the wait grew, so that the response would arrive after the
+    /// [`Rejection`] if the wait has become so long that the response would arrive after the
     /// deadline.
     pub async fn permit(mut self) -> Result<Permit<O>, Rejection> {
         let (waiter, grant) = oneshot::channel();
@@ -69,8 +68,8 @@ impl<O> Drop for Ticket<O> {
     }
 }
 
-/// A call in the queue. Dropped before its decision it leaves the queue; a permit that was
-/// granted at that moment goes to the next call.
+/// A call in the queue. If it is dropped before it receives its decision, it leaves the queue,
+/// and a slot that was granted to it in the meantime is free for the next call.
 struct Waiting<'a> {
     driver: &'a Driver,
     flow: &'a FlowId,

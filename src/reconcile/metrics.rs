@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::ledger::Ledger;
 
-/// The longest time that a scrape waits for the ledger.
+/// Maximum time that a scrape waits for the ledger.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The counters of the resolver and of the scan. Cheap to clone: all clones count together.
@@ -30,8 +30,8 @@ pub struct ReconcileMetrics {
 }
 
 impl ReconcileMetrics {
-    /// Counts the in-doubt creates, for a scrape. The gauge keeps its value if the ledger
-    /// cannot be read.
+    /// Updates the gauge of in-doubt creates before a scrape. The gauge keeps its value if the
+    /// ledger cannot be read.
     pub async fn refresh(&self, ledger: &dyn Ledger) {
         if let Ok(Ok(in_doubt)) = timeout(REFRESH_TIMEOUT, ledger.count_in_doubt()).await {
             self.in_doubt.set(in_doubt.into());

@@ -38,7 +38,7 @@ struct Waiting {
 }
 
 impl Resolutions {
-    /// Waits for the resolution of a row in doubt, at most for `wait`.
+    /// Submits an in-doubt create, and waits at most `wait` for its resolution.
     pub async fn resolution(&self, row: OperationId, wait: Duration) -> Option<Resolution> {
         let (sender, receiver) = oneshot::channel();
         self.with(|state| state.senders.entry(row).or_default().push(sender));
@@ -62,14 +62,14 @@ impl Resolutions {
         self.with(|state| state.absent.get(&row) == Some(&sent_at))
     }
 
-    /// Notifies all waiters of the resolution.
+    /// Sends the resolution to all callers that wait for it.
     pub(super) fn publish(&self, row: OperationId, resolution: &Resolution) {
         let senders = self.with(|state| {
             state.absent.remove(&row);
             state.senders.remove(&row).unwrap_or_default()
         });
         for sender in senders {
-            // A waiter that has given up reads the ledger later.
+            // A caller that stopped waiting reads the outcome from the ledger later.
             let _ = sender.send(resolution.clone());
         }
     }

@@ -2,8 +2,8 @@
 //! proved absent.
 //!
 //! `handlers` submits in-doubt creates and waits for their resolution; `core` runs the
-//! resolver. Probes use lists and reads of tags, which callers of the gateway do not need.
-//! The `operation_id` tag, which only the gateway writes, identifies a create.
+//! resolver. Probes use lists and reads of tags, two operations that no caller's request
+//! uses. The `operation_id` tag, which callers cannot set, identifies a create.
 
 mod deletes;
 mod probe;
@@ -39,7 +39,7 @@ const PAGE_SIZE: u32 = 1000;
 /// Longest time between two checks for expired leases.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Shortest time between two rounds, so that one round serves a burst of submissions.
+/// Delay of a round after a submission, so that one round serves a burst of submissions.
 const MIN_ROUND_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Probes AWS for the rows in doubt.
@@ -55,14 +55,14 @@ pub struct Resolver {
     tags: Ticker,
     deletes: Ticker,
     schedules: BTreeMap<OperationId, Schedule>,
-    /// Cache of the create that the tags of a configuration without a row name. Only the
-    /// create writes that tag, so an entry stays valid.
+    /// Cache of the create that the tags of a configuration without a row name. An entry stays
+    /// valid for in-doubt creates: the command `adopt` writes the tag too, with a new id.
     read: HashMap<String, Option<OperationId>>,
 }
 
 impl Resolver {
     /// Returns a resolver that uses at most half of AWS's call rate of lists and of reads of
-    /// tags.
+    /// tags, and a tenth of that of deletes.
     #[must_use]
     pub fn new(parts: Parts, times: ResolutionTimes, calls_per_second: f64) -> Self {
         let Parts { ledger, ivs, pacers, resolutions, metrics, clock } = parts;
@@ -107,7 +107,8 @@ impl Resolver {
         }
     }
 
-    /// Probes every row whose probe is due. Returns the time of the next probe.
+    /// Takes over expired leases, resolves abandoned deletes, and probes the rows whose probe is
+    /// due. Returns the time of the next round.
     async fn round(&mut self) -> Result<Instant, LedgerError> {
         let expired = self.ledger.expire().await?;
         if expired.in_doubt + expired.rejected > 0 {
@@ -191,8 +192,8 @@ impl Resolver {
     }
 
     /// Applies the resolution of a create, and returns whether it changed the row. A row that
-    /// another task has changed since the probe is not an error: that task knew more. A create
-    /// that was sent again during the probe stays in doubt.
+    /// another task has changed since the probe is not an error: that task knew the outcome. A
+    /// create that was sent again during the probe stays in doubt.
     async fn resolved(
         &mut self,
         create: &InDoubtCreate,

@@ -2,11 +2,11 @@
 //! row, adopts configurations that carry the gateway's tags and have no row, and releases
 //! rows whose configuration no longer exists.
 //!
-//! A scan uses at most a tenth of AWS's call rate. It only deletes duplicates that their
-//! tags identify. A new ledger may replace a lost one, so a first complete scan rebuilds it
-//! before the gateway creates anything; otherwise a create that exists could be repeated. A
-//! create that was running when the ledger was lost can be missing in that scan. A later
-//! scan finds and reports it.
+//! A scan uses at most a tenth of AWS's call rate, and a rebuild at most half. A scan deletes
+//! only duplicates that their tags identify. A new ledger may replace a lost one, so a first
+//! complete scan rebuilds it before the gateway creates anything; otherwise a create that
+//! exists could be repeated. A create that was running when the ledger was lost can be missing
+//! in that scan. A later scan adopts or reports it.
 
 mod rebuild;
 
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    ivs::{Answer, CallError, Configuration, FailureKind, Ivs, Pacers, Page},
+    ivs::{AwsResponse, CallError, Configuration, FailureKind, Ivs, Pacers, Page},
     ledger::{
         Adopted, Adoption, Event, Fields, Ledger, LedgerError, Observation, Resource,
         UnconfirmedRow,
@@ -40,11 +40,11 @@ use crate::{
 /// them again.
 const MAX_FOREIGN: usize = 100_000;
 
-/// Age at which the cache of foreign configurations is cleared. An operator may have
+/// Age at which the cache of foreign configurations is cleared. The command `adopt` may have
 /// assigned one to a tenant since.
 const FOREIGN_AGE: Duration = Duration::from_hours(1);
 
-/// The parts of AWS's call rate that a scan and a rebuild use.
+/// The fractions of AWS's call rate that a scan and a rebuild use.
 const SHARE: f64 = 0.1;
 const REBUILD_SHARE: f64 = 0.5;
 
@@ -53,9 +53,9 @@ const REBUILD_SHARE: f64 = 0.5;
 pub struct ScanConfig {
     /// Time from the end of a scan to the start of the next.
     pub interval: Duration,
-    /// Call rate of each AWS operation.
+    /// Call rate that AWS allows for each operation.
     pub calls_per_second: f64,
-    /// Time for which an ended row is kept.
+    /// Time that an ended row is kept.
     pub retention: Duration,
 }
 
@@ -159,7 +159,7 @@ impl Scan {
         Ok(())
     }
 
-    async fn read(&mut self, arn: &str) -> Result<Answer<Configuration>, CallError> {
+    async fn read(&mut self, arn: &str) -> Result<AwsResponse<Configuration>, CallError> {
         self.reads.tick().await;
         let permit = self.pacers.get.internal_permit().await;
         self.ivs.get_ingest_configuration(permit, arn).await
@@ -171,7 +171,7 @@ impl Scan {
             return Ok(());
         }
         let found = match self.read(&arn).await {
-            Ok(answer) => answer.value,
+            Ok(response) => response.value,
             Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(()),
             Err(error) => return Err(ScanError::Aws(error)),
         };
@@ -219,9 +219,9 @@ impl Scan {
     async fn confirm_gone(&mut self, missed: UnconfirmedRow) -> Result<(), ScanError> {
         let UnconfirmedRow { operation_id, arn } = missed;
         match self.read(&arn).await {
-            Ok(answer) => {
+            Ok(response) => {
                 let at = self.clock.wall();
-                let Configuration { state, stage_arn, redundant_ingest, .. } = answer.value;
+                let Configuration { state, stage_arn, redundant_ingest, .. } = response.value;
                 let seen = Observation { arn, state, stage_arn, redundant_ingest, at };
                 self.ledger.observe(vec![seen]).await?;
             }

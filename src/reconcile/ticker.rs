@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// Ticks at a steady rate. Ticks that are not awaited are not saved.
+/// Ticks at a constant rate. Ticks that are not awaited do not accumulate.
 #[derive(Debug)]
 pub(super) struct Ticker(Interval);
 
 impl Ticker {
-    /// A ticker with that many ticks a second.
+    /// Returns a ticker of `rate` ticks a second.
     #[must_use]
     pub(super) fn per_second(rate: f64) -> Self {
         let period = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX);
-        let mut turns = interval(period.clamp(Duration::from_micros(1), Duration::from_hours(1)));
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self(turns)
+        let mut ticks = interval(period.clamp(Duration::from_micros(1), Duration::from_hours(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self(ticks)
     }
 
     /// Waits for the next tick.

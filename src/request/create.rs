@@ -24,7 +24,7 @@ pub struct CreateIngestConfiguration {
     pub user_id: UserId,
     /// The attributes of the participant.
     pub attributes: Attributes,
-    /// The protocol that the encoder speaks.
+    /// The protocol that the encoder uses.
     pub ingest_protocol: IngestProtocol,
     /// Whether the stage accepts ingest without TLS; true for RTMP.
     pub insecure_ingest: bool,

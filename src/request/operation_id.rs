@@ -35,7 +35,7 @@ impl OperationId {
 
     /// The time at which the id was generated, in milliseconds.
     #[must_use]
-    pub fn minted_at(self) -> SystemTime {
+    pub fn generated_at(self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.0.timestamp_ms())
     }
 

@@ -1,11 +1,11 @@
-//! The protocol that the encoder speaks.
+//! The protocol that the encoder uses.
 
 use super::violations::{Faults, reason};
 use crate::proto::v1;
 
 const CHOICES: &str = "INGEST_PROTOCOL_RTMPS or INGEST_PROTOCOL_RTMP";
 
-/// The protocol that the encoder speaks.
+/// The protocol that the encoder uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IngestProtocol {
     /// Plain RTMP.

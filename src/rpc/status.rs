@@ -18,7 +18,7 @@ use crate::{
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "ivs-ingest-gateway";
 
-/// Retry delay after a failure that lasts about as long as one call.
+/// Retry delay after a failure that lasts about 250 ms, the duration of a call.
 const SOON: Duration = Duration::from_millis(250);
 
 /// Retry delay after a failure of AWS, of the ledger or of the network.
@@ -28,7 +28,7 @@ const LATER: Duration = Duration::from_secs(1);
 /// `retryPolicy` obey (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// The value that ends the retries of such a client.
+/// The value of [`PUSHBACK`] that ends the retries of such a client.
 const NEVER: i32 = -1;
 
 /// Maximum size of a message on the wire, where percent-encoding triples other bytes than
@@ -51,7 +51,7 @@ pub fn of(error: &Error) -> Status {
     let mut metadata = MetadataMap::new();
     metadata.insert(PUSHBACK, pushback.into());
     if matches!(error, Error::MessageCompressed) {
-        // gRPC demands it beside UNIMPLEMENTED for a compression.
+        // The gRPC protocol requires it with UNIMPLEMENTED for an unsupported compression.
         metadata.insert("grpc-accept-encoding", MetadataValue::from_static("identity"));
     }
     Status::with_error_details_and_metadata(code(error), message, details, metadata)
@@ -90,8 +90,8 @@ pub fn rejected_by_tonic(response: &HeaderMap) -> Option<Error> {
     }
 }
 
-/// The error that tonic describes, if it is about the size of the message. tonic has no
-/// other form of it.
+/// Returns the error if tonic's text is about the size of the message. tonic reports the sizes
+/// only as text.
 fn too_large(message: &str) -> Option<Error> {
     let sizes = message.strip_prefix("Error, decoded message length too large: found ")?;
     let (bytes, limit) = sizes.strip_suffix(" bytes")?.split_once(" bytes, the limit is: ")?;
@@ -149,7 +149,7 @@ fn code(error: &Error) -> Code {
             FailureKind::NotFound => Code::NotFound,
             FailureKind::Unreachable
             | FailureKind::NoCredentials
-            | FailureKind::NoAnswer
+            | FailureKind::NoResponse
             | FailureKind::ServerError => Code::Unavailable,
         },
         Error::InProgress { .. } => Code::Aborted,
@@ -181,7 +181,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
             FailureKind::Throttled { retry_after } => Some(retry_after.unwrap_or(LATER).max(SOON)),
             FailureKind::Unreachable
             | FailureKind::NoCredentials
-            | FailureKind::NoAnswer
+            | FailureKind::NoResponse
             | FailureKind::ServerError => Some(LATER),
             _ => None,
         },

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// Backlog of the socket. The 128 of std overflow when many clients reconnect
+/// Backlog of the socket. The backlog of std, 128, overflows when many clients reconnect
 /// concurrently. The kernel caps it at `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;
 
@@ -54,8 +54,8 @@ impl Acceptor {
     }
 
     /// Returns the next connection. Skips the failure of a single connection. After another
-    /// failure (no file descriptor, no memory) it waits for a growing, bounded time, so that
-    /// the loop does not spin. Cancel safe.
+    /// failure (no file descriptor, no memory) it waits 10 ms, and twice as long after each
+    /// further failure, up to 1 s, so that the loop does not spin. Cancel safe.
     pub(super) async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shortages_pause_longer_and_longer_and_warn_once() {
+    fn shortages_double_the_pause_and_warn_once() {
         // EMFILE, ENFILE, ENOBUFS, ENOMEM on Linux.
         for code in [24, 23, 105, 12] {
             let kind = io::Error::from_raw_os_error(code).kind();

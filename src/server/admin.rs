@@ -30,9 +30,9 @@ const OPEN_METRICS: HeaderValue =
 /// Whether load balancers should send requests to this gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// They should.
+    /// Load balancers should send requests.
     Ready,
-    /// They should not, for this reason.
+    /// Load balancers should not send requests, for this reason.
     NotReady(Cow<'static, str>),
 }
 
@@ -122,8 +122,8 @@ async fn serve_one(admin: Admin, stream: TcpStream) {
     let _ = timeout(CONNECTION_TIMEOUT, connection).await;
 }
 
-/// The format that the `Accept` headers prefer: OpenMetrics only if they name it with at
-/// least the weight of plain text. Prometheus names both.
+/// Returns the format that the `Accept` headers prefer: OpenMetrics only if they name it with
+/// at least the weight of plain text. Prometheus names both.
 fn metrics_format(headers: &HeaderMap) -> MetricsFormat {
     let weight = |wanted: &str| {
         let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 /// RFC 9113, section 3.4.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose preface was read, and that returns the preface to its reader again.
+/// A stream whose preface was read. It returns the preface to its reader once more.
 #[derive(Debug)]
 pub(super) struct Prefaced<T> {
     stream: T,
@@ -36,7 +36,7 @@ pub(super) async fn read<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<Pref
         }
         length += count;
         if received[..length] != PREFACE[..length] {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer speaks no HTTP/2"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer does not use HTTP/2"));
         }
     }
     Ok(Prefaced { stream, replay: &PREFACE })

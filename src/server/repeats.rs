@@ -1,4 +1,4 @@
-//! Events that any peer can cause repeatedly: the log gets one line for many of them.
+//! Events that any peer can cause repeatedly. The log gets at most one line every 10 s.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_stands_for_the_events_of_an_interval() {
+    fn one_line_counts_the_events_of_an_interval() {
         let repeats = Repeats::default();
         assert_eq!(repeats.record(), Some(1));
         assert_eq!((repeats.record(), repeats.record()), (None, None));

@@ -27,7 +27,7 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// The private key (PKCS #8, PKCS #1 or SEC 1).
     pub key: PathBuf,
-    /// The authorities of client certificates. Present: every client must show a certificate.
+    /// The authorities of client certificates. If set, every client must present a certificate.
     pub client_ca: Option<PathBuf>,
 }
 
@@ -82,7 +82,7 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    /// The file that the error is about, if it is about one.
+    /// Returns the file that the error is about; `None` if it is not about one file.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {

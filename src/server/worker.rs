@@ -87,7 +87,7 @@ impl Worker {
         Fut: Future<Output = S>,
         S: HttpService,
     {
-        // Unbounded, but each entry is an open connection, and their number is bounded.
+        // Unbounded, but each entry is an open connection, and `max_connections` bounds those.
         let (connections, handovers) = mpsc::unbounded_channel();
         let (ready_tx, ready) = oneshot::channel();
         let (drained_tx, drained) = oneshot::channel();

@@ -16,7 +16,7 @@ const FLOOD_REASONS: [&str; 8] = [
     "CREDENTIAL_INVALID",
 ];
 
-/// The line of a call. It is logged once, when this is dropped.
+/// The line of a call. It is logged once, when this value is dropped.
 #[derive(Debug)]
 pub struct AccessLogLine<N: Fn() -> Instant> {
     record: CallRecord,
@@ -26,15 +26,15 @@ pub struct AccessLogLine<N: Fn() -> Instant> {
 }
 
 impl<N: Fn() -> Instant> AccessLogLine<N> {
-    /// The line of a call of `rpc` that has no response yet. `now` is the clock that the
-    /// start of the call was read from.
+    /// Returns the line of a call of `rpc` that has no response yet. `now` reads the clock from
+    /// which the start of the call was read.
     #[must_use]
     pub const fn begin(record: CallRecord, rpc: String, now: N) -> Self {
         Self { record, rpc, code: None, now }
     }
 
     /// Logs the call with the code of its response.
-    pub fn answered(mut self, code: &'static str) {
+    pub fn finish(mut self, code: &'static str) {
         self.code = Some(code);
     }
 }
@@ -47,8 +47,8 @@ impl<N: Fn() -> Instant> Drop for AccessLogLine<N> {
     }
 }
 
-/// Logs the call. Rejections that a flood repeats are logged at `debug`: a tenant over its
-/// rate must not fill the disk.
+/// Logs the call. Rejections that a flood repeats are logged at `debug`, so that a tenant
+/// above its rate does not fill the disk.
 fn log(known: &Known, rpc: &str, code: &str, now: Instant) {
     let duration = now.saturating_duration_since(known.started);
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

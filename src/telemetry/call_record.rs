@@ -1,5 +1,5 @@
 //! The record of a call: facts that are collected while the call runs, for its line in the
-//! access log. Stream keys must never come here.
+//! access log. It must never contain stream keys.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use ulid::Ulid;
 /// call.
 pub const CALL_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that a caller may choose. It is in every log line of the call.
+/// Maximum length of an id that a caller chooses. The id is in every log line of the call.
 const MAX_CALL_ID_BYTES: usize = 128;
 
 /// The record of one call. Cheap to clone: all clones write into one record.
@@ -29,9 +29,9 @@ pub(super) struct Known {
     pub(super) call_id: HeaderValue,
     pub(super) tenant: OnceLock<Arc<str>>,
     pub(super) operation_id: OnceLock<Ulid>,
-    /// Of a create: whether the caller sent a `request_id`.
+    /// Whether the caller of a create sent a `request_id`; empty for other calls.
     create_has_request_id: OnceLock<bool>,
-    /// Of a create: whether AWS may have received it.
+    /// Whether AWS may have received the create.
     create_may_be_sent: AtomicBool,
     pub(super) aws_request_id: OnceLock<String>,
     pub(super) reason: OnceLock<&'static str>,
@@ -39,8 +39,8 @@ pub(super) struct Known {
 }
 
 impl CallRecord {
-    /// Begins the record of a call that started at `started`. The call has the caller's id if
-    /// that is loggable, else one of `generate_id`.
+    /// Begins the record of a call that started at `started`. The call gets the caller's id if
+    /// that is safe in a log, and otherwise one from `generate_id`.
     #[must_use]
     pub fn begin(
         metadata: &HeaderMap,
@@ -93,8 +93,9 @@ impl CallRecord {
         self.0.create_has_request_id.get().copied()
     }
 
-    /// Records whether AWS may receive the create. A create that then finds no caller waiting
-    /// must not be sent: a caller that stops waiting and then reads `false` retries it.
+    /// Records whether AWS may receive the create. After `true`, the task must check that a
+    /// caller still waits, and must not send the create otherwise: a caller that has stopped
+    /// waiting and has read `false` may retry.
     pub fn set_may_be_sent(&self, may_be_sent: bool) {
         self.0.create_may_be_sent.store(may_be_sent, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_only_call_ids_that_can_stand_in_a_log() {
+    fn accepts_only_call_ids_that_are_safe_in_a_log() {
         let begin = |id: &[u8]| {
             let mut metadata = HeaderMap::new();
             metadata.insert(CALL_ID_HEADER, HeaderValue::from_bytes(id).unwrap());

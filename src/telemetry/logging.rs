@@ -7,8 +7,8 @@ use tracing_subscriber::{
     EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-/// Starts logging to standard error: for people on a terminal, in JSON otherwise.
-/// `RUST_LOG` sets the levels; `info` if it is not set.
+/// Starts logging to standard error: as text on a terminal, and as JSON otherwise. `RUST_LOG`
+/// sets the levels. Default `info`.
 ///
 /// # Errors
 /// A `RUST_LOG` that cannot be read.
@@ -29,8 +29,8 @@ pub fn start_logging() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     Ok(())
 }
 
-/// The AWS SDK is never logged at `trace`, whatever `RUST_LOG` says: there it writes whole
-/// responses, stream keys included, once `LOG_SENSITIVE_BODIES` is set.
+/// Whether an event may be logged. Events of the AWS SDK at `trace` are never logged, regardless
+/// of `RUST_LOG`: with `LOG_SENSITIVE_BODIES` they contain complete responses with stream keys.
 fn is_safe(metadata: &Metadata<'_>) -> bool {
     *metadata.level() != Level::TRACE || !metadata.target().starts_with("aws_")
 }

@@ -1,6 +1,6 @@
 //! The registry of the metrics for `/metrics`. Each module registers its own.
 //!
-//! Labels come from fixed sets: a caller cannot add one.
+//! The values of labels come from fixed sets, so a caller cannot add a series.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -22,13 +22,13 @@ impl Metrics {
         register(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// All metrics in the Prometheus text format, version 0.0.4.
+    /// Returns all metrics in the Prometheus text format, version 0.0.4.
     #[must_use]
     pub fn text(&self) -> String {
         plain_text(&self.open_metrics())
     }
 
-    /// All metrics in the OpenMetrics text format, version 1.0.0.
+    /// Returns all metrics in the OpenMetrics text format, version 1.0.0.
     #[must_use]
     pub fn open_metrics(&self) -> String {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The limits of a tenant, and what happens to a call that exceeds one.
+//! The limits of a tenant, and the enforcement of a limit that a call exceeds.
 
 use std::time::Duration;
 

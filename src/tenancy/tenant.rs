@@ -42,7 +42,7 @@ impl Meter {
 /// The kind of a call. Each kind has a limit of concurrent calls of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
-    /// A call that the ledger serves: it takes milliseconds and no AWS call.
+    /// A call that the ledger serves without an AWS call, in milliseconds.
     LedgerRead,
     /// Any other call.
     Other,
@@ -103,7 +103,7 @@ impl Tenant {
     /// Acquires a permit for one concurrent call of that kind.
     ///
     /// # Errors
-    /// As many calls of that kind as the tenant may have are already running.
+    /// The tenant has reached its limit of concurrent calls of that kind.
     pub fn acquire_concurrency(
         &self,
         kind: CallKind,
@@ -208,7 +208,7 @@ pub struct CreatePermit {
 }
 
 impl CreatePermit {
-    /// Makes the use of the rate permanent. Called immediately before the create is sent.
+    /// Makes the use of the rate permanent. Called when the create gets its permit to be sent.
     pub fn spend(mut self) {
         self.spent = true;
     }
@@ -232,10 +232,10 @@ pub struct RateUsage {
     pub creates: Option<(Rate, u32)>,
     /// Running calls other than ledger reads.
     pub concurrent_calls: u32,
-    /// The maximum of them.
+    /// The maximum of `concurrent_calls`.
     pub max_concurrent_calls: u32,
     /// Running ledger reads.
     pub concurrent_reads: u32,
-    /// The maximum of them.
+    /// The maximum of `concurrent_reads`.
     pub max_concurrent_reads: u32,
 }

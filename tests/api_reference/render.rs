@@ -8,7 +8,7 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
-// Field numbers of descriptors. The path of a comment's element consists of them.
+// Field numbers in descriptors. They form the path of the element that a comment describes.
 const SYNTAX: i32 = 12;
 const FILE_MESSAGES: i32 = 4;
 const FILE_ENUMS: i32 = 5;
@@ -45,7 +45,7 @@ impl Comments {
 pub(crate) fn markdown(file: &FileDescriptorProto) -> String {
     let comments = Comments::of(file);
     let mut page = format!("# The API `{}`\n\n", file.package());
-    page += "Made from the comments of [the .proto](../proto/ivs/ingest/v1/ingest_service.proto) by `BLESS=1 cargo test --test api_reference`.\n\n";
+    page += "Generated from the comments of [the .proto](../proto/ivs/ingest/v1/ingest_service.proto) by `BLESS=1 cargo test --test api_reference`.\n\n";
     paragraph(&mut page, comments.of_element(&[SYNTAX]));
     for (service, index) in file.service.iter().zip(0..) {
         service_section(&mut page, service, &comments, &[FILE_SERVICES, index]);

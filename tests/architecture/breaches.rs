@@ -1,4 +1,4 @@
-//! Planted breaches of the rules: each is found.
+//! Tests of the checker itself: it must find every breach in a source text.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ fn a_cycle_is_found() {
 }
 
 #[test]
-fn the_tree_of_modules_keeps_its_names() {
+fn renamed_or_glob_imported_modules_are_found() {
     for text in [
         "use crate as gw; fn f() { gw::handlers::X; }",
         "use super::super as gw;",
@@ -69,7 +69,7 @@ fn the_tree_of_modules_keeps_its_names() {
 }
 
 #[test]
-fn guarded_names_stay_as_they_are() {
+fn renamed_guarded_types_are_found() {
     for text in [
         "use crate::handlers::CallContext as C; fn f() { C::new() }",
         "use crate::handlers::{Handlers, CallContext as C};",
@@ -85,7 +85,7 @@ fn guarded_names_stay_as_they_are() {
 }
 
 #[test]
-fn generic_arguments_do_not_hide_a_path() {
+fn paths_with_generic_arguments_are_found() {
     for text in [
         "Pacer::<Get>::new()",
         "Pacer::<Vec<Get>>::new()",
@@ -115,14 +115,14 @@ fn names_in_groups_are_found() {
 }
 
 #[test]
-fn raw_identifiers_are_names() {
+fn raw_identifiers_are_read() {
     let source = Source::parse("pacer", "use r#crate_x::y; use crate::r#handlers::X;");
     assert!(source.names("crate::handlers::X"));
     assert!(Source::parse("rpc", "use r#tonic::Status;").names("tonic"));
 }
 
 #[test]
-fn exported_libraries_are_followed() {
+fn exported_libraries_are_found_through_other_names() {
     let exports = |texts: &[(&str, &str)]| {
         let sources: Vec<_> =
             texts.iter().map(|(module, text)| Source::parse(module, text)).collect();
@@ -151,7 +151,7 @@ fn exported_libraries_are_followed() {
 }
 
 #[test]
-fn only_files_behind_cfg_test_are_skipped() {
+fn only_items_with_cfg_test_are_skipped() {
     let parent = "#[cfg(test)] mod behaviour; mod tests; #[cfg(unix)] mod x { mod deep; }";
     assert_eq!(Source::parse("ledger", parent).modules(), ["ledger/tests", "ledger/x/deep"]);
     let field = Source::parse("a", "struct S { #[cfg(test)] x: u8, y: tonic::Status }");
@@ -159,7 +159,7 @@ fn only_files_behind_cfg_test_are_skipped() {
 }
 
 #[test]
-fn the_root_has_modules_alone() {
+fn the_root_may_only_declare_modules() {
     let good = "//! Text.\n#![allow(x)]\npub mod a;\npub mod b;";
     assert_eq!(modules(good).unwrap(), ["a", "b"]);
     for item in [
@@ -176,7 +176,7 @@ fn the_root_has_modules_alone() {
 }
 
 #[test]
-fn crates_are_found_by_the_beginning_of_a_path() {
+fn crates_are_found_by_the_first_segment_of_a_path() {
     let all = ["bytes", "prometheus_client"].map(str::to_owned);
     let named = |text: &str| !Source::parse("pacer", text).crates(&all).is_empty();
     assert!(named("use prometheus_client::registry::Registry;"));

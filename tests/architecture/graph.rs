@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::Source;
 
-/// The top-level modules, and those that each imports.
+/// The top-level modules, each with the modules that it imports.
 #[derive(Debug)]
 pub(crate) struct Graph(BTreeMap<String, BTreeSet<String>>);
 
@@ -29,8 +29,8 @@ impl Graph {
         self.0.get(module).cloned().unwrap_or_default()
     }
 
-    /// The modules that are left after all without imports are removed, again and again:
-    /// those of a cycle and those that import one.
+    /// Returns the modules of a cycle and those that import one, or `None` without a cycle.
+    /// It repeatedly removes a module that imports no other.
     pub(crate) fn cycle(&self) -> Option<Vec<String>> {
         let mut left = self.0.clone();
         loop {

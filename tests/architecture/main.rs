@@ -1,9 +1,10 @@
-//! The module graph of `src/`, read from the sources: imports go down the table of
-//! `src/lib.rs` only, and the rules of ARCHITECTURE.md on who may know what hold.
+//! Checks of the module graph of `src/`, which is read from the sources: modules import only
+//! modules below them in the table of `src/lib.rs`, and the import rules of ARCHITECTURE.md
+//! hold.
 //!
 //! | module | content |
 //! | --- | --- |
-//! | `breaches` | breaches of the rules, each of which must be found |
+//! | `breaches` | tests that the checks find breaches |
 //! | `graph` | the graph of the top-level modules |
 //! | `source` | the files of the library, without tests |
 //! | `tokens`, `spelled` | the paths in the tokens of a file |
@@ -23,9 +24,9 @@ use crate::{
     source::{Bindings, Source, contains, library, modules, sources},
 };
 
-/// Names that stand in these modules alone. A module is a file or a folder below `src/`.
-const KNOWN_TO: [(&str, &[&str]); 11] = [
-    // tonic. `gateway` starts the health service, `proto` holds the generated code.
+/// Names that only these modules may use. A module is a file or a folder below `src/`.
+const NAMED_ONLY_IN: [(&str, &[&str]); 11] = [
+    // `gateway` starts tonic's health service, and `proto` holds the generated code.
     ("tonic", &["edge", "rpc", "proto"]),
     ("tonic_health", &["edge", "gateway"]),
     ("tonic_reflection", &["edge"]),
@@ -34,14 +35,15 @@ const KNOWN_TO: [(&str, &[&str]); 11] = [
     ("aws_config", &["ivs"]),
     ("aws_smithy_async", &["ivs"]),
     ("aws_smithy_http_client", &["ivs"]),
-    // `dev` signs for the emulator, and `gateway` hands its credentials down.
+    // `cli` makes the credentials with which `dev` signs calls of the emulator, and `gateway`
+    // passes them to `ivs`.
     ("aws_credential_types", &["ivs", "gateway", "cli"]),
     ("rusqlite", &["ledger/sqlite"]),
     ("ivs_realtime_emulator", &["cli"]),
 ];
 
-/// Modules of the gateway that a module may import. Modules that are not named may import
-/// all that stand below them in the table of `src/lib.rs`.
+/// The modules that a module may import. A module that is not named here may import all
+/// modules below it in the table of `src/lib.rs`.
 const IMPORTS: [(&str, &[&str]); 8] = [
     ("pacer", &[]),
     ("telemetry", &[]),
@@ -53,9 +55,10 @@ const IMPORTS: [(&str, &[&str]); 8] = [
     ("ivs", &["clock", "config", "ledger", "pacer", "request"]),
 ];
 
-/// Pure modules, and names that none of them may use.
+/// Modules that do no I/O and read no clock.
 const PURE: [&str; 5] =
     ["request", "tenancy/tags", "ledger/state", "ledger/decide", "pacer/schedule"];
+/// Names that the modules of [`PURE`] must not use.
 const IMPURE: [&str; 11] = [
     "tokio",
     "SystemTime::now",
@@ -70,10 +73,11 @@ const IMPURE: [&str; 11] = [
     "crate::clock",
 ];
 
-/// The libraries that `pacer` may name, beside the standard library.
+/// The libraries that `pacer` may name besides the standard library.
 const PACER: [&str; 2] = ["tokio", "thiserror"];
 
-/// Types that only some modules may make. Under another name they could not be found.
+/// Types that only some modules may construct. They must not be renamed, because the checks
+/// search for their names.
 const GUARDED: [&str; 3] = ["Pacers", "Pacer", "CallContext"];
 
 /// The modules of the table in `src/lib.rs`, in its order.
@@ -82,7 +86,7 @@ fn table(library: &str) -> Vec<&str> {
     rows.filter_map(|row| row.split_once("`] |")).map(|(module, _)| module).collect()
 }
 
-/// The names of the libraries that the package depends on, as paths spell them.
+/// Returns the names of the package's dependencies as they appear in paths.
 fn libraries() -> Vec<String> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let manifest: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
@@ -91,7 +95,7 @@ fn libraries() -> Vec<String> {
 }
 
 #[test]
-fn imports_make_no_cycle() {
+fn imports_have_no_cycle() {
     let graph = Graph::of(sources());
     assert!(graph.modules().len() > 10, "the sources were not read: {graph:?}");
     assert_eq!(graph.cycle(), None, "{graph:#?}");
@@ -117,9 +121,10 @@ fn the_root_declares_modules_and_nothing_else() {
     assert!(modules.is_sorted() && modules.len() > 10, "{modules:?}");
 }
 
-/// The rules find names, so nothing may give one another name or bring in unread code.
+/// The checks search for names, so sources must not rename modules and guarded types, and
+/// must not include code that the checks do not read.
 #[test]
-fn nothing_is_hidden_from_the_rules() {
+fn no_source_hides_names_from_the_checks() {
     let libraries: Vec<_> = libraries().into_iter().chain(["std".into(), "core".into()]).collect();
     for source in sources() {
         let Source { module, .. } = &source;
@@ -131,18 +136,18 @@ fn nothing_is_hidden_from_the_rules() {
     }
 }
 
-/// A rule about a module that does not exist holds nothing.
+/// A rule about a module that does not exist would check nothing.
 #[test]
 fn every_rule_names_modules_that_exist() {
     let sources = sources();
-    let allowed = KNOWN_TO.iter().flat_map(|(_, modules)| *modules);
+    let allowed = NAMED_ONLY_IN.iter().flat_map(|(_, modules)| *modules);
     for module in IMPORTS.iter().map(|(module, _)| module).chain(&PURE).chain(allowed) {
         assert!(sources.iter().any(|source| source.is_within(module)), "no module {module}");
     }
 }
 
 #[test]
-fn modules_import_what_they_may() {
+fn modules_import_only_allowed_modules() {
     let graph = Graph::of(sources());
     for (module, allowed) in IMPORTS {
         let allowed: BTreeSet<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
@@ -153,8 +158,8 @@ fn modules_import_what_they_may() {
 }
 
 #[test]
-fn libraries_are_known_where_they_may_be() {
-    for (library, modules) in KNOWN_TO {
+fn libraries_are_named_only_in_allowed_modules() {
+    for (library, modules) in NAMED_ONLY_IN {
         for source in sources() {
             let allowed = modules.iter().any(|module| source.is_within(module));
             assert!(allowed || !source.names(library), "{} names {library}", source.module);
@@ -168,14 +173,14 @@ fn no_library_is_exported_under_a_name_of_the_gateway() {
     let bindings = Bindings::of(sources);
     for source in sources {
         for path in source.exports(&bindings) {
-            let library = KNOWN_TO.iter().find(|(library, _)| contains(&path, library));
+            let library = NAMED_ONLY_IN.iter().find(|(library, _)| contains(&path, library));
             assert_eq!(library, None, "{} exports {path}", source.module);
         }
     }
 }
 
 #[test]
-fn the_pacer_names_few_libraries() {
+fn the_pacer_names_only_allowed_libraries() {
     let others: Vec<_> =
         libraries().into_iter().filter(|name| !PACER.contains(&name.as_str())).collect();
     for source in sources().iter().filter(|source| source.is_within("pacer")) {
@@ -184,7 +189,6 @@ fn the_pacer_names_few_libraries() {
     }
 }
 
-/// gRPC codes stand in the error table alone.
 #[test]
 fn only_the_error_table_names_grpc_codes() {
     for source in sources() {
@@ -203,24 +207,29 @@ fn pure_modules_do_no_io_and_read_no_clock() {
     }
 }
 
-/// A permit comes from the pacers of the account, of which there is one set in a process.
+/// Every permit must come from the one set of pacers of the process, or the gateway would
+/// exceed AWS's limits.
 #[test]
-fn only_the_core_and_adopt_make_pacers() {
+fn only_the_core_and_adopt_construct_pacers() {
     for source in sources() {
-        let makes = source.names("Pacers::new");
+        let constructs_pacers = source.names("Pacers::new");
         let may = ["core", "cli/adopt"].iter().any(|module| source.is_within(module));
-        assert!(!makes || may, "{} makes pacers", source.module);
-        let makes_one = source.names("Pacer::new");
-        assert!(!makes_one || source.is_within("ivs/pacers"), "{} makes one", source.module);
+        assert!(!constructs_pacers || may, "{} constructs pacers", source.module);
+        let constructs_one = source.names("Pacer::new");
+        assert!(
+            !constructs_one || source.is_within("ivs/pacers"),
+            "{} constructs a pacer",
+            source.module
+        );
     }
 }
 
 /// No handler runs without an authenticated tenant and its concurrency permit.
 #[test]
-fn only_the_edge_makes_a_call_context() {
+fn only_the_edge_constructs_a_call_context() {
     for source in sources() {
         if source.names("CallContext::new") {
-            assert!(source.is_within("edge"), "{} makes a call context", source.module);
+            assert!(source.is_within("edge"), "{} constructs a call context", source.module);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sources without their tests.
+//! The source files of the library, without their tests.
 
 use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock};
 
@@ -6,10 +6,10 @@ use proc_macro2::TokenStream;
 
 use crate::tokens::{Contents, Use};
 
-/// One file.
+/// One source file.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// `pacer/schedule` for `src/pacer/schedule.rs`.
+    /// The path below `src/` without its extension, such as `pacer/schedule`.
     pub(crate) module: String,
     contents: Contents,
 }
@@ -19,7 +19,7 @@ pub(crate) fn library() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap()
 }
 
-/// Every file that the library is compiled from, except the root and tests.
+/// Every file of the library except `src/lib.rs` and tests.
 pub(crate) fn sources() -> &'static [Source] {
     static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
     SOURCES.get_or_init(read)
@@ -37,7 +37,7 @@ fn read() -> Vec<Source> {
     found
 }
 
-/// The modules of the root, or the text of the first item that is no `pub mod`.
+/// Returns the modules of the root, or the text from the first item that is not `pub mod`.
 pub(crate) fn modules(root: &str) -> Result<Vec<String>, String> {
     let tokens = root.parse::<TokenStream>().unwrap();
     let texts: Vec<String> = tokens.into_iter().map(|token| token.to_string()).collect();
@@ -62,17 +62,18 @@ impl Source {
         Self { module: module.to_owned(), contents: Contents::read(module, text.parse().unwrap()) }
     }
 
-    /// Whether the file is that of the module, or below it.
+    /// Returns whether the file is the module's own or below it.
     pub(crate) fn is_within(&self, module: &str) -> bool {
         self.module == module || self.module.starts_with(&format!("{module}/"))
     }
 
-    /// Whether a path in the file contains `name`, whole segments only.
+    /// Returns whether a path in the file contains `name` as whole segments.
     pub(crate) fn names(&self, name: &str) -> bool {
         self.contents.paths.iter().any(|path| contains(path, name))
     }
 
-    /// The modules below this one that have files and are no tests, as `pacer/queue`.
+    /// Returns the modules below this one that have their own files and are not tests, such
+    /// as `pacer/queue`.
     pub(crate) fn modules(&self) -> &[String] {
         &self.contents.modules
     }
@@ -87,7 +88,7 @@ impl Source {
         imported.filter_map(|rest| rest.split("::").next()).map(str::to_owned)
     }
 
-    /// The crates among `all` that a path in the file begins with.
+    /// Returns the crates of `all` that are the first segment of a path in the file.
     pub(crate) fn crates<'a>(&self, all: &'a [String]) -> Vec<&'a String> {
         let begins = |name: &String| {
             let mut paths = self.contents.paths.iter();
@@ -97,25 +98,25 @@ impl Source {
         all.iter().filter(|name| begins(name)).collect()
     }
 
-    /// Constructs that bring in names or code which the rules cannot see.
+    /// Returns the constructs that add names or code which the checks cannot see.
     pub(crate) fn hidden(&self) -> &[String] {
         &self.contents.hidden
     }
 
-    /// Whether a `use` gives `name` another name.
+    /// Returns whether a `use` renames `name`.
     pub(crate) fn renames(&self, name: &str) -> bool {
         let mut uses = self.contents.uses.iter();
         uses.any(|it| it.alias.as_ref().is_some_and(|it| it != "_") && ends(&it.path, name))
     }
 
-    /// Whether a `type` gives `name`, perhaps with its arguments, another name.
+    /// Returns whether a `type` item is an alias of `name`, with or without arguments.
     pub(crate) fn aliases(&self, name: &str) -> bool {
         let mut aliases = self.contents.aliases.iter();
         aliases.any(|it| it.paths.iter().any(|path| ends(path, name)))
     }
 
-    /// The paths that `pub use` and `pub type` give to other modules, followed through
-    /// the uses of all sources.
+    /// Returns the paths that `pub use` and `pub type` export to other modules, resolved
+    /// through the `use` items of all sources.
     pub(crate) fn exports(&self, bindings: &Bindings<'_>) -> Vec<String> {
         let Contents { uses, aliases, .. } = &self.contents;
         let uses = uses.iter().filter(|it| it.is_exported).map(|it| (&it.path, &it.within));
@@ -138,19 +139,19 @@ impl<'a> Bindings<'a> {
         Self(bound.collect())
     }
 
-    /// The path with its longest bound beginning replaced by the path behind the name,
-    /// again and again. `within` is the module in which the path stands.
+    /// Resolves a path in the module `within`: repeatedly replaces its longest prefix that a
+    /// `use` binds with the path of that `use`.
     fn follow(&self, path: &str, within: &str) -> String {
         let (mut path, mut within) = (path.to_owned(), within);
-        // A name that is bound to itself would never end.
+        // The limit ends the loop for a name that is bound to itself.
         for _ in 0..8 {
             let relative = format!("{within}::{path}");
             let whole = if path.starts_with("crate::") { path.clone() } else { relative };
             let ends = whole.match_indices("::").map(|(end, _)| end).chain([whole.len()]);
             let bound = ends.filter_map(|end| Some((end, self.0.get(&whole[..end])?))).last();
-            let Some((end, behind)) = bound else { break };
-            path = format!("{}{}", behind.path, &whole[end..]);
-            within = &behind.within;
+            let Some((end, bound)) = bound else { break };
+            path = format!("{}{}", bound.path, &whole[end..]);
+            within = &bound.within;
         }
         path
     }
@@ -160,7 +161,7 @@ fn ends(path: &str, name: &str) -> bool {
     path.rsplit("::").next() == Some(name)
 }
 
-/// Whether `path` contains `name`, whole segments only.
+/// Returns whether `path` contains `name` as whole segments.
 pub(crate) fn contains(path: &str, name: &str) -> bool {
     format!("::{path}::").contains(&format!("::{name}::"))
 }

@@ -1,33 +1,33 @@
-//! The paths that tokens spell, with and without generic arguments.
+//! Reads paths from tokens, with and without generic arguments.
 
 use proc_macro2::{Punct, Spacing};
 
-/// The path that the tokens before the current one spell.
+/// The path that ends at the current token.
 #[derive(Default)]
 pub(crate) struct Spelled {
     path: String,
     last: Last,
-    /// The first path of the angle brackets that the token stands in: `A` in `<A as B>`.
+    /// The first path in the innermost angle brackets: `A` in `<A as B>`.
     first: Option<String>,
     is_first_complete: bool,
-    /// The angle brackets that the token stands in, the outermost first.
+    /// The enclosing angle brackets, outermost first.
     outer: Vec<Angle>,
 }
 
 /// The last token.
 #[derive(Default, Clone, Copy, PartialEq)]
 enum Last {
-    /// The first colon of a `::`, perhaps.
+    /// A colon that may be the first of a `::`.
     Colon,
     /// A `::`.
     Join,
-    /// The first character of an arrow, perhaps.
+    /// A character that may be the first of an arrow.
     Dash,
     #[default]
     Other,
 }
 
-/// The path before a `<`, and the first path of the brackets around it.
+/// The path before a `<`, and the first path in the enclosing angle brackets.
 struct Angle {
     path: String,
     first: Option<String>,
@@ -44,7 +44,7 @@ impl Spelled {
         self.last == Last::Join && !self.path.is_empty()
     }
 
-    /// Returns whether the identifier belongs to a path.
+    /// Reads an identifier. Returns whether it belongs to a path.
     pub(crate) fn ident(&mut self, name: &str) -> bool {
         if ["as", "dyn", "impl", "mut", "const"].contains(&name) {
             self.end();

@@ -6,15 +6,15 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 use crate::spelled::Spelled;
 
-/// One path of a `use` item, with its groups written out.
+/// One path of a `use` item, with its groups expanded.
 #[derive(Debug)]
 pub(crate) struct Use {
     pub(crate) path: String,
     /// The name after `as`.
     pub(crate) alias: Option<String>,
-    /// Whether the item has any visibility of its own.
+    /// Whether the item has a visibility (`pub` or `pub(…)`).
     pub(crate) is_exported: bool,
-    /// The module that the item stands in, as `crate::pacer`.
+    /// The module of the item, such as `crate::pacer`.
     pub(crate) within: String,
 }
 
@@ -29,20 +29,20 @@ pub(crate) struct Alias {
 /// The contents of a module, without its tests.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    /// `crate`, and then the modules down to the one that is read.
+    /// The path of the current module, from `crate` down.
     module: Vec<String>,
-    /// All paths, with `super` and `self` written out.
+    /// All paths, with `super` and `self` resolved.
     pub(crate) paths: BTreeSet<String>,
     pub(crate) uses: Vec<Use>,
     pub(crate) aliases: Vec<Alias>,
-    /// The modules that have files of their own, as `pacer/queue`.
+    /// The modules that have their own files, such as `pacer/queue`.
     pub(crate) modules: Vec<String>,
-    /// Constructs that bring in names or code which the rules cannot see.
+    /// Constructs that add names or code which the checks cannot see.
     pub(crate) hidden: Vec<String>,
 }
 
 impl Contents {
-    /// Reads the file of `module`, which is named as in `pacer/queue`.
+    /// Reads the file of `module`, which is a name such as `pacer/queue`.
     pub(crate) fn read(module: &str, tokens: TokenStream) -> Self {
         let module = ["crate"].into_iter().chain(module.split('/')).map(str::to_owned).collect();
         let mut contents = Self { module, ..Self::default() };
@@ -80,7 +80,7 @@ impl Contents {
     }
 
     /// Reads the item that begins at `index`, if it is of a kind that is read as a whole.
-    /// Returns the index behind it.
+    /// Returns the index of the first token after the read part.
     fn item(&mut self, keyword: &str, tokens: &[TokenTree], index: usize) -> Option<usize> {
         let next = tokens.get(index + 1)?;
         let is_exported = is_exported(&tokens[..index]);
@@ -130,7 +130,7 @@ impl Contents {
             }
         }
         if is_brace && spelled.joins() {
-            // The tree of a `use` whose keyword a macro adds.
+            // The tree of a `use` item whose keyword comes from a macro.
             let tokens: Vec<_> = group.stream().into_iter().collect();
             self.use_tree(&tokens, spelled.path(), false);
         } else {
@@ -142,7 +142,7 @@ impl Contents {
         }
     }
 
-    /// Reads the tree of a `use`, whose paths begin with `prefix`.
+    /// Reads the tree of a `use` item. All its paths begin with `prefix`.
     fn use_tree(&mut self, tokens: &[TokenTree], prefix: &str, is_exported: bool) {
         for tokens in tokens.split(|token| is_punct(token, ',')) {
             let mut segments: Vec<String> = Vec::new();
@@ -175,8 +175,7 @@ impl Contents {
         }
     }
 
-    /// Notes a `use` that gives another name to a module of the gateway's own tree, or
-    /// takes all names of one.
+    /// Records a `use` that renames `crate`, `super` or `self`, or imports all their names.
     fn hide(&mut self, segments: &[String], path: &str, alias: Option<&str>) {
         let is_root = |name: &str| ["crate", "super", "self"].contains(&name);
         let names = segments.iter().flat_map(|segment| segment.split("::"));
@@ -187,7 +186,7 @@ impl Contents {
         }
     }
 
-    /// The path with `super` and `self` written out.
+    /// Returns the path with `super` and `self` resolved.
     fn absolute(&self, path: &str) -> String {
         let mut segments = path.split("::").peekable();
         let mut parents: Vec<&str> = self.module.iter().map(String::as_str).collect();
@@ -203,7 +202,7 @@ impl Contents {
     }
 }
 
-/// The name of an identifier, raw or not.
+/// Returns the name of an identifier without a raw prefix.
 fn name(ident: &Ident) -> String {
     ident.to_string().trim_start_matches("r#").to_owned()
 }
@@ -212,7 +211,7 @@ fn is_punct(token: &TokenTree, character: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }
 
-/// Whether an item behind these tokens begins with `pub` or `pub(…)`.
+/// Returns whether an item after these tokens begins with `pub` or `pub(…)`.
 fn is_exported(before: &[TokenTree]) -> bool {
     let is_pub = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == "pub");
     match before {
@@ -222,7 +221,7 @@ fn is_exported(before: &[TokenTree]) -> bool {
     }
 }
 
-/// Drops each item behind `#[cfg(test)]`.
+/// Removes each item with `#[cfg(test)]`.
 fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
     let mut kept: Vec<TokenTree> = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
@@ -234,8 +233,8 @@ fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
             continue;
         }
         tokens.next();
-        // The item ends with a block, a semicolon or, as a field does, a comma. A comma of
-        // generics ends it too early, and then the rules hold for the rest of the test.
+        // The item ends with a block, a semicolon or, for a field, a comma. A comma in
+        // generics ends it too early; then the rest of the test must obey the rules too.
         for token in tokens.by_ref() {
             let is_block =
                 matches!(&token, TokenTree::Group(it) if it.delimiter() == Delimiter::Brace);

@@ -36,8 +36,8 @@ const KINDS: [(FaultKind, &str); 10] = [
 ];
 
 /// The operations that the gateway calls, with the percentage of calls that get each kind
-/// of fault. A probe makes one list call for a hundred configurations, and starts again if
-/// one of them fails. At 5 % no probe would succeed.
+/// of fault. A probe makes one list call for each hundred configurations, and starts again
+/// if one of these calls fails. At 5 % for each kind, no probe would succeed.
 const OPERATIONS: [(Operation, f64); 6] = [
     (Operation::CreateIngestConfiguration, 5.0),
     (Operation::GetIngestConfiguration, 5.0),
@@ -47,26 +47,26 @@ const OPERATIONS: [(Operation, f64); 6] = [
     (Operation::ListIngestConfigurations, 1.0),
 ];
 
-/// Stops when it is dropped.
+/// A running emulator. It stops when this value is dropped.
 pub(crate) struct Aws(Background);
 
 /// An ingest configuration of the emulator.
 #[derive(Debug, Clone)]
-pub(crate) struct Held {
+pub(crate) struct Configuration {
     pub(crate) arn: String,
     pub(crate) stream_key: String,
     pub(crate) tags: BTreeMap<String, String>,
 }
 
-impl Held {
+impl Configuration {
     pub(crate) fn tag(&self, name: &str) -> &str {
         self.tags.get(&format!("ivs-ingest-gateway:{name}")).map_or("", String::as_str)
     }
 }
 
 impl Aws {
-    /// Starts the emulator. `calls_per_second` of 0 is no limit. Creates `stages`, pairs of a
-    /// name and a tenant, and returns their ARNs in that order.
+    /// Starts the emulator. A `calls_per_second` of 0 disables the limit. Creates `stages`,
+    /// pairs of a name and a tenant, and returns their ARNs in that order.
     pub(crate) fn start(
         calls_per_second: f64,
         seed: u64,
@@ -79,10 +79,10 @@ impl Aws {
             ..Settings::for_tests()
         };
         let emulator = Background::start(settings).unwrap();
-        let made = stages.into_iter().map(|(name, tenant)| {
+        let arns = stages.into_iter().map(|(name, tenant)| {
             emulator.create_stage(&name, BTreeMap::from([("tenant".to_owned(), tenant)]))
         });
-        let stages = made.collect();
+        let stages = arns.collect();
         (Self(emulator), stages)
     }
 
@@ -90,7 +90,7 @@ impl Aws {
         self.0.url()
     }
 
-    /// A client of the SDK. Without `retries` it has the SDK's default.
+    /// An SDK client. Without `retries` it has the SDK's default retries.
     pub(crate) fn client(&self, retries: Option<RetryConfig>, attempt: Duration) -> Client {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -114,8 +114,8 @@ impl Aws {
                     FaultKind::SlowBefore | FaultKind::SlowAfter => Fault::new(kind).delayed(SLOW),
                     _ => Fault::new(kind),
                 };
-                // A call gets the first fault that applies, so each probability is relative
-                // to the calls that the faults before it leave.
+                // The emulator applies the first fault that matches. So each probability is
+                // relative to the calls that the faults before it did not affect.
                 let probability = share / (1.0 - share * f64::from(index));
                 let fault = fault.on(operation).with_probability(probability);
                 self.control().add_fault(&fault).unwrap();
@@ -127,7 +127,7 @@ impl Aws {
         self.0.control()
     }
 
-    /// The number of injected faults of each kind: for creates, and for all other calls.
+    /// The number of injected faults of each kind: in creates, and in all other calls.
     pub(crate) fn injected(&self) -> Vec<(&'static str, u64, u64)> {
         let injected = self.control().faults().unwrap().injected;
         let count = |kind: FaultKind, of_creates: bool| {
@@ -139,7 +139,7 @@ impl Aws {
         KINDS.map(|(kind, name)| (name, count(kind, true), count(kind, false))).to_vec()
     }
 
-    /// The number of calls of an operation so far.
+    /// The counts of an operation's calls so far.
     pub(crate) fn calls(&self, operation: Operation) -> Calls {
         self.control().calls_of(operation).unwrap()
     }
@@ -156,23 +156,23 @@ impl Aws {
         listed
     }
 
-    /// Every ingest configuration, also those that lists do not show yet.
-    pub(crate) fn held(&self) -> Vec<Held> {
-        let held = self.control().state().unwrap().ingest_configurations.into_iter();
-        let held = held.map(|mut row| Held {
+    /// Every ingest configuration, including those that lists do not show yet.
+    pub(crate) fn configurations(&self) -> Vec<Configuration> {
+        let all = self.control().state().unwrap().ingest_configurations.into_iter();
+        let all = all.map(|mut row| Configuration {
             arn: row.arn,
             stream_key: row.stream_keys.swap_remove(0),
             tags: row.tags,
         });
-        held.collect()
+        all.collect()
     }
 }
 
-/// Sends a request and reads the response to its end.
+/// Sends a request, and reads the response until the peer closes the connection.
 pub(crate) async fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    Ok(response)
 }

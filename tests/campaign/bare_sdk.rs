@@ -7,15 +7,15 @@ use ivs_ingest_gateway::proto::v1::IngestProtocol;
 use ivs_realtime_emulator::Operation;
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::{aws::Aws, callers::Wish};
+use crate::{aws::Aws, callers::Job};
 
 /// Number of concurrent creates: low enough that only faults make creates fail.
 const CONCURRENCY: usize = 48;
 
-/// Time between two calls of a program that retries.
+/// Delay before the program repeats a failed call.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The result.
+/// The result of the run.
 pub(crate) struct Outcome {
     /// Calls of the SDK, each with the SDK's own retries.
     pub(crate) calls: usize,
@@ -28,17 +28,17 @@ pub(crate) struct Outcome {
 }
 
 /// Executes every request. When the SDK gives up, the program calls it again.
-pub(crate) async fn run(aws: &Aws, wishes: Vec<Wish>, attempt_timeout: Duration) -> Outcome {
+pub(crate) async fn run(aws: &Aws, jobs: Vec<Job>, attempt_timeout: Duration) -> Outcome {
     let client = aws.client(None, attempt_timeout);
-    let places = Arc::new(Semaphore::new(CONCURRENCY));
+    let permits = Arc::new(Semaphore::new(CONCURRENCY));
     let mut callers = JoinSet::new();
-    for wish in wishes {
-        let (client, places) = (client.clone(), Arc::clone(&places));
+    for job in jobs {
+        let (client, permits) = (client.clone(), Arc::clone(&permits));
         callers.spawn(async move {
-            let _place = places.acquire().await.unwrap();
+            let _permit = permits.acquire().await.unwrap();
             let mut calls = 1;
             loop {
-                if let Some(arn) = create(&client, &wish).await {
+                if let Some(arn) = create(&client, &job).await {
                     return (arn, calls);
                 }
                 calls += 1;
@@ -46,24 +46,25 @@ pub(crate) async fn run(aws: &Aws, wishes: Vec<Wish>, attempt_timeout: Duration)
             }
         });
     }
-    let ends = callers.join_all().await;
-    // Late executions have ended by now.
+    let outcomes = callers.join_all().await;
     aws.control().clear_faults().unwrap();
+    // AWS executes delayed creates up to 600 ms later.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let held: BTreeSet<String> = aws.held().into_iter().map(|held| held.arn).collect();
+    let held: BTreeSet<String> =
+        aws.configurations().into_iter().map(|at_aws| at_aws.arn).collect();
     Outcome {
-        calls: ends.iter().map(|(_, calls)| calls).sum(),
+        calls: outcomes.iter().map(|(_, calls)| calls).sum(),
         sent: aws.calls(Operation::CreateIngestConfiguration).calls,
-        acknowledged: ends.len(),
+        acknowledged: outcomes.len(),
         live: held.len(),
-        lost: ends.iter().filter(|(arn, _)| !held.contains(arn)).count(),
+        lost: outcomes.iter().filter(|(arn, _)| !held.contains(arn)).count(),
         injected: aws.injected(),
     }
 }
 
 /// One call. An error is final after the SDK's retries.
-async fn create(client: &Client, wish: &Wish) -> Option<String> {
-    let request = wish.request.clone();
+async fn create(client: &Client, job: &Job) -> Option<String> {
+    let request = job.request.clone();
     let protocol = match request.ingest_protocol() {
         IngestProtocol::Rtmp => types::IngestProtocol::Rtmp,
         _ => types::IngestProtocol::Rtmps,
@@ -77,7 +78,7 @@ async fn create(client: &Client, wish: &Wish) -> Option<String> {
         .ingest_protocol(protocol)
         .insecure_ingest(request.insecure_ingest)
         .redundant_ingest(request.redundant_ingest)
-        .tags("tenant", &wish.tenant)
+        .tags("tenant", &job.tenant)
         .tags("request", request.request_id)
         .send();
     Some(call.await.ok()?.ingest_configuration?.arn)

@@ -18,27 +18,27 @@ use crate::draws::Draws;
 /// Time limit of a request with all its retries.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// The request of one caller.
+/// A create that one caller sends until it has an outcome.
 #[derive(Debug, Clone)]
-pub(crate) struct Wish {
+pub(crate) struct Job {
     pub(crate) tenant: String,
     pub(crate) request: CreateIngestConfigurationRequest,
 }
 
 /// The outcome of a request, as its caller knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum Outcome {
     /// The gateway returned a configuration.
     Acknowledged { arn: String, stream_key: String },
-    /// The gateway rejected the create for the tenant's quota.
-    Refused,
+    /// The gateway rejected the create because of the tenant's quota.
+    Rejected,
     /// The caller cancelled a call and did not retry.
     Abandoned,
-    /// Any other outcome is a defect.
+    /// Any other outcome, which is a defect.
     Wrong(String),
 }
 
-/// The results of all callers.
+/// Counts of the calls of all callers.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) calls: AtomicUsize,
@@ -47,7 +47,7 @@ pub(crate) struct Tally {
 }
 
 /// The cancellation of one call.
-enum Cut {
+enum Cancellation {
     Never,
     /// By a deadline.
     Deadline(Duration),
@@ -55,8 +55,9 @@ enum Cut {
     Drop(Duration),
 }
 
-impl Wish {
-    /// A create of the tenant. Most creates are equal except for their tags.
+impl Job {
+    /// Draws a create of the tenant. There are few values, so many creates are equal except
+    /// for their tags.
     pub(crate) fn draw(draws: &mut Draws, tenant: &str, stages: &[String], id: String) -> Self {
         let text = |draws: &mut Draws, all: &[&str]| (*draws.one_of(all)).to_owned();
         let stage_arn =
@@ -78,39 +79,41 @@ impl Wish {
         Self { tenant: tenant.to_owned(), request }
     }
 
-    /// Sends the create once, and waits for the response.
-    pub(crate) async fn ask(&self, client: &IngestServiceClient<Channel>) -> Option<End> {
-        self.call(client, &Cut::Never, &Tally::default()).await
+    /// Sends the create once, without a cancellation.
+    pub(crate) async fn send_once(&self, client: &IngestServiceClient<Channel>) -> Option<Outcome> {
+        self.call(client, &Cancellation::Never, &Tally::default()).await
     }
 
     /// Sends the create with the same `request_id` until it has an outcome.
-    pub(crate) async fn carry_out(
+    pub(crate) async fn run(
         &self,
         client: &IngestServiceClient<Channel>,
         draws: &mut Draws,
         tally: &Tally,
-    ) -> End {
+    ) -> Outcome {
         let began = Instant::now();
-        let gives_up = draws.percent(15);
+        let abandons = draws.percent(15);
         loop {
-            let cut = Cut::draw(draws);
+            let cancellation = Cancellation::draw(draws);
             // Some callers send a request twice concurrently, as a hedging proxy does.
-            let end = if draws.percent(5) {
-                let (one, other) =
-                    tokio::join!(self.call(client, &cut, tally), self.call(client, &cut, tally));
-                agreed(one, other)
+            let outcome = if draws.percent(5) {
+                let (one, other) = tokio::join!(
+                    self.call(client, &cancellation, tally),
+                    self.call(client, &cancellation, tally)
+                );
+                merge(one, other)
             } else {
-                self.call(client, &cut, tally).await
+                self.call(client, &cancellation, tally).await
             };
-            match end {
-                Some(End::Abandoned) if !gives_up => {}
-                Some(end) => return end,
+            match outcome {
+                Some(Outcome::Abandoned) if !abandons => {}
+                Some(outcome) => return outcome,
                 None => {}
             }
             if began.elapsed() > REQUEST_TIMEOUT {
-                return End::Wrong("no answer".into());
+                return Outcome::Wrong("no outcome in time".into());
             }
-            // Earlier than the RetryInfo of the gateway.
+            // Retries earlier than the gateway's `RetryInfo` requests.
             tokio::time::sleep(draws.ms(100, 1000)).await;
         }
     }
@@ -119,42 +122,44 @@ impl Wish {
     async fn call(
         &self,
         client: &IngestServiceClient<Channel>,
-        cut: &Cut,
+        cancellation: &Cancellation,
         tally: &Tally,
-    ) -> Option<End> {
+    ) -> Option<Outcome> {
         tally.calls.fetch_add(1, Ordering::Relaxed);
         let mut request = Request::new(self.request.clone());
         request.metadata_mut().insert("x-tenant-id", self.tenant.parse().unwrap());
-        if let Cut::Deadline(deadline) = cut {
+        if let Cancellation::Deadline(deadline) = cancellation {
             request.set_timeout(*deadline);
         }
         let mut client = client.clone();
         let call = client.create_ingest_configuration(request);
-        let answer = match cut {
-            Cut::Drop(after) => tokio::time::timeout(*after, call).await.ok(),
+        let response = match cancellation {
+            Cancellation::Drop(after) => tokio::time::timeout(*after, call).await.ok(),
             _ => Some(call.await),
         };
-        let Some(answer) = answer else {
+        let Some(response) = response else {
             tally.cancelled.fetch_add(1, Ordering::Relaxed);
-            return Some(End::Abandoned);
+            return Some(Outcome::Abandoned);
         };
-        match answer {
-            Ok(answer) => {
-                let answer = answer.into_inner();
-                tally.replayed.fetch_add(usize::from(answer.replayed), Ordering::Relaxed);
-                let made = answer.ingest_configuration.unwrap();
-                Some(End::Acknowledged { arn: made.arn, stream_key: made.stream_key })
+        match response {
+            Ok(response) => {
+                let response = response.into_inner();
+                tally.replayed.fetch_add(usize::from(response.replayed), Ordering::Relaxed);
+                let created = response.ingest_configuration.unwrap();
+                Some(Outcome::Acknowledged { arn: created.arn, stream_key: created.stream_key })
             }
-            Err(status) if matches!(cut, Cut::Deadline(_)) && is_deadline(&status) => {
+            Err(status)
+                if matches!(cancellation, Cancellation::Deadline(_)) && is_deadline(&status) =>
+            {
                 tally.cancelled.fetch_add(1, Ordering::Relaxed);
-                Some(End::Abandoned)
+                Some(Outcome::Abandoned)
             }
-            Err(status) => judge(&status),
+            Err(status) => outcome_of(&status),
         }
     }
 }
 
-impl Cut {
+impl Cancellation {
     fn draw(draws: &mut Draws) -> Self {
         if !draws.percent(20) {
             return Self::Never;
@@ -166,19 +171,22 @@ impl Cut {
     }
 }
 
-/// Two calls with one `request_id` must have the same outcome.
-fn agreed(one: Option<End>, other: Option<End>) -> Option<End> {
+/// Merges the outcomes of two concurrent calls with one `request_id`. They must not return
+/// different configurations.
+fn merge(one: Option<Outcome>, other: Option<Outcome>) -> Option<Outcome> {
     match (one, other) {
-        (Some(one @ End::Acknowledged { .. }), Some(other @ End::Acknowledged { .. }))
+        (Some(one @ Outcome::Acknowledged { .. }), Some(other @ Outcome::Acknowledged { .. }))
             if one != other =>
         {
-            Some(End::Wrong("two calls with one request_id got two answers".into()))
+            Some(Outcome::Wrong(
+                "two calls with one request_id returned different configurations".into(),
+            ))
         }
-        (Some(acknowledged @ End::Acknowledged { .. }), _)
-        | (_, Some(acknowledged @ End::Acknowledged { .. })) => Some(acknowledged),
-        (Some(wrong @ End::Wrong(_)), _) | (_, Some(wrong @ End::Wrong(_))) => Some(wrong),
-        (Some(End::Refused), Some(End::Refused)) => Some(End::Refused),
-        (Some(End::Abandoned), _) | (_, Some(End::Abandoned)) => Some(End::Abandoned),
+        (Some(acknowledged @ Outcome::Acknowledged { .. }), _)
+        | (_, Some(acknowledged @ Outcome::Acknowledged { .. })) => Some(acknowledged),
+        (Some(wrong @ Outcome::Wrong(_)), _) | (_, Some(wrong @ Outcome::Wrong(_))) => Some(wrong),
+        (Some(Outcome::Rejected), Some(Outcome::Rejected)) => Some(Outcome::Rejected),
+        (Some(Outcome::Abandoned), _) | (_, Some(Outcome::Abandoned)) => Some(Outcome::Abandoned),
         _ => None,
     }
 }
@@ -187,12 +195,12 @@ fn is_deadline(status: &Status) -> bool {
     matches!(status.code(), tonic::Code::DeadlineExceeded | tonic::Code::Cancelled)
 }
 
-fn judge(status: &Status) -> Option<End> {
-    // Errors of the transport have no details: the gateway is down or starting.
+fn outcome_of(status: &Status) -> Option<Outcome> {
+    // Errors of the transport have no details. The gateway is down or starting.
     let reason = status.get_details_error_info()?.reason;
     if reason == "TENANT_COUNT_QUOTA" {
-        return Some(End::Refused);
+        return Some(Outcome::Rejected);
     }
-    let again = status.get_details_retry_info().is_some() || reason == "DEADLINE_EXCEEDED";
-    (!again).then(|| End::Wrong(format!("{reason}: {status}")))
+    let retryable = status.get_details_retry_info().is_some() || reason == "DEADLINE_EXCEEDED";
+    (!retryable).then(|| Outcome::Wrong(format!("{reason}: {status}")))
 }

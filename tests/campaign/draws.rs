@@ -7,8 +7,8 @@ pub(crate) struct Draws(u64);
 
 impl Draws {
     /// An independent sequence of draws for each index.
-    pub(crate) fn of(seed: u64, who: u64) -> Self {
-        let mut draws = Self(seed ^ who.wrapping_mul(0xd134_2543_de82_ef95));
+    pub(crate) fn of(seed: u64, index: u64) -> Self {
+        let mut draws = Self(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95));
         draws.next();
         draws
     }
@@ -21,7 +21,7 @@ impl Draws {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is above 0.
+    /// A number below `end`, which must be above 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }

@@ -15,10 +15,10 @@ use tokio::{sync::watch, task::JoinSet};
 use crate::{
     aws::Aws,
     bare_sdk,
-    callers::{End, Tally, Wish},
+    callers::{Job, Outcome, Tally},
     draws::Draws,
-    gateway::{Gateway, Times, until},
-    number_from_environment, say,
+    gateway::{Gateway, GatewaySettings, until},
+    number_from_environment, print,
     truth::Findings,
 };
 
@@ -29,8 +29,8 @@ const CALLERS: usize = 128;
 /// The prefix of the emulator's stream keys.
 const STREAM_KEY_PREFIX: &str = "rt_123456789012_us-east-1_";
 
-/// Longest time between two kills.
-const LONGEST_LIFE_MS: usize = 2600;
+/// The longest time that is drawn between a start of the gateway and its kill.
+const MAX_UPTIME_MS: usize = 2600;
 
 /// The number of creates and kills, and the seed.
 struct Plan {
@@ -66,30 +66,30 @@ impl Plan {
         self.tenants().into_iter().flat_map(of).collect()
     }
 
-    fn wishes(&self, stages: &[String]) -> Vec<Wish> {
+    fn jobs(&self, stages: &[String]) -> Vec<Job> {
         let mut draws = Draws::of(self.seed, 0);
-        let wish = |index| {
-            // The last tenant requests twice its quota.
+        let job = |index| {
+            // On average the last tenant requests twice its quota.
             let last = draws.percent(4);
             let tenant = if last { TENANTS - 1 } else { draws.below(TENANTS - 1) };
             let stages = &stages[tenant * STAGES_A_TENANT..][..STAGES_A_TENANT];
             let id = format!("{}-{index}", self.seed);
-            Wish::draw(&mut draws, &format!("tenant-{tenant}"), stages, id)
+            Job::draw(&mut draws, &format!("tenant-{tenant}"), stages, id)
         };
-        (0..self.creates).map(wish).collect()
+        (0..self.creates).map(job).collect()
     }
 }
 
 /// The result of the campaign through the gateway.
-struct Outcome {
+struct GatewayResult {
     findings: Findings,
     tally: Arc<Tally>,
     kills: usize,
     injected: Vec<(&'static str, u64, u64)>,
     /// Creates that reached AWS.
     sent: u64,
-    /// Configurations that AWS created and that were deleted.
-    made_and_deleted: u64,
+    /// Configurations that AWS created and that no longer exist.
+    created_and_deleted: u64,
     keys_in_log: usize,
     took: Duration,
 }
@@ -97,93 +97,96 @@ struct Outcome {
 /// Nothing is created twice, lost or leaked, under all faults and kills.
 pub(crate) async fn campaign() {
     let plan = Plan::of_environment();
-    say(&format!(
+    print(&format!(
         "\nfault campaign: CAMPAIGN_SEED={} CAMPAIGN_CREATES={} CAMPAIGN_KILLS={}",
         plan.seed, plan.creates, plan.kills
     ));
     let outcome = through_the_gateway(&plan).await;
     let (aws, stages) = Aws::start(0.0, plan.seed, plan.stages());
     aws.inject_faults();
-    let attempt = Duration::from_millis(Times::default().attempt_timeout_ms);
-    let bare = bare_sdk::run(&aws, plan.wishes(&stages), attempt).await;
-    say(&table(&plan, &outcome, &bare));
+    let attempt = Duration::from_millis(GatewaySettings::default().attempt_timeout_ms);
+    let bare = bare_sdk::run(&aws, plan.jobs(&stages), attempt).await;
+    print(&table(&plan, &outcome, &bare));
 
-    let Outcome { findings, .. } = outcome;
+    let GatewayResult { findings, .. } = outcome;
     assert!(findings.wrong.is_empty(), "wrong responses: {:#?}", findings.wrong);
     assert_eq!(findings.duplicates, 0, "duplicates");
     assert!(findings.lost.is_empty(), "lost: {:#?}", findings.lost);
     assert!(findings.leaked.is_empty(), "leaked: {:#?}", findings.leaked);
     assert_eq!(findings.tenants_that_differ(), 0, "(ledger, AWS): {:#?}", findings.tenants);
-    assert_eq!(outcome.made_and_deleted, 0, "made twice, and deleted since");
+    assert_eq!(outcome.created_and_deleted, 0, "configurations that were created and then deleted");
     assert_eq!(outcome.keys_in_log, 0, "stream keys in the log");
-    assert!(bare.live > bare.acknowledged, "the faults do no harm: the campaign shows nothing");
+    assert!(
+        bare.live > bare.acknowledged,
+        "the bare SDK made no duplicates, so this run's faults prove nothing"
+    );
 }
 
-async fn through_the_gateway(plan: &Plan) -> Outcome {
+async fn through_the_gateway(plan: &Plan) -> GatewayResult {
     let began = Instant::now();
     let (aws, stages) = Aws::start(0.0, plan.seed, plan.stages());
     let mut draws = Draws::of(plan.seed, 1);
-    let mut gateway = Gateway::new(&aws, &Times::default(), &plan.tenants(), &mut draws);
+    let mut gateway = Gateway::new(&aws, &GatewaySettings::default(), &plan.tenants(), &mut draws);
     gateway.start();
     gateway.ready().await;
     aws.inject_faults();
 
-    let wishes: Arc<[Wish]> = plan.wishes(&stages).into();
+    let jobs: Arc<[Job]> = plan.jobs(&stages).into();
     let tally = Arc::new(Tally::default());
     let taken = Arc::new(AtomicUsize::new(0));
-    // Each kill starts a part of the creates, and waits for them to begin. So the kills
-    // are spread over all creates, and none hits an idle gateway.
+    // Before each kill the next part of the creates may begin, and all earlier parts must
+    // have begun. So the kills are spread over all creates, and few hit an idle gateway.
     let (allow, allowed) = watch::channel(0);
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
         let client = gateway.client();
         let mut draws = Draws::of(plan.seed, 2 + caller as u64);
-        let (wishes, tally) = (Arc::clone(&wishes), Arc::clone(&tally));
+        let (jobs, tally) = (Arc::clone(&jobs), Arc::clone(&tally));
         let (taken, mut allowed) = (Arc::clone(&taken), allowed.clone());
         callers.spawn(async move {
-            let mut ends = Vec::new();
+            let mut outcomes = Vec::new();
             loop {
                 let index = taken.fetch_add(1, Ordering::Relaxed);
-                let Some(wish) = wishes.get(index) else { return ends };
+                let Some(job) = jobs.get(index) else { return outcomes };
                 allowed.wait_for(|allowed| index < *allowed).await.unwrap();
-                ends.push((wish.clone(), wish.carry_out(&client, &mut draws, &tally).await));
+                outcomes.push((job.clone(), job.run(&client, &mut draws, &tally).await));
             }
         });
     }
 
     for kill in 0..plan.kills {
         allow.send_replace(plan.creates * (kill + 1) / plan.kills);
-        // The time of the kill is random, so this sleep waits for no event.
-        tokio::time::sleep(draws.ms(20, LONGEST_LIFE_MS)).await;
+        // The time of the kill is random, so there is no event to wait for.
+        tokio::time::sleep(draws.ms(20, MAX_UPTIME_MS)).await;
         let due = plan.creates * kill / plan.kills;
-        until("the callers keep up", async || taken.load(Ordering::Relaxed) >= due).await;
+        until("all earlier parts have begun", async || taken.load(Ordering::Relaxed) >= due).await;
         gateway.kill().await;
         gateway.start();
     }
     allow.send_replace(plan.creates);
     until("every create has begun", async || taken.load(Ordering::Relaxed) >= plan.creates).await;
     aws.control().clear_faults().unwrap();
-    let ends: Vec<(Wish, End)> = callers.join_all().await.into_iter().flatten().collect();
+    let outcomes: Vec<(Job, Outcome)> = callers.join_all().await.into_iter().flatten().collect();
     gateway.resolved().await;
     gateway.stop().await;
 
-    let held = aws.held();
+    let configurations = aws.configurations();
     let creates = aws.calls(Operation::CreateIngestConfiguration);
-    assert!(held.iter().all(|held| held.stream_key.starts_with(STREAM_KEY_PREFIX)));
-    Outcome {
-        findings: Findings::of(&ends, &held, &gateway.rows()),
+    assert!(configurations.iter().all(|at_aws| at_aws.stream_key.starts_with(STREAM_KEY_PREFIX)));
+    GatewayResult {
+        findings: Findings::of(&outcomes, &configurations, &gateway.rows()),
         tally,
         kills: plan.kills,
         injected: aws.injected(),
         sent: creates.calls,
-        made_and_deleted: creates.executed - held.len() as u64,
+        created_and_deleted: creates.executed - configurations.len() as u64,
         keys_in_log: gateway.log().matches(STREAM_KEY_PREFIX).count(),
         took: began.elapsed(),
     }
 }
 
-fn table(plan: &Plan, outcome: &Outcome, bare: &bare_sdk::Outcome) -> String {
-    let Outcome { findings, tally, .. } = outcome;
+fn table(plan: &Plan, outcome: &GatewayResult, bare: &bare_sdk::Outcome) -> String {
+    let GatewayResult { findings, tally, .. } = outcome;
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed).to_string();
     let mut lines = vec![row("", "gateway", "bare SDK")];
     let mut line = |name: &str, gateway: String, bare: String| {
@@ -193,7 +196,7 @@ fn table(plan: &Plan, outcome: &Outcome, bare: &bare_sdk::Outcome) -> String {
     line("creates", plan.creates.to_string(), plan.creates.to_string());
     line("calls by the callers", count(&tally.calls), bare.calls.to_string());
     line("  cancelled", count(&tally.cancelled), none());
-    line("  answered by a replay", count(&tally.replayed), none());
+    line("  replayed responses", count(&tally.replayed), none());
     line("kills (SIGKILL)", outcome.kills.to_string(), none());
     line("faults, on creates + on other calls", String::new(), String::new());
     for ((kind, creates, others), (_, bare_creates, _)) in
@@ -203,20 +206,20 @@ fn table(plan: &Plan, outcome: &Outcome, bare: &bare_sdk::Outcome) -> String {
     }
     line("creates sent to AWS", outcome.sent.to_string(), bare.sent.to_string());
     line("acknowledged", findings.acknowledged.to_string(), bare.acknowledged.to_string());
-    line("refused: quota", findings.refused.to_string(), none());
-    line("abandoned, and never made", findings.abandoned.to_string(), none());
-    line("abandoned, created and resolved", findings.resolved.to_string(), none());
+    line("rejected: quota", findings.rejected.to_string(), none());
+    line("abandoned, not created", findings.abandoned.to_string(), none());
+    line("abandoned, created", findings.resolved.to_string(), none());
     line("live at AWS", findings.live.to_string(), bare.live.to_string());
     line(
         "duplicates",
         findings.duplicates.to_string(),
         (bare.live - bare.acknowledged).to_string(),
     );
-    line("  made, and deleted since", outcome.made_and_deleted.to_string(), none());
+    line("  created, then deleted", outcome.created_and_deleted.to_string(), none());
     line("lost", findings.lost.len().to_string(), bare.lost.to_string());
     line("leaked quota", findings.leaked.len().to_string(), none());
     let differ = format!("{} of {}", findings.tenants_that_differ(), findings.tenants.len());
-    line("tenants whose quota is not the truth", differ, none());
+    line("tenants whose quota use is wrong", differ, none());
     line("stream keys in the log", outcome.keys_in_log.to_string(), none());
     line("seconds", format!("{:.1}", outcome.took.as_secs_f64()), none());
     lines.concat()

@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{
     aws::{Aws, exchange},
     draws::Draws,
-    say,
+    print,
 };
 
 /// The states of rows with unfinished work.
@@ -38,7 +38,7 @@ pub(crate) struct Gateway {
 }
 
 /// The settings of the configuration file other than addresses.
-pub(crate) struct Times {
+pub(crate) struct GatewaySettings {
     pub(crate) calls_per_second: f64,
     pub(crate) attempt_timeout_ms: u64,
     pub(crate) first_probe_ms: u64,
@@ -47,7 +47,7 @@ pub(crate) struct Times {
     pub(crate) scan_interval_ms: u64,
 }
 
-impl Default for Times {
+impl Default for GatewaySettings {
     fn default() -> Self {
         Self {
             calls_per_second: 1000.0,
@@ -79,20 +79,20 @@ impl Gateway {
     /// Writes the configuration with the tenants and their quotas. Starts nothing.
     pub(crate) fn new(
         aws: &Aws,
-        times: &Times,
+        settings: &GatewaySettings,
         tenants: &[(String, usize)],
         draws: &mut Draws,
     ) -> Self {
         let folder = tempfile::Builder::new().prefix("ingest-campaign-").tempdir().unwrap();
         let (listen, admin) = (free_address(draws), free_address(draws));
-        let Times {
+        let GatewaySettings {
             calls_per_second,
             attempt_timeout_ms,
             first_probe_ms,
             retry_after_ms,
             give_up_after_ms,
             scan_interval_ms,
-        } = times;
+        } = settings;
         let connect_timeout_ms = attempt_timeout_ms / 2;
         let mut text = format!(
             r#"
@@ -130,7 +130,7 @@ impl Gateway {
         Self { folder, listen, admin, running: None }
     }
 
-    /// Starts the process, without a wait for its readiness.
+    /// Starts the process. Does not wait until it is ready.
     pub(crate) fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_ivs-ingest-gateway"))
@@ -153,8 +153,8 @@ impl Gateway {
     pub(crate) async fn ready(&self) {
         let request = "GET /readyz HTTP/1.1\r\nhost: gateway\r\n\r\n";
         until("the gateway is ready", async || {
-            let answer = exchange(self.admin, request).await;
-            answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+            let response = exchange(self.admin, request).await;
+            response.is_ok_and(|response| response.starts_with("HTTP/1.1 200 "))
         })
         .await;
     }
@@ -181,18 +181,18 @@ impl Gateway {
         assert!(status.success(), "{status}\n{}", self.log_end());
     }
 
-    /// A connection that opens when it is used, and reopens after it is lost.
+    /// A client that connects at its first call, and again after a lost connection.
     pub(crate) fn client(&self) -> IngestServiceClient<Channel> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.listen)).unwrap();
         IngestServiceClient::new(endpoint.connect_timeout(Duration::from_secs(1)).connect_lazy())
     }
 
-    /// Every row of the ledger, in order, also while the gateway runs.
+    /// Every row of the ledger, in the order of operation ids. The gateway may be running.
     pub(crate) fn rows(&self) -> Vec<LedgerRow> {
         self.try_rows().unwrap()
     }
 
-    /// The same for a ledger that may not exist yet.
+    /// Like [`Self::rows`], for a ledger that may not exist yet.
     pub(crate) fn try_rows(&self) -> rusqlite::Result<Vec<LedgerRow>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(self.ledger_path(), flags)?;
@@ -234,8 +234,8 @@ impl Gateway {
         self.folder.path().join("ledger.db")
     }
 
-    /// Deletes the ledger with the other files of SQLite.
-    pub(crate) fn lose_ledger(&self) {
+    /// Deletes the ledger, including the other files of SQLite.
+    pub(crate) fn delete_ledger(&self) {
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.ledger_path().into_os_string();
             path.push(suffix);
@@ -265,7 +265,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.folder.disable_cleanup(true);
-            say(&format!("ledger and log of the gateway: {}", self.folder.path().display()));
+            print(&format!("ledger and log of the gateway: {}", self.folder.path().display()));
         }
     }
 }
@@ -282,8 +282,8 @@ pub(crate) async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A free port below 32768, where the range for outgoing connections begins, so that it
-/// stays free while the gateway is down.
+/// A free port below 32768. Linux assigns ports from 32768 up to outgoing connections, so
+/// the port stays free while the gateway is down.
 fn free_address(draws: &mut Draws) -> SocketAddr {
     loop {
         let port = u16::try_from(10_000 + draws.below(20_000)).unwrap();

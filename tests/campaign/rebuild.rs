@@ -1,4 +1,4 @@
-//! A lost ledger is rebuilt from AWS alone, even if the gateway is killed during that.
+//! A lost ledger is rebuilt from AWS alone, even if the gateway is killed during the rebuild.
 
 use std::time::{Duration, Instant};
 
@@ -8,21 +8,22 @@ use tonic::transport::Channel;
 
 use crate::{
     aws::Aws,
-    callers::{End, Wish},
+    callers::{Job, Outcome},
     draws::Draws,
-    gateway::{Gateway, LedgerRow, Times, until},
-    number_from_environment, say,
+    gateway::{Gateway, GatewaySettings, LedgerRow, until},
+    number_from_environment, print,
 };
 
 const CREATES: usize = 300;
 
-/// The rebuild uses half of it, so it takes more than a second and can be killed.
+/// The rebuild uses half of this rate. So it takes more than a second, and the test can kill
+/// the gateway during it.
 const CALLS_PER_SECOND: f64 = 400.0;
 
 /// The configurations that were created before the ledger was lost.
 struct Before {
-    wishes: Vec<Wish>,
-    ends: Vec<End>,
+    jobs: Vec<Job>,
+    outcomes: Vec<Outcome>,
     rows: Vec<LedgerRow>,
 }
 
@@ -33,61 +34,64 @@ pub(crate) async fn rebuild() {
     let tenants: Vec<_> = (0..3).map(|tenant| (format!("tenant-{tenant}"), CREATES / 3)).collect();
     let of_tenant = |(tenant, _): &(String, usize)| (format!("{tenant}-studio"), tenant.clone());
     let (aws, stages) = Aws::start(CALLS_PER_SECOND, seed, tenants.iter().map(of_tenant));
-    let times = Times {
+    let settings = GatewaySettings {
         calls_per_second: CALLS_PER_SECOND,
         attempt_timeout_ms: 4000,
         scan_interval_ms: 60_000,
         retry_after_ms: 60_000,
         give_up_after_ms: 900_000,
-        ..Times::default()
+        ..GatewaySettings::default()
     };
-    let mut gateway = Gateway::new(&aws, &times, &tenants, &mut draws);
+    let mut gateway = Gateway::new(&aws, &settings, &tenants, &mut draws);
     gateway.start();
     gateway.ready().await;
-    let wish = |index: usize| {
+    let job = |index: usize| {
         let tenant = index % 3;
-        let mut wish = Wish::draw(
+        let mut job = Job::draw(
             &mut draws,
             &tenants[tenant].0,
             &stages[tenant..=tenant],
             format!("{seed}-{index}"),
         );
         if index.is_multiple_of(10) {
-            wish.request.request_id.clear();
+            job.request.request_id.clear();
         }
-        wish
+        job
     };
-    let wishes: Vec<Wish> = (0..CREATES).map(wish).collect();
-    let ends = ask_all(&gateway.client(), &wishes).await;
-    assert!(ends.iter().all(|end| matches!(end, Some(End::Acknowledged { .. }))), "{ends:?}");
+    let jobs: Vec<Job> = (0..CREATES).map(job).collect();
+    let outcomes = send_all(&gateway.client(), &jobs).await;
+    assert!(
+        outcomes.iter().all(|outcome| matches!(outcome, Some(Outcome::Acknowledged { .. }))),
+        "{outcomes:?}"
+    );
     gateway.stop().await;
-    let ends = ends.into_iter().flatten().collect();
-    let before = Before { wishes, ends, rows: gateway.rows() };
+    let outcomes = outcomes.into_iter().flatten().collect();
+    let before = Before { jobs, outcomes, rows: gateway.rows() };
     assert_eq!(before.rows.len(), CREATES);
 
     // Lists show new configurations late, and the rebuild finds only listed ones.
     until("AWS lists all of them", async || aws.listed().await == CREATES).await;
-    gateway.lose_ledger();
+    gateway.delete_ledger();
     let lost = Instant::now();
     gateway.start();
     gateway.ready().await;
     let took = lost.elapsed();
-    before.is_back(&gateway, &aws).await;
+    before.assert_restored(&gateway, &aws).await;
     gateway.stop().await;
 
-    gateway.lose_ledger();
+    gateway.delete_ledger();
     gateway.start();
     let some = |rows: Vec<LedgerRow>| rows.len() > CREATES / 10;
-    until("some is rebuilt", async || gateway.try_rows().is_ok_and(some)).await;
+    until("a tenth of the rows is rebuilt", async || gateway.try_rows().is_ok_and(some)).await;
     gateway.kill().await;
     let rebuilt = gateway.rows().len();
-    assert!(rebuilt < CREATES, "it was killed too late");
+    assert!(rebuilt < CREATES, "the gateway was killed after the rebuild");
     gateway.start();
     gateway.ready().await;
-    before.is_back(&gateway, &aws).await;
+    before.assert_restored(&gateway, &aws).await;
     gateway.stop().await;
 
-    say(&format!(
+    print(&format!(
         "\nlost ledger: {CREATES} rows of {} tenants rebuilt {:.1} s after the start, at {} reads \
          a second; killed at {rebuilt} rows, and rebuilt again",
         tenants.len(),
@@ -97,43 +101,49 @@ pub(crate) async fn rebuild() {
 }
 
 impl Before {
-    /// Checks that the rebuilt ledger equals the lost one, for a reader and for callers.
-    async fn is_back(&self, gateway: &Gateway, aws: &Aws) {
+    /// Checks that the ledger has the rows of before, and that callers receive the same
+    /// responses as before.
+    async fn assert_restored(&self, gateway: &Gateway, aws: &Aws) {
         let rows = gateway.rows();
-        assert!(rows == self.rows, "{} rows, not the {} of before", rows.len(), self.rows.len());
+        assert!(
+            rows == self.rows,
+            "{} rows differ from the {} rows before the loss",
+            rows.len(),
+            self.rows.len()
+        );
         let client = gateway.client();
-        let with_id = |(wish, _): &(&Wish, &End)| !wish.request.request_id.is_empty();
-        let asked = self.wishes.iter().zip(&self.ends).filter(with_id);
-        let (wishes, ends): (Vec<_>, Vec<_>) =
-            asked.map(|(wish, end)| (wish.clone(), Some(end.clone()))).unzip();
-        let again = ask_all(&client, &wishes).await;
-        assert!(again == ends, "an old request_id did not answer what it made");
+        let has_id = |(job, _): &(&Job, &Outcome)| !job.request.request_id.is_empty();
+        let with_id = self.jobs.iter().zip(&self.outcomes).filter(has_id);
+        let (jobs, outcomes): (Vec<_>, Vec<_>) =
+            with_id.map(|(job, outcome)| (job.clone(), Some(outcome.clone()))).unzip();
+        let again = send_all(&client, &jobs).await;
+        assert!(again == outcomes, "an old request_id did not return its configuration");
         for tenant in 0..3 {
-            let mut another = self.wishes[tenant].clone();
+            let mut another = self.jobs[tenant].clone();
             another.request.request_id = "one-more".into();
-            assert_eq!(another.ask(&client).await, Some(End::Refused));
+            assert_eq!(another.send_once(&client).await, Some(Outcome::Rejected));
         }
-        assert_eq!(aws.held().len(), CREATES);
+        assert_eq!(aws.configurations().len(), CREATES);
     }
 }
 
-/// Sends all requests concurrently, and retries those that the gateway rejected.
-async fn ask_all(client: &IngestServiceClient<Channel>, wishes: &[Wish]) -> Vec<Option<End>> {
-    let mut asking = JoinSet::new();
-    for (index, wish) in wishes.iter().cloned().enumerate() {
+/// Sends all creates concurrently, and retries those that fail with a retryable error.
+async fn send_all(client: &IngestServiceClient<Channel>, jobs: &[Job]) -> Vec<Option<Outcome>> {
+    let mut calls = JoinSet::new();
+    for (index, job) in jobs.iter().cloned().enumerate() {
         let client = client.clone();
-        asking.spawn(async move {
+        calls.spawn(async move {
             for _ in 0..100 {
-                let end = wish.ask(&client).await;
-                if end.is_some() {
-                    return (index, end);
+                let outcome = job.send_once(&client).await;
+                if outcome.is_some() {
+                    return (index, outcome);
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             (index, None)
         });
     }
-    let mut ends = asking.join_all().await;
-    ends.sort_by_key(|(index, _)| *index);
-    ends.into_iter().map(|(_, end)| end).collect()
+    let mut outcomes = calls.join_all().await;
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }

@@ -21,10 +21,10 @@ use tokio::task::JoinSet;
 
 use crate::{
     aws::Aws,
-    callers::Wish,
+    callers::Job,
     draws::Draws,
-    gateway::{Gateway, Times, until},
-    number_from_environment, say,
+    gateway::{Gateway, GatewaySettings, until},
+    number_from_environment, print,
 };
 
 const ROWS: usize = 1000;
@@ -33,13 +33,13 @@ const TENANTS: usize = 10;
 /// Call rate of each operation, for the gateway and for the emulator.
 const CALLS_PER_SECOND: f64 = 100.0;
 
-/// AWS's call rate, and the parts that the resolver may use: half of the lists and half of
-/// the reads of tags, of which AWS allows twice as many.
+/// Lists that the resolver may make at AWS: half of AWS's rate.
 const AWS_LISTS_PER_SECOND: f64 = 2.5;
+/// Reads of tags that the resolver may make at AWS: half of AWS's rate.
 const AWS_TAG_READS_PER_SECOND: f64 = 5.0;
 
-/// A number of lists and of reads of tags.
-struct Looks {
+/// The numbers of lists and of reads of tags that the emulator received.
+struct ProbeCalls {
     lists: u64,
     tag_reads: u64,
 }
@@ -52,21 +52,21 @@ pub(crate) async fn recovery() {
         (0..2).map(|stage| (format!("{tenant}-{stage}"), tenant.clone())).collect::<Vec<_>>()
     };
     let (aws, stages) = Aws::start(0.0, seed, tenants.iter().flat_map(of_tenant));
-    let times = Times {
+    let settings = GatewaySettings {
         calls_per_second: CALLS_PER_SECOND,
         attempt_timeout_ms: 4000,
         first_probe_ms: 1000,
         retry_after_ms: 5000,
         scan_interval_ms: 3_600_000,
-        ..Times::default()
+        ..GatewaySettings::default()
     };
-    let mut gateway = Gateway::new(&aws, &times, &tenants, &mut draws);
-    let wishes = (0..ROWS).map(|index| {
+    let mut gateway = Gateway::new(&aws, &settings, &tenants, &mut draws);
+    let jobs = (0..ROWS).map(|index| {
         let tenant = index % TENANTS;
         let id = format!("{seed}-{index}");
-        Wish::draw(&mut draws, &tenants[tenant].0, &stages[2 * tenant..][..2], id)
+        Job::draw(&mut draws, &tenants[tenant].0, &stages[2 * tenant..][..2], id)
     });
-    crash(&gateway, &aws, wishes.collect()).await;
+    crash(&gateway, &aws, jobs.collect()).await;
     let sent = Instant::now();
     aws.control().set_rate(CALLS_PER_SECOND).unwrap();
     aws.control().clear_calls().unwrap();
@@ -75,48 +75,51 @@ pub(crate) async fn recovery() {
     gateway.start();
     gateway.ready().await;
     let ready = began.elapsed();
-    until("all that exists is found", async || gateway.count(&[State::Live]) == ROWS / 2).await;
-    let (found, to_find) = (began.elapsed(), Looks::of(&aws));
+    until("every create at AWS is found", async || gateway.count(&[State::Live]) == ROWS / 2).await;
+    let (found, to_find) = (began.elapsed(), ProbeCalls::of(&aws));
     gateway.resolved().await;
-    let (resolved, to_resolve) = (began.elapsed(), Looks::of(&aws));
-    let window_left = Duration::from_millis(times.give_up_after_ms).saturating_sub(began - sent);
+    let (resolved, to_resolve) = (began.elapsed(), ProbeCalls::of(&aws));
+    let window_left = Duration::from_millis(settings.give_up_after_ms).saturating_sub(began - sent);
     gateway.stop().await;
-    say(&format!(
+    print(&format!(
         "\nrecovery: {ROWS} creates in doubt at the start, {} of them at AWS; \
          calls_per_second = {CALLS_PER_SECOND}\n\
          {:<30}{:>8.2} s\n{:<30}{:>8.2} s  {}\n{:<30}{:>8.2} s  {}\n\
-         (the absent ones are in doubt for give_up_after_ms after their sending: {:.1} s of it \
-         were left)",
+         (absent creates stay in doubt until give_up_after_ms after they were sent: {:.1} s of \
+         it were left)",
         ROWS / 2,
         "start to ready",
         ready.as_secs_f64(),
-        "to the last that exists",
+        "to the last existing create",
         found.as_secs_f64(),
         to_find.describe(),
-        "to the last that does not",
+        "to the last absent create",
         resolved.as_secs_f64(),
         to_resolve.describe(),
         window_left.as_secs_f64(),
     ));
     let rows = gateway.rows();
-    for held in aws.held() {
-        let live = rows.iter().find(|row| row.arn.as_deref() == Some(&held.arn)).unwrap();
-        assert_eq!(live.request_id, held.tag("request-id"));
-        assert_eq!((live.tenant.as_str(), live.state), (held.tag("tenant"), State::Live as u8));
+    for configuration in aws.configurations() {
+        let live = rows.iter().find(|row| row.arn.as_deref() == Some(&configuration.arn)).unwrap();
+        assert_eq!(live.request_id, configuration.tag("request-id"));
+        assert_eq!(
+            (live.tenant.as_str(), live.state),
+            (configuration.tag("tenant"), State::Live as u8)
+        );
     }
     assert_eq!(gateway.count(&[State::Rejected]), ROWS / 2);
     assert!(ready < Duration::from_secs(5), "{ready:?}");
 }
 
-impl Looks {
+impl ProbeCalls {
     fn of(aws: &Aws) -> Self {
         let lists = aws.calls(Operation::ListIngestConfigurations);
         let tag_reads = aws.calls(Operation::ListTagsForResource);
-        assert_eq!(lists.throttled + tag_reads.throttled, 0, "the rate was not kept to");
+        assert_eq!(lists.throttled + tag_reads.throttled, 0, "the gateway exceeded the rate");
         Self { lists: lists.calls, tag_reads: tag_reads.calls }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "they are few")]
+    #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
     fn describe(&self) -> String {
         let Self { lists, tag_reads } = self;
         let at_aws =
@@ -125,23 +128,23 @@ impl Looks {
     }
 }
 
-/// Leaves the ledger as a crash does after every create was sent. AWS has executed every
-/// other create.
-async fn crash(gateway: &Gateway, aws: &Aws, wishes: Vec<Wish>) {
+/// Leaves the ledger as a crash does after every create was sent. AWS executes every second
+/// create.
+async fn crash(gateway: &Gateway, aws: &Aws, jobs: Vec<Job>) {
     let lease = Duration::from_mins(1);
     let leases = Leases { reserved: lease, sending: lease };
     let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases, Clock::system()).unwrap();
-    // The ledger does not replace a lost one.
+    // Without this mark the gateway would first rebuild the ledger from AWS.
     ledger.mark_rebuilt().await.unwrap();
     let ledger = Arc::new(ledger);
     let ids = Arc::new(Ids::random());
     let client = aws.client(Some(RetryConfig::disabled()), Duration::from_secs(30));
     let mut sending = JoinSet::new();
-    for (index, wish) in wishes.into_iter().enumerate() {
+    for (index, job) in jobs.into_iter().enumerate() {
         let (ledger, ids, client) = (Arc::clone(&ledger), Arc::clone(&ids), client.clone());
         sending.spawn(async move {
-            let tenant = TenantId::parse(&wish.tenant).unwrap();
-            let message = wish.request;
+            let tenant = TenantId::parse(&job.tenant).unwrap();
+            let message = job.request;
             let request = CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap();
             let tags = TenancyTags {
                 tenant,

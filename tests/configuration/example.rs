@@ -1,4 +1,4 @@
-//! `docs/gateway.example.toml`.
+//! Renders `docs/gateway.example.toml`.
 
 use ivs_ingest_gateway::config::{Entry, Kind};
 
@@ -39,7 +39,7 @@ pub(crate) fn render(entries: &[Entry]) -> String {
     text
 }
 
-/// The keys of a section, except the `left_out` ones. Those of an optional section are all
+/// The keys of a section, except those in `left_out`. All keys of an optional section are
 /// comments.
 fn keys(entries: &[Entry], section: &str, left_out: &[&str], is_optional: bool) -> String {
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! `docs/configuration.md`.
+//! Renders `docs/configuration.md`.
 
 use ivs_ingest_gateway::config::{Entry, Kind};
 
@@ -28,7 +28,7 @@ pub(crate) fn render(entries: &[Entry]) -> String {
     text
 }
 
-/// The keys of a section, with those of the rates in it.
+/// The keys of a section, including the keys of its rates.
 fn table(entries: &[Entry], section: &str) -> String {
     let mut rows = String::new();
     for Entry { path, kind, default, help, .. } in entries {

@@ -1,5 +1,5 @@
 //! `docs/configuration.md`, `docs/configuration.schema.json` and `docs/gateway.example.toml`
-//! say what the code that reads the configuration says.
+//! agree with the code that reads the configuration.
 //!
 //! `BLESS=1 cargo test --test configuration` writes them.
 
@@ -18,7 +18,7 @@ fn path(name: &str) -> String {
     format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn is_current(name: &str, text: &str) {
+fn assert_current(name: &str, text: &str) {
     if env::var_os("BLESS").is_some() {
         fs::write(path(name), text).unwrap();
     }
@@ -31,20 +31,20 @@ fn is_current(name: &str, text: &str) {
 
 #[test]
 fn the_guide_is_current() {
-    is_current("configuration.md", &guide::render(&reference()));
+    assert_current("configuration.md", &guide::render(&reference()));
 }
 
 #[test]
 fn the_schema_is_current() {
-    is_current("configuration.schema.json", &schema::render(&reference()));
+    assert_current("configuration.schema.json", &schema::render(&reference()));
 }
 
 #[test]
 fn the_example_is_current() {
-    is_current("gateway.example.toml", &example::render(&reference()));
+    assert_current("gateway.example.toml", &example::render(&reference()));
 }
 
-/// The example with its commented keys in force: they have no space after the `#`.
+/// The example with its commented keys enabled. Such keys have no space after the `#`.
 fn uncommented(example: &str) -> String {
     let uncomment = |line: &str| match line.strip_prefix('#') {
         Some(key) if !key.is_empty() && !key.starts_with(' ') => format!("{key}\n"),
@@ -68,7 +68,7 @@ fn the_example_is_valid_with_and_without_its_comments() {
     }
 }
 
-/// The defaults of the reference are those in force: to set them all changes nothing.
+/// A configuration that sets every documented default equals one that sets none.
 #[test]
 fn the_documented_defaults_are_in_force() {
     let required = "ledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = true\n";
@@ -90,9 +90,9 @@ fn the_documented_defaults_are_in_force() {
     assert_eq!(all.tenants, none.tenants);
 }
 
-/// The schema, as a real validator reads it: Python's `jsonschema`.
+/// Checks the schema with a real validator, Python's `jsonschema`.
 #[test]
-fn the_schema_accepts_and_rejects() {
+fn the_schema_accepts_the_example_and_rejects_mistakes() {
     let python = env::var("PYTHON").unwrap_or_else(|_| {
         format!("{}/target/tools/python/bin/python", env!("CARGO_MANIFEST_DIR"))
     });

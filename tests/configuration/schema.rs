@@ -1,4 +1,4 @@
-//! `docs/configuration.schema.json`.
+//! Renders `docs/configuration.schema.json`.
 
 use ivs_ingest_gateway::config::{Entry, Kind};
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ pub(crate) fn render(entries: &[Entry]) -> String {
     format!("{}\n", serde_json::to_string_pretty(&schema).unwrap())
 }
 
-/// The object of a section, with the sections in it.
+/// The schema of a section, including its subsections.
 fn section(entries: &[Entry], path: &str) -> Value {
     let mut properties = Map::new();
     for entry in entries {
@@ -45,7 +45,7 @@ fn property(entries: &[Entry], entry: &Entry) -> Value {
         Kind::Boolean => json!({ "type": "boolean" }),
     };
     property["description"] = entry.help.into();
-    // A default in words is no value.
+    // A default in words is not a JSON value.
     if let Some(default) =
         entry.default.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok())
     {

@@ -1,4 +1,4 @@
-//! The emulator as the SDK's HTTP client, without a socket, and the trace of its calls.
+//! The emulator as the SDK's HTTP client, without a socket, with a trace of its calls.
 
 use std::{
     fmt,
@@ -92,7 +92,8 @@ impl Aws {
     }
 }
 
-/// The JSON text with its keys in order: the SDK writes maps in the order of a hash map.
+/// The JSON text with sorted keys. The SDK writes maps in the random order of a
+/// hash map, which would make traces differ.
 fn sorted(body: &[u8]) -> String {
     serde_json::from_slice::<Value>(body).map_or_else(|_| String::new(), |json| json.to_string())
 }

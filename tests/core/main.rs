@@ -1,5 +1,5 @@
-//! The core of the gateway without sockets, threads or real time: a test decides the time
-//! and the ids, and a run can be repeated.
+//! The core of the gateway without sockets, threads or real time. Tests set the time and
+//! the ids, so that a run can be repeated exactly.
 //!
 //! | module | content |
 //! | --- | --- |
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::system::System;
 
-/// The time between the create and the delete. The scan lists AWS 60 times in it.
+/// The time between the creates and the delete. The scan lists AWS 60 times during it.
 const PAUSE: Duration = Duration::from_hours(1);
 
 /// The result of a run.
@@ -30,7 +30,7 @@ struct Run {
     operation_ids: [String; 2],
     /// The ARNs of the two creates.
     arns: [String; 2],
-    /// The configurations that exist at AWS in the end.
+    /// The configurations that exist at AWS at the end.
     left: Vec<ConfigurationSnapshot>,
     /// The virtual time of the run.
     took: Duration,
@@ -62,21 +62,21 @@ async fn run(seed: u64) -> Run {
 
 #[expect(clippy::disallowed_methods, reason = "the test compares real time with virtual time")]
 #[tokio::test(start_paused = true)]
-async fn a_seed_repeats_a_run_and_its_hours_take_no_real_time() {
+async fn a_seed_repeats_a_run_in_virtual_time() {
     let began = SystemTime::now();
-    let once = run(7).await;
-    let again = run(7).await;
+    let first = run(7).await;
+    let second = run(7).await;
     let real = began.elapsed().unwrap();
-    assert!(once.took > PAUSE && real < Duration::from_mins(1), "{real:?} for {:?}", once.took);
-    assert_eq!(once.took, again.took);
-    for (left, right) in once.trace.iter().zip(&again.trace) {
+    assert!(first.took > PAUSE && real < Duration::from_mins(1), "{real:?} for {:?}", first.took);
+    assert_eq!(first.took, second.took);
+    for (left, right) in first.trace.iter().zip(&second.trace) {
         assert_eq!(left, right);
     }
-    assert_eq!(once.trace.len(), again.trace.len());
+    assert_eq!(first.trace.len(), second.trace.len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_seed_gives_other_ids() {
+async fn different_seeds_give_different_ids() {
     let (one, other) = (run(7).await, run(8).await);
     let ids = |run: &Run| [run.operation_ids.clone(), run.arns.clone()].concat();
     for (left, right) in ids(&one).into_iter().zip(ids(&other)) {
@@ -92,7 +92,7 @@ async fn a_lost_response_leaves_one_configuration_of_its_request_id() {
     assert_eq!(left.arn, run.arns[1]);
     assert_eq!(left.tags[&format!("{MANAGED_TAG_PREFIX}request-id")], "second");
     assert_eq!(left.tags[&format!("{MANAGED_TAG_PREFIX}operation-id")], run.operation_ids[1]);
-    // Each create was sent once, and the second was found by a list and by its tags.
+    // Each create is sent once, and the resolver finds the second by a list and its tags.
     let calls = |path: &str| run.trace.iter().filter(|line| line.contains(path)).count();
     assert_eq!(calls("POST /CreateIngestConfiguration"), 2, "{:#?}", run.trace);
     assert!(calls("GET /tags/") >= 1, "{:#?}", run.trace);

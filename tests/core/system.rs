@@ -30,10 +30,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::aws::{Aws, Trace};
 
-/// 2001-09-09T01:46:40Z: no real clock shows it.
+/// The virtual start time, 2001-09-09T01:46:40Z. It differs from any real clock.
 const START: Duration = Duration::from_secs(1_000_000_000);
 
-/// The deadline of every call, and the leases of the ledger.
+/// The deadline of every call, and the length of every lease of the ledger.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 const CONFIG: &str = r#"

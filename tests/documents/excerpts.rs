@@ -1,4 +1,4 @@
-//! Code in documents: parts of files that other tests compile and run.
+//! Checks that code in documents is part of files that other tests compile and run.
 
 use crate::markdown::Block;
 
@@ -6,10 +6,10 @@ use crate::markdown::Block;
 const LANGUAGES: [&str; 5] = ["rust", "python", "js", "proto", "typescript"];
 
 /// Checks that the block is a contiguous part of the file that its directive
-/// `from: FILE` names, but for the indentation.
+/// `from: FILE` names, except for the indentation.
 pub(crate) fn check(document: &str, block: &Block) {
     let Some(file) = block.directive("from") else {
-        // A file of the session is run by its commands.
+        // The commands of the document run a file of the session.
         let is_code =
             LANGUAGES.contains(&block.language.as_str()) && block.directive("file").is_none();
         assert!(!is_code, "{document}: code without a file that runs it:\n{}", block.text);

@@ -1,4 +1,4 @@
-//! Links between documents.
+//! Checks the links between documents.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -6,7 +6,8 @@ use regex::Regex;
 
 static LINK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\]\(([^)\s]+)\)").unwrap());
 
-/// Checks that each relative link names a file of the repository, and a heading in it.
+/// Checks that each relative link names a file of the repository and, with an anchor, a heading
+/// in it.
 pub(crate) fn check(document: &str) {
     for found in LINK.captures_iter(&crate::read(document)) {
         let link = &found[1];

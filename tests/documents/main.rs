@@ -1,10 +1,10 @@
-//! The documents, checked against the program: each console block is replayed, each
-//! excerpt is compared with its file, each configuration is read, each link resolved.
+//! Checks the documents against the program: replays each console block, compares each excerpt
+//! with its file, parses each configuration, and resolves each link.
 //!
 //! `BLESS=1 cargo test --test documents` writes the outputs of this run into the console
-//! blocks. Read what it changed before you commit it.
+//! blocks. Review the changes before you commit them.
 
-#![allow(clippy::disallowed_methods, reason = "tests wait in real time")]
+#![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![allow(clippy::print_stderr, reason = "tests")]
 
@@ -21,7 +21,8 @@ use ivs_ingest_gateway::config::Config;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The commands of `sh` blocks. They install, or run for minutes: they are not replayed.
+/// The commands of `sh` blocks. They install programs or run for minutes, so they are not
+/// replayed.
 const LONG: [&str; 5] = ["tests/run", "cargo install ", "cargo test ", "cargo bench ", "CAMPAIGN_"];
 
 /// Every Markdown file of the repository, by its path in it.
@@ -69,7 +70,7 @@ fn console_blocks_show_what_the_program_prints() {
     assert_eq!(differences, 0, "see above; BLESS=1 writes the outputs of this run");
 }
 
-/// Replays the document, prints what differs, and returns how much that is.
+/// Replays the document, prints the differences, and returns their number.
 fn replay_document(document: &str) -> usize {
     let text = read(document);
     if !markdown::blocks(&text).iter().any(|block| block.language == "console") {
@@ -91,7 +92,7 @@ fn replay_document(document: &str) -> usize {
 }
 
 #[test]
-fn sh_blocks_run_for_long() {
+fn sh_blocks_contain_only_long_commands() {
     for document in documents() {
         for block in markdown::blocks(&read(&document)) {
             let is_long = |line: &str| LONG.iter().any(|command| line.starts_with(command));
@@ -135,7 +136,7 @@ fn excerpts_are_parts_of_their_files() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     for document in documents() {
         links::check(&document);
     }

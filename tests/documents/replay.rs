@@ -73,7 +73,7 @@ impl Session {
         text
     }
 
-    /// Waits until the program is ready, and learns its addresses.
+    /// Waits until the program is ready, and records its addresses.
     fn started(&mut self, program: &Program, documented: &[String]) -> Vec<String> {
         let (stdout, serving) = program.wait(|stdout, stderr| {
             let line = stderr.iter().find(|line| line.contains("\"serving\""));
@@ -138,7 +138,7 @@ fn steps(text: &str) -> Vec<Step> {
     steps
 }
 
-/// Whether a shell would run the command, and not read a further line of it.
+/// Whether the command is complete, so that a shell would run it and read no further line.
 fn is_complete(command: &str) -> bool {
     let mut quote = None;
     let mut characters = command.chars();

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const GATEWAY: &str = env!("CARGO_BIN_EXE_ivs-ingest-gateway");
-/// Printed after each command.
+/// The line that the shell prints after each command.
 const END: &str = "--- end of the output ---";
 /// The longest time for a program to start on a slow machine.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ const PROGRAMS: [(&str, &str, &[&str]); 5] = [
     ),
 ];
 const DEV: [&str; 3] = ["--listen", "--admin-listen", "--emulator-listen"];
-/// Replaces cargo: the programs that documents run with it are built already.
+/// Replaces cargo, because the programs that documents run with it are already built.
 const CARGO: &str = r#"cargo() {
     shift
     if [ "$1" = -p ]; then local program=$2; shift 3; "$program" "$@"
@@ -89,7 +89,7 @@ impl Shell {
     fn provide_repository(&mut self) {
         let proto = self.folder.path().join("proto");
         std::os::unix::fs::symlink(Path::new(ROOT).join("proto"), proto).unwrap();
-        // Node resolves packages from the real path of a program: a link is not enough.
+        // Node resolves packages from the real path of a program, so a link is not sufficient.
         let modules = env::var("NODE_MODULES")
             .unwrap_or_else(|_| format!("{ROOT}/target/tools/node/node_modules"));
         self.run(&format!(
@@ -148,7 +148,7 @@ impl Shell {
 }
 
 impl Program {
-    /// Waits until `pick` finds what it looks for in the lines of both outputs.
+    /// Waits until `pick` returns a value for the lines of both outputs, and returns that value.
     pub(crate) fn wait<T>(&self, mut pick: impl FnMut(&[String], &[String]) -> Option<T>) -> T {
         let lines = |path: &Path| -> Vec<String> {
             let text = fs::read_to_string(path).unwrap_or_default();

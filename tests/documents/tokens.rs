@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use regex::{Captures, Regex};
 
-/// Alternatives are tried in order. Group 1, where it takes part, is the token; else all is.
+/// Matches one token. The alternatives are tried in order.
 static VARYING: LazyLock<Regex> = LazyLock::new(|| {
     let alternatives = [
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z",
@@ -25,7 +25,7 @@ static VARYING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&alternatives.join("|")).unwrap()
 });
 
-/// Tokens of the documents, and those of this run in their places.
+/// The tokens of the documents, each with the token of this run that replaces it.
 #[derive(Default)]
 pub(crate) struct Names(BTreeMap<String, String>);
 
@@ -53,9 +53,8 @@ impl Names {
         VARYING.replace_all(actual, named).into_owned()
     }
 
-    /// Whether a line of this run is the documented one but for its tokens, which are then
-    /// remembered. A token that was seen before must stand for the same as then, unless it
-    /// is a time.
+    /// Whether a line of this run equals the documented line except for its tokens. Records the
+    /// tokens. A stream key or an ARN must have the same value as in earlier lines.
     pub(crate) fn match_line(&mut self, documented: &str, actual: &str) -> bool {
         let shape = |line: &str| VARYING.replace_all(line.trim_end(), "<>").into_owned();
         if shape(documented) != shape(actual) {

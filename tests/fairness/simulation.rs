@@ -11,13 +11,13 @@ use ivs_ingest_gateway::pacer::schedule::{
     Schedule, Terms,
 };
 
-/// AWS's limit, in calls a second and in the burst of its bucket.
+/// AWS's limit: the calls per second, and also the burst.
 pub(crate) const AWS_RATE: f64 = 5.0;
 
 /// Deadline of every call.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Call rate of all flooding tenants together, as a multiple of AWS's rate.
+/// Calls per second of all tenants together if all of them flood: ten times AWS's rate.
 const FLOOD_PER_SECOND: u64 = 50;
 
 /// The arrival pattern of a tenant.
@@ -37,7 +37,7 @@ pub(crate) enum Demand {
 pub(crate) struct Tenant {
     pub(crate) weight: u32,
     pub(crate) demand: Demand,
-    /// Calls that may wait.
+    /// The maximum number of waiting calls.
     pub(crate) max_queued: u32,
 }
 
@@ -51,50 +51,50 @@ pub(crate) struct Scene {
     pub(crate) seed: u64,
 }
 
-/// One call that was granted.
+/// One call that the schedule admitted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) tenant: usize,
     pub(crate) arrived: Duration,
     pub(crate) predicted: Duration,
-    /// The time of its last grant, since the start.
-    pub(crate) went: Duration,
+    /// The time of its last grant since the start. A throttled call gets another grant.
+    pub(crate) granted: Duration,
 }
 
 impl Call {
     pub(crate) fn waited(&self) -> Duration {
-        self.went.saturating_sub(self.arrived)
+        self.granted.saturating_sub(self.arrived)
     }
 }
 
 /// The result of a simulation.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// Calls in the order of their grants.
+    /// Completed calls, in the order of their responses.
     pub(crate) calls: Vec<Call>,
     /// The times of grants, including those of throttled calls.
-    pub(crate) went: Vec<Duration>,
+    pub(crate) grants: Vec<Duration>,
     /// Calls that AWS throttled.
     pub(crate) throttled: usize,
     /// Calls that AWS throttled and whose deadline did not allow a retry.
     pub(crate) failed: usize,
-    /// By tenant: rejections for a full queue and for the deadline.
-    pub(crate) refused: Vec<[usize; 2]>,
-    /// The longest queue of all calls together.
+    /// Rejections of each tenant: because of a full queue, and because of the deadline.
+    pub(crate) rejected: Vec<[usize; 2]>,
+    /// The largest number of calls that waited at the same time.
     pub(crate) most_queued: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+enum Event {
     Arrival {
         tenant: usize,
     },
-    /// A call reaches AWS, which responds after that many microseconds.
+    /// A call that was granted at `sent_us` reaches AWS.
     AtAws {
         call: usize,
         sent_us: u64,
     },
-    Answer {
+    Response {
         call: usize,
         sent_us: u64,
         throttled: bool,
@@ -109,9 +109,9 @@ struct Simulation {
     start: Instant,
     now_us: u64,
     schedule: Schedule<usize>,
-    agenda: BinaryHeap<Reverse<(u64, u64, Happening)>>,
+    agenda: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
-    /// The time of the next planned [`Happening::Slot`].
+    /// The time of the next planned [`Event::Slot`].
     slot_us: Option<u64>,
     draws: Draws,
     aws: Bucket,
@@ -126,7 +126,7 @@ pub(crate) fn simulate(scene: Scene) -> Outcome {
 impl Simulation {
     fn new(scene: Scene) -> Self {
         let start = Instant::now();
-        let outcome = Outcome { refused: vec![[0; 2]; scene.tenants.len()], ..Outcome::default() };
+        let outcome = Outcome { rejected: vec![[0; 2]; scene.tenants.len()], ..Outcome::default() };
         let name = |index| FlowId::Caller(format!("tenant-{index}").into());
         let mut new = Self {
             names: (0..scene.tenants.len()).map(name).collect(),
@@ -143,29 +143,29 @@ impl Simulation {
             scene,
         };
         for tenant in 0..new.scene.tenants.len() {
-            // Each tenant starts at another moment.
+            // Each tenant starts at a different moment.
             let first = new.draws.below(1_000_000);
-            new.plan(first, Happening::Arrival { tenant });
+            new.plan(first, Event::Arrival { tenant });
         }
         new
     }
 
     fn run(mut self) -> Outcome {
         let end = self.scene.seconds * 1_000_000;
-        while let Some(Reverse((at_us, _, happening))) = self.agenda.pop() {
+        while let Some(Reverse((at_us, _, event))) = self.agenda.pop() {
             if at_us > end {
                 break;
             }
             self.now_us = at_us;
-            match happening {
-                Happening::Arrival { tenant } => self.arrive(tenant),
-                Happening::AtAws { call, sent_us } => self.reach_aws(call, sent_us),
-                Happening::Answer { call, sent_us, throttled } => {
-                    self.answer(call, sent_us, throttled);
+            match event {
+                Event::Arrival { tenant } => self.arrive(tenant),
+                Event::AtAws { call, sent_us } => self.reach_aws(call, sent_us),
+                Event::Response { call, sent_us, throttled } => {
+                    self.receive(call, sent_us, throttled);
                 }
-                Happening::Slot => self.slot_us = None,
+                Event::Slot => self.slot_us = None,
             }
-            self.give_turns();
+            self.grant_permits();
         }
         self.outcome
     }
@@ -173,40 +173,40 @@ impl Simulation {
     fn arrive(&mut self, tenant: usize) {
         let Tenant { demand, .. } = self.scene.tenants[tenant];
         let next = self.draws.next_arrival(demand, self.names.len(), self.now_us);
-        self.plan(next, Happening::Arrival { tenant });
+        self.plan(next, Event::Arrival { tenant });
         let (flow, now) = (self.flow(tenant), self.now());
         let ahead = self.schedule.waiting(&flow.id);
         let predicted = self.schedule.predicted_wait(&flow, ahead, now);
         match self.schedule.admit(&flow, now + DEADLINE, now) {
             Ok(()) => {
                 let arrived = Duration::from_micros(self.now_us);
-                self.calls.push(Call { tenant, arrived, predicted, went: Duration::ZERO });
+                self.calls.push(Call { tenant, arrived, predicted, granted: Duration::ZERO });
                 let call = self.calls.len() - 1;
                 self.schedule.join(&flow.id, Some(now + DEADLINE), QueueEnd::Back, call, now);
             }
             Err(Rejection { cause, .. }) => {
                 let cause = usize::from(cause == RejectionCause::DeadlineTooShort);
-                self.outcome.refused[tenant][cause] += 1;
+                self.outcome.rejected[tenant][cause] += 1;
             }
         }
         self.outcome.most_queued = self.outcome.most_queued.max(self.schedule.queued());
     }
 
-    fn give_turns(&mut self) {
+    fn grant_permits(&mut self) {
         while let Some(next) = self.schedule.next(self.now()) {
             let Decision::Grant(call) = next else { continue };
-            let went = Duration::from_micros(self.now_us);
-            self.calls[call].went = went;
-            self.outcome.went.push(went);
+            let granted = Duration::from_micros(self.now_us);
+            self.calls[call].granted = granted;
+            self.outcome.grants.push(granted);
             // The network delays calls at random.
             let at_aws = self.now_us + 1_000 + self.draws.below(20_000);
-            self.plan(at_aws, Happening::AtAws { call, sent_us: self.now_us });
+            self.plan(at_aws, Event::AtAws { call, sent_us: self.now_us });
         }
         if let Some(at) = self.schedule.wakes_at() {
             let at_us = u64::try_from((at - self.start).as_micros()).unwrap() + 1;
             if self.slot_us.is_none_or(|planned| at_us < planned) {
                 self.slot_us = Some(at_us);
-                self.plan(at_us, Happening::Slot);
+                self.plan(at_us, Event::Slot);
             }
         }
     }
@@ -214,10 +214,10 @@ impl Simulation {
     fn reach_aws(&mut self, call: usize, sent_us: u64) {
         let throttled = !self.aws.take(self.now_us);
         let took = if throttled { 5_000 } else { 30_000 + self.draws.below(120_000) };
-        self.plan(self.now_us + took, Happening::Answer { call, sent_us, throttled });
+        self.plan(self.now_us + took, Event::Response { call, sent_us, throttled });
     }
 
-    fn answer(&mut self, call: usize, sent_us: u64, throttled: bool) {
+    fn receive(&mut self, call: usize, sent_us: u64, throttled: bool) {
         let tenant = self.calls[call].tenant;
         let (flow, now) = (self.flow(tenant), self.now());
         let sent_at = self.start + Duration::from_micros(sent_us);
@@ -237,9 +237,9 @@ impl Simulation {
         }
     }
 
-    fn plan(&mut self, at_us: u64, happening: Happening) {
+    fn plan(&mut self, at_us: u64, event: Event) {
         self.sequence += 1;
-        self.agenda.push(Reverse((at_us, self.sequence, happening)));
+        self.agenda.push(Reverse((at_us, self.sequence, event)));
     }
 
     fn now(&self) -> Instant {
@@ -273,7 +273,7 @@ impl Bucket {
     }
 }
 
-/// Draws that a seed reproduces: `SplitMix64`.
+/// Pseudo-random draws that a seed reproduces (`SplitMix64`).
 struct Draws(u64);
 
 impl Draws {
@@ -289,7 +289,7 @@ impl Draws {
         self.next() % limit
     }
 
-    /// From 0 to 1, never 0.
+    /// A number above 0, at most 1.
     fn fraction(&mut self) -> f64 {
         let high_bits = u32::try_from(self.next() >> 32).unwrap();
         (f64::from(high_bits) + 1.0) / (f64::from(u32::MAX) + 1.0)
@@ -313,11 +313,11 @@ impl Draws {
     }
 }
 
-/// The largest number of grants in any half-open second.
-pub(crate) fn most_in_a_second(went: &[Duration]) -> usize {
+/// The largest number of grants in any second.
+pub(crate) fn most_in_a_second(grants: &[Duration]) -> usize {
     let mut window = VecDeque::new();
     let mut most = 0;
-    for at in went {
+    for at in grants {
         window.push_back(*at);
         while at.saturating_sub(window[0]) >= Duration::from_secs(1) {
             window.pop_front();

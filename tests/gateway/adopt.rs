@@ -26,7 +26,7 @@ async fn adopt_gives_an_existing_configuration_to_a_tenant() {
     let preview = world.run(&adopt[..5], &[]).await;
     assert!(preview.stdout.contains(&format!("{arn} acme: would be adopted")), "{preview:?}");
     assert_eq!(world.emulator.configurations()[0].tags.len(), 1);
-    for ending in ["adopted\n", "is adopted already\n"] {
+    for ending in ["adopted\n", "is already adopted\n"] {
         let done = world.run(&adopt, &[]).await;
         assert_eq!((done.code, done.stdout.ends_with(ending)), (Some(0), true), "{done:?}");
     }

@@ -1,4 +1,4 @@
-//! SIGKILL: the quota use stays correct, and no create is duplicated.
+//! After a SIGKILL, the quota use is correct and no create is duplicated.
 
 use std::time::{Duration, SystemTime};
 
@@ -80,14 +80,14 @@ async fn a_create_that_was_only_reserved_returns_its_quota_after_a_kill() {
     reserve_only(&world.ledger()).await;
     let gateway = world.gateway(&["tenants.acme.max_ingest_configurations = 1"]).await;
     assert_eq!(recovered(&gateway).await, [1, 0]);
-    // The quota and the request_id are free, because nothing was created with it.
+    // The quota and the request_id are unused, because nothing was created.
     let response = gateway.caller("acme").create(request("reserved")).await.unwrap();
     assert!(!response.replayed);
     gateway.stop().await;
     assert_eq!(usage(&world).await, [(State::Live, 1)]);
 }
 
-/// Otherwise the gateway would duplicate configurations that exist already.
+/// If the gateway did not wait for the scan, it would duplicate existing configurations.
 #[tokio::test]
 async fn a_gateway_with_an_empty_ledger_creates_nothing_before_the_first_scan() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! `CreateIngestConfiguration`: every field reaches AWS and returns.
+//! `CreateIngestConfiguration`: every field reaches AWS and is returned.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ fn unwrapped(
 }
 
 #[tokio::test]
-async fn every_field_reaches_aws_and_comes_back() {
+async fn every_field_reaches_aws_and_is_returned() {
     let world = World::new();
     let gateway =
         world.gateway(&["tenants.acme.extra_tags = { cost-center = '42', team = 'live' }"]).await;
@@ -95,34 +95,34 @@ async fn every_field_reaches_aws_and_comes_back() {
         with_own(&seen["output_members"], &OWN_OUTPUT)
     );
 
-    let asked = all_fields();
+    let requested = all_fields();
     let credentials: Vec<Value> = created
         .redundant_ingest_credentials
         .iter()
         .map(|one| json!({"participantId": one.participant_id, "streamKey": one.stream_key}))
         .collect();
     assert_eq!(credentials.len(), 2);
-    assert_eq!(world.secrets().known(), 3, "every key is searched for at the end");
+    assert_eq!(world.secrets().known(), 3, "the search for leaked keys must know every key");
     let tags = seen["configuration"]["tags"].clone();
     let expected = json!({
-        "name": asked.name,
+        "name": requested.name,
         "arn": created.arn,
         "ingestProtocol": "RTMP",
         "streamKey": created.stream_key,
-        "stageArn": asked.stage_arn,
+        "stageArn": requested.stage_arn,
         "participantId": created.participant_id,
         "state": "INACTIVE",
-        "userId": asked.user_id,
+        "userId": requested.user_id,
         "redundantIngest": true,
         "redundantIngestCredentials": credentials,
-        "attributes": asked.attributes,
+        "attributes": requested.attributes,
         "tags": tags,
     });
     assert_eq!(seen["configuration"], expected);
-    assert_eq!(created.name, asked.name);
-    assert_eq!(created.user_id, asked.user_id);
-    assert_eq!(created.attributes, asked.attributes);
-    assert_eq!(created.tags, asked.tags);
+    assert_eq!(created.name, requested.name);
+    assert_eq!(created.user_id, requested.user_id);
+    assert_eq!(created.attributes, requested.attributes);
+    assert_eq!(created.tags, requested.tags);
     assert_eq!(created.ingest_protocol(), IngestProtocol::Rtmp);
 
     // AWS has the caller's, the operator's and the gateway's own tags, and no others.
@@ -165,11 +165,12 @@ async fn the_endpoint_matches_the_protocol() {
         insecure_ingest: true,
         ..create("acme")
     };
-    let nowhere = CreateIngestConfigurationRequest { stage_arn: String::new(), ..create("acme") };
+    let without_stage =
+        CreateIngestConfigurationRequest { stage_arn: String::new(), ..create("acme") };
     for (request, endpoint) in [
         (create("acme"), "rtmps://acmestudio0001.global-contribute.live-video.net:443/app/"),
         (rtmp, "rtmp://acmestudio0001.global-contribute.live-video.net:1935/app/"),
-        (nowhere, ""),
+        (without_stage, ""),
     ] {
         let created = unwrapped(acme.create(request.clone()).await.unwrap());
         assert_eq!(created.ingest_endpoint, endpoint);
@@ -207,7 +208,7 @@ async fn validate_only_consumes_no_quota_rate_or_request_id() {
     }
     assert_eq!(world.emulator.creates(), 0);
 
-    // Quota, rate and request_id are still unused.
+    // The quota, the rate and the request_id are still unused.
     assert!(!acme.create(all_fields()).await.unwrap().replayed);
     assert_eq!(world.emulator.creates(), 1);
 

@@ -133,7 +133,7 @@ fn config(cases: u32) -> Config {
             fixed @ RngSeed::Fixed(_) => fixed,
         },
         failure_persistence: None,
-        // A shorter sequence takes about as long as a whole one, so the limit is a time.
+        // Each shorter sequence takes about as long as the whole one, so the limit is a time.
         max_shrink_time: 60_000,
         max_shrink_iters: 10_000,
         ..default

@@ -234,14 +234,14 @@ async fn an_overloaded_gateway_serves_again_when_a_call_ends() {
     let world = World::new();
     let acme = world.gateway(&["server.max_concurrent_requests = 1"]).await.caller("acme");
     world.emulator.hold_next_create();
-    let under_way = tokio::spawn({
+    let running = tokio::spawn({
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
     world.emulator.wait_for_creates(1).await;
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "OVERLOADED");
     world.emulator.release();
-    under_way.await.unwrap().unwrap();
+    running.await.unwrap().unwrap();
     acme.create_one().await.unwrap();
 }
 

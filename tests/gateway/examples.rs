@@ -59,7 +59,7 @@ async fn clients_survive_a_kill_during_a_create() {
     clients.have_one_configuration_each(&world).await;
 }
 
-/// nginx returns a 502 of its own, first before any create, and then during a create.
+/// nginx itself returns a 502, first before any create, and then during a create.
 #[tokio::test]
 async fn clients_survive_a_502_of_nginx() {
     let world = World::new();

@@ -79,7 +79,7 @@ async fn flood(caller: Caller, end: Instant) -> (u64, u64) {
         match caller.client.clone().create_ingest_configuration(request).await {
             Ok(_) => created += 1,
             Err(status) => {
-                // Not recorded for the search for keys, because there are too many.
+                // The search for keys excludes these errors, because there are too many.
                 assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
                 assert!(status.get_details_retry_info().is_some(), "{status:?}");
                 rejected += 1;
@@ -152,7 +152,7 @@ async fn the_pacer_converges_to_the_rate_that_other_software_leaves() {
     let end = Instant::now() + RATE_RUN;
     let mut callers = JoinSet::new();
     for tenant in ["a", "b"] {
-        // As many callers as may be at AWS and wait, so that a call is always waiting.
+        // Two calls of a tenant may be at AWS, so of four calls at least one is always waiting.
         for _ in 0..4 {
             callers.spawn(flood(gateway.caller(tenant), end));
         }

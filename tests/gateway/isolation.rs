@@ -202,9 +202,10 @@ async fn an_unknown_tenant_is_forbidden_to_call_any_method() {
     }
 }
 
-/// A forged tag could give a configuration to another tenant.
+/// Callers cannot set tags with the prefix of the gateway or of AWS. A rebuild of the ledger
+/// reads the owner of a configuration from such a tag.
 #[tokio::test]
-async fn the_gateways_tags_cannot_be_written() {
+async fn reserved_tags_are_rejected() {
     let world = World::new();
     let acme = world.gateway(&[]).await.caller("acme");
     for key in ["ivs-ingest-gateway:tenant", "Ivs-Ingest-Gateway:operation-id", "aws:x", "AWS:x"] {

@@ -192,7 +192,7 @@ async fn a_page_ends_before_its_message_is_too_large() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_its_mask_names() {
+async fn an_update_changes_only_the_fields_of_its_mask() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");

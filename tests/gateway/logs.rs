@@ -82,8 +82,9 @@ async fn a_cancelled_call_has_a_log_line() {
     assert_eq!((&line["code"], &line["tenant"]), (&json!("CANCELLED"), &json!("acme")));
 }
 
-/// Runs with every level and with the setting that makes the SDK log response bodies. Every
-/// test checks at its end that the log has no stream key; these are the worst cases.
+/// Runs with the most verbose filters and with the setting that makes the SDK log response
+/// bodies. Every test checks at its end that the log has no stream key. These are the worst
+/// cases.
 #[tokio::test]
 async fn no_log_setting_reveals_a_stream_key() {
     let bodies = ("LOG_SENSITIVE_BODIES", "true");

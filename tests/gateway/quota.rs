@@ -62,7 +62,7 @@ async fn two_hundred_concurrent_creates_never_exceed_a_limit_of_seven() {
 }
 
 #[tokio::test]
-async fn the_request_rate_counts_calls_of_every_method() {
+async fn the_request_rate_counts_valid_and_invalid_calls() {
     let world = World::new();
     let gateway =
         world.gateway(&["tenants.acme.request_rate = { per_second = 0.01, burst = 2 }"]).await;

@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_secs(2);
 
 const MAX_ATTEMPTS: usize = 3;
 
-/// All codes are retryable for the clients, because the gateway marks errors that are final.
+/// The codes after which the clients retry, unless the gateway marks the error as final.
 const CODES: [&str; 14] = [
     "UNKNOWN",
     "INVALID_ARGUMENT",
@@ -62,7 +62,7 @@ async fn draining_is_retried() {
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller("acme");
     world.emulator.hold_next_create();
-    let _under_way = tokio::spawn({
+    let _running = tokio::spawn({
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
@@ -131,7 +131,7 @@ fn service_config() -> Value {
 /// last call of the test itself shows that all lines have been written.
 async fn attempts(world: &World, client: &str, replay: &Replay) -> usize {
     let end = format!("after-{client}");
-    replay.send_once(&end).await;
+    replay.call_unknown_method(&end).await;
     world.wait_for_call_log(&end).await;
     world.calls_logged(&call_id(client))
 }

@@ -81,7 +81,7 @@ async fn a_call_has_an_id_that_the_caller_may_choose() {
     assert_eq!(response.metadata().get("x-request-id").unwrap(), "trace-7/b");
     let rejected = acme.send(with_id(invalid(), "trace-8")).await.unwrap_err();
     assert_eq!(rejected.metadata.get("x-request-id").unwrap(), "trace-8");
-    // For an invalid or missing id, the gateway makes one.
+    // For an invalid or missing id, the gateway generates one.
     for request in [with_id(invalid(), "two words"), acme.request(invalid())] {
         let rejected = acme.send(request).await.unwrap_err();
         let id = rejected.metadata.get("x-request-id").unwrap().to_str().unwrap().to_owned();

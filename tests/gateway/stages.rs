@@ -96,7 +96,11 @@ async fn a_deleted_stage_is_forbidden_and_its_remembered_owner_is_dropped() {
 
     let creates = world.emulator.creates();
     assert_forbidden(&acme, &stage_arn).await;
-    assert_eq!(world.emulator.creates(), creates + 1, "the ownership was remembered");
+    assert_eq!(
+        world.emulator.creates(),
+        creates + 1,
+        "the gateway remembers the owner, so it sends the create"
+    );
     // The owner is no longer remembered: the gateway calls `GetStage` and sends no create.
     assert_forbidden(&acme, &stage_arn).await;
     assert_eq!(world.emulator.creates(), creates + 1);

@@ -66,7 +66,7 @@ async fn all_problems_of_a_file_are_reported_together() {
     let valid = world.configure(&[]);
     let checked = world.run(&["check-config", "--config", valid.to_str().unwrap()], &[]).await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    assert!(checked.stdout.ends_with("is valid; tenants named: 2; others are refused\n"));
+    assert!(checked.stdout.ends_with("is valid; tenants named: 2; others are rejected\n"));
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn the_environment_overrides_the_file() {
     assert_fails(&world.run(&check, &[wrong]).await, &[wrong.0]);
     let default = ("IVS_INGEST_GATEWAY__TENANTS__DEFAULT__WEIGHT", "3");
     let checked = world.run(&check, &[default]).await;
-    assert!(checked.stdout.contains("others get tenants.default"), "{checked:?}");
+    assert!(checked.stdout.contains("others use tenants.default"), "{checked:?}");
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn the_region_may_come_from_the_environment() {
 }
 
 #[tokio::test]
-async fn a_health_check_asks_the_admin_listener() {
+async fn a_health_check_calls_the_admin_listener() {
     let world = World::new();
     let gateway = world.gateway(&[]).await;
     let admin = gateway.admin.to_string();
@@ -146,7 +146,7 @@ async fn a_health_check_asks_the_admin_listener() {
 }
 
 #[tokio::test]
-async fn the_emulator_runs_alone() {
+async fn the_emulator_runs_without_a_gateway() {
     let world = World::new();
     let emulator = world.start("emulator", &["emulator", "--listen=127.0.0.1:0"], &[]);
     let export = |line: &str| {
@@ -164,7 +164,7 @@ async fn the_emulator_runs_alone() {
 }
 
 #[tokio::test]
-async fn dev_stays_on_the_loopback() {
+async fn dev_listens_on_loopback_only() {
     let world = World::new();
     let dev = world.run(&["dev", "--listen=0.0.0.0:0"], &[]).await;
     assert_fails(&dev, &["--listen", "loopback"]);

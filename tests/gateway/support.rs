@@ -54,8 +54,8 @@ impl World {
         }
     }
 
-    /// Starts `serve` and waits until it serves. The lines override the configuration of
-    /// every test. All gateways of a world share one ledger file.
+    /// Starts `serve` and waits until it serves. The lines override the default configuration
+    /// of the tests. All gateways of a world share one ledger file.
     pub(crate) async fn gateway(&self, lines: &[&str]) -> Gateway {
         self.gateway_in(lines, &[]).await
     }
@@ -160,7 +160,7 @@ impl World {
     /// Returns the environment of a process. It excludes the AWS settings of the machine.
     fn environment(&self) -> [(&'static str, String); 8] {
         let folder = self.folder.path().display().to_string();
-        let nowhere = self.path("no-such-file").display().to_string();
+        let no_file = self.path("no-such-file").display().to_string();
         [
             ("HOME", folder.clone()),
             ("TMPDIR", folder),
@@ -168,8 +168,8 @@ impl World {
             ("AWS_ACCESS_KEY_ID", "emulator".into()),
             ("AWS_SECRET_ACCESS_KEY", "emulator".into()),
             ("AWS_EC2_METADATA_DISABLED", "true".into()),
-            ("AWS_CONFIG_FILE", nowhere.clone()),
-            ("AWS_SHARED_CREDENTIALS_FILE", nowhere),
+            ("AWS_CONFIG_FILE", no_file.clone()),
+            ("AWS_SHARED_CREDENTIALS_FILE", no_file),
         ]
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
                 }
             }
             Call::Resending { create, absent } => {
-                add(Calls::RecordsSendingAgain, &|world| {
+                add(Calls::RecordsResending, &|world| {
                     let absent = scene.is_of_one_sending().then_some(absent);
                     world.send(scene, create, absent, RowStep::Resend)
                 });
@@ -73,8 +73,8 @@ fn attempt_steps(
             });
             add(Calls::CannotConnect, &|world| ends(&Event::NotExecuted, None, world));
         }
-        Attempt::Refused => {
-            add(Calls::RecordsAnswer, &|world| ends(&Event::NotExecuted, None, world));
+        Attempt::Rejected => {
+            add(Calls::RecordsResponse, &|world| ends(&Event::NotExecuted, None, world));
             // It waits for another permit, unless another task has taken over the row.
             add(Calls::RecordsThrottle, &|world| {
                 world.abandon(call);
@@ -85,7 +85,7 @@ fn attempt_steps(
             });
         }
         Attempt::Made { .. } => {
-            add(Calls::RecordsAnswer, &|world| ends(&created(), Some(index), world));
+            add(Calls::RecordsResponse, &|world| ends(&created(), Some(index), world));
         }
         Attempt::Sent { .. } | Attempt::Nothing => {}
     }
@@ -97,8 +97,8 @@ fn attempt_steps(
 }
 
 impl World {
-    /// The next action of the call. A call with an immediate response, or one that joins
-    /// another, changes nothing.
+    /// Starts a call, and returns its next state. A call that gets an immediate response, or
+    /// that joins another call, changes nothing.
     fn begin(&mut self, scene: &Scene, gateway: usize, request: usize) -> Call {
         match self.reserve(scene, u8::try_from(request).unwrap()) {
             Reserved::New { create } => Call::Reserved { create },
@@ -130,8 +130,8 @@ impl World {
         let permitted = self.apply_to(create, absent, step) == Ok(Applied::Changed);
         let create_of = &mut self.creates[usize::from(create)];
         let is_sending = create_of.state() == Some(State::Sending);
-        let sends_all_the_same = is_sending && scene.broken == Some(Rule::LedgerPermits);
-        if !permitted && !sends_all_the_same {
+        let sends_regardless = is_sending && scene.broken == Some(Rule::LedgerPermits);
+        if !permitted && !sends_regardless {
             return Call::None;
         }
         let attempt = create_of.row.map_or(0, |row| row.sends - 1);

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Report {
     pub(crate) states: usize,
     pub(crate) steps: usize,
-    /// The length of the longest shortest path to a state.
+    /// The distance of the farthest state from the start, in steps.
     pub(crate) depth: usize,
     /// The shortest path to a violation.
     pub(crate) violation: Option<Trace>,
@@ -37,7 +37,7 @@ pub(crate) struct Trace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnViolation {
     Stop,
-    GoOn,
+    Continue,
 }
 
 /// A 64-bit hash that is fast in unoptimised builds, where the hash of the standard library
@@ -79,7 +79,7 @@ impl Hasher for Mixer {
 /// have the same fingerprint, so that one is skipped, is 1 in 10^7.
 struct Seen {
     indices: HashMap<u64, u32>,
-    /// The state from which each was reached first, and the step.
+    /// For each state: the state from which it was reached first, and the index of the step.
     reached: Vec<(u32, u16)>,
 }
 
@@ -152,14 +152,14 @@ pub(crate) fn explore(scene: &Scene, on_violation: OnViolation) -> Report {
         frontier = next_frontier;
     }
     report.states = seen.reached.len();
-    report.never_resolves = stuck(resolves, &leads_to)
+    report.never_resolves = first_unresolvable(resolves, &leads_to)
         .map(|index| seen.trace(scene, index, "no resolved state can be reached from here"));
     report
 }
 
 /// Returns the first state from which no resolved state can be reached. Searches backwards
 /// from the resolved states.
-fn stuck(mut resolves: Vec<bool>, leads_to: &[(u32, u32)]) -> Option<u32> {
+fn first_unresolvable(mut resolves: Vec<bool>, leads_to: &[(u32, u32)]) -> Option<u32> {
     let mut changed = true;
     while changed {
         changed = false;
@@ -184,7 +184,7 @@ impl fmt::Display for Report {
                 write!(f, "\n  {step:?}")?;
             }
             for (create, state) in trace.world.minted() {
-                write!(f, "\n  in the end, create {create}: {state:?}")?;
+                write!(f, "\n  final state of create {create}: {state:?}")?;
             }
         }
         Ok(())

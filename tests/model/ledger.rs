@@ -22,17 +22,17 @@ pub(crate) enum Reserved {
 
 /// The row rejects the step.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refused;
+pub(crate) struct Rejected;
 
 /// Whether a step changed the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Applied {
     Changed,
-    KnownBefore,
+    Unchanged,
 }
 
 impl World {
-    /// Idempotency, quota and insert in one step.
+    /// Checks idempotency and quota, and inserts a row, in one step.
     pub(crate) fn reserve(&mut self, scene: &Scene, request: u8) -> Reserved {
         // The model's clients send the same content with the same `request_id`.
         let earlier = self.row_of(request).and_then(|(create, state)| {
@@ -43,7 +43,7 @@ impl World {
             Some(_) => return Reserved::Nothing,
             None => {}
         }
-        // The last is the bound of the scene, and not a decision of the gateway.
+        // The limit on minted ids is a bound of the scene, and not a decision of the gateway.
         let has_room = decide::has_room(self.used(), scene.quota);
         if !has_room || usize::from(self.minted) >= scene.creates {
             return Reserved::Nothing;
@@ -75,22 +75,22 @@ impl World {
         states.map(|state| u32::from(state.counts_against_quota())).sum()
     }
 
-    /// Applies a step. `arn` is the resource of the step.
+    /// Applies a step. `arn` is the attempt that created the resource of the step.
     pub(crate) fn apply<'a>(
         &mut self,
         create: u8,
         step: impl Into<Step<'a>>,
         arn: Option<usize>,
-    ) -> Result<Applied, Refused> {
+    ) -> Result<Applied, Rejected> {
         let request_id_is_taken = self.request_id_is_taken(create);
-        let row = self.creates[usize::from(create)].row.as_mut().ok_or(Refused)?;
-        let (_, change) = decide::step(row.state, step).map_err(|_| Refused)?;
+        let row = self.creates[usize::from(create)].row.as_mut().ok_or(Rejected)?;
+        let (_, change) = decide::step(row.state, step).map_err(|_| Rejected)?;
         let Some(Change { state, is_sending, takes_request_id, .. }) = change else {
-            return Ok(Applied::KnownBefore);
+            return Ok(Applied::Unchanged);
         };
-        // The unique index rejects it.
+        // The unique index of the ledger rejects the change.
         if takes_request_id && request_id_is_taken {
-            return Err(Refused);
+            return Err(Rejected);
         }
         row.state = state;
         row.age = 0;
@@ -107,16 +107,16 @@ impl World {
         create: u8,
         sending: Option<u8>,
         step: impl Into<Step<'a>>,
-    ) -> Result<Applied, Refused> {
-        let row = self.creates[usize::from(create)].row.ok_or(Refused)?;
+    ) -> Result<Applied, Rejected> {
+        let row = self.creates[usize::from(create)].row.ok_or(Rejected)?;
         if sending.is_some_and(|sending| !decide::is_last_sending(row.sends, sending)) {
-            return Err(Refused);
+            return Err(Rejected);
         }
         self.apply(create, step, None)
     }
 
     /// Adopts a configuration without a row, or returns the decision against it.
-    pub(crate) fn adopt(&mut self, create: u8, attempt: usize) -> Result<Adopt<u8>, Refused> {
+    pub(crate) fn adopt(&mut self, create: u8, attempt: usize) -> Result<Adopt<u8>, Rejected> {
         let row = self.creates[usize::from(create)].row;
         let arn = u8::try_from(attempt).unwrap();
         let decision = decide::adopt(Found {
@@ -146,7 +146,7 @@ impl World {
     }
 }
 
-/// The transition function does not read resources.
+/// An empty resource. The transition function does not read resources.
 fn resource() -> Resource {
     Resource { arn: String::new(), participant_id: None }
 }

@@ -6,21 +6,21 @@
 //! | --- | --- | --- |
 //! | `world` | durable state, state that a crash loses, state of AWS | |
 //! | `ledger` | each of the ledger's transactions, in one step | `ledger::sqlite` |
-//! | `calls` | clients that call again or stop, and the create that serves them | `handlers::create` |
-//! | `resolving` | the read of in-doubt rows, a probe, its conclusion: one step each | `reconcile::resolver` |
+//! | `calls` | clients that repeat or cancel calls, and their creates | `handlers::create` |
+//! | `resolving` | reads of in-doubt rows, probes, conclusions: one step each | `reconcile::resolver` |
 //! | `scanning` | lists, adoption, duplicates, rows without a configuration | `reconcile::scan` |
 //! | `upstream` | AWS, time, leases, crashes, the loss of the ledger | |
 //! | `properties` | the invariants, and the definition of a resolved state | |
 //! | `explorer` | breadth-first visit of every state | |
 //!
-//! Between two steps of one part, every other part can take steps. Calls arrive, time out
-//! and are killed at any moment and any number of times. The number of operation ids, and
-//! of sendings of each, bounds a scene.
+//! Between two steps of one part, every other part can take steps. Calls arrive and time out,
+//! and gateways are killed, at any moment and any number of times. The number of operation
+//! ids, and of sendings of each, bounds a scene.
 //!
 //! # Assumptions
 //!
 //! Time advances in ticks. A create may be sent again after two ticks, and is given up after
-//! three. In all scenes but the last:
+//! three. In all scenes except those of the last two tests:
 //!
 //! - AWS executes a create at most one tick after its row became `SENDING`, and the gateway
 //!   waits for the response at most that long.
@@ -35,7 +35,7 @@
 //! steps.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
-#![allow(clippy::unwrap_used, reason = "the model fails a test as a test does")]
+#![allow(clippy::unwrap_used, reason = "a panic of the model fails the test")]
 
 mod calls;
 mod explorer;
@@ -72,12 +72,12 @@ const ONE: Scene = Scene {
     broken: None,
 };
 
-/// The same with the scan.
-const SWEPT: Scene = Scene { scan: true, ..ONE };
+/// [`ONE`] with the scan.
+const WITH_SCAN: Scene = Scene { scan: true, ..ONE };
 
 /// Explores the scene, and prints the number of states. The number is part of the result,
 /// so it bypasses the capture of test output.
-fn explored(name: &str, scene: &Scene, on_violation: OnViolation) -> Report {
+fn explore_and_print(name: &str, scene: &Scene, on_violation: OnViolation) -> Report {
     let report = explore(scene, on_violation);
     let Report { states, steps, depth, .. } = &report;
     let mut out = stdout().lock();
@@ -87,86 +87,86 @@ fn explored(name: &str, scene: &Scene, on_violation: OnViolation) -> Report {
 
 /// Asserts that no state violates an invariant, and that a resolved state can be reached
 /// from every state.
-fn holds(name: &str, scene: &Scene) {
-    let report = explored(name, scene, OnViolation::Stop);
+fn assert_holds(name: &str, scene: &Scene) {
+    let report = explore_and_print(name, scene, OnViolation::Stop);
     assert!(report.violation.is_none() && report.never_resolves.is_none(), "{report}");
 }
 
 /// Asserts that the explorer finds the violation `wrong` without the rule.
-fn is_needed(rule: Rule, scene: &Scene, wrong: &str) {
+fn assert_needed(rule: Rule, scene: &Scene, wrong: &str) {
     let scene = Scene { broken: Some(rule), ..scene.clone() };
-    let report = explored(&format!("without {rule:?}"), &scene, OnViolation::Stop);
+    let report = explore_and_print(&format!("without {rule:?}"), &scene, OnViolation::Stop);
     let found = report.violation.as_ref().map(|trace| trace.wrong);
     assert_eq!(found, Some(wrong), "{report}");
 }
 
-/// Outside the assumptions a create can be executed twice. A resolved state, with one
-/// configuration for each live row, can still be reached from every state.
-fn heals(name: &str, scene: &Scene) {
-    let report = explored(name, scene, OnViolation::GoOn);
-    assert!(report.violation.is_some(), "the assumption is not needed: {report}");
+/// Asserts that the scene, which breaks an assumption, violates an invariant. Asserts also that
+/// a resolved state, with one configuration for each live row, can be reached from every state.
+fn assert_recovers(name: &str, scene: &Scene) {
+    let report = explore_and_print(name, scene, OnViolation::Continue);
+    assert!(report.violation.is_some(), "no violation, so the assumption is not needed: {report}");
     assert!(report.never_resolves.is_none(), "{report}");
 }
 
 #[test]
 fn one_request_makes_one_configuration() {
-    holds("one request", &Scene { creates: 3, sends: 3, ..SWEPT });
+    assert_holds("one request", &Scene { creates: 3, sends: 3, ..WITH_SCAN });
 }
 
 #[test]
 fn two_requests_share_a_quota_of_one() {
-    holds("two requests, a quota of one", &Scene { requests: 2, quota: 1, ..SWEPT });
+    assert_holds("two requests, a quota of one", &Scene { requests: 2, quota: 1, ..WITH_SCAN });
 }
 
 #[test]
 fn two_gateways_share_a_ledger() {
     let two = Scene { gateways: 2, ..ONE };
-    holds("two gateways, one create", &Scene { creates: 1, ..two.clone() });
-    holds("two gateways, each create sent once", &Scene { sends: 1, ..two.clone() });
-    let swept = Scene { scan: true, creates: 1, sends: 1, ..two };
-    holds("two gateways, one create, swept", &swept);
+    assert_holds("two gateways, one create", &Scene { creates: 1, ..two.clone() });
+    assert_holds("two gateways, each create sent once", &Scene { sends: 1, ..two.clone() });
+    let with_scan = Scene { scan: true, creates: 1, sends: 1, ..two };
+    assert_holds("two gateways, one create, with scan", &with_scan);
 }
 
 #[test]
-fn what_is_deleted_behind_the_gateway_is_noticed() {
-    holds("deleted by others", &Scene { operator: true, ..SWEPT });
+fn configurations_that_an_operator_deletes_are_detected() {
+    assert_holds("deleted by an operator", &Scene { operator: true, ..WITH_SCAN });
 }
 
 #[test]
 fn a_lost_ledger_is_rebuilt_before_anything_is_created() {
-    let lost = Scene { loss: Loss::WhenQuiet, ..SWEPT };
-    holds("ledger lost", &lost);
+    let lost = Scene { loss: Loss::WhenIdle, ..WITH_SCAN };
+    assert_holds("ledger lost", &lost);
     let second = Scene { live_at_start: 1, requests: 2, creates: 3, sends: 1, ..lost.clone() };
-    holds("ledger lost, two requests", &second);
+    assert_holds("ledger lost, two requests", &second);
 
-    let uncounted = "what exists, or may come to, is not counted";
-    is_needed(Rule::CreatesWaitForTheRebuild, &lost, uncounted);
+    let uncounted = "a configuration that exists or may be created is not counted";
+    assert_needed(Rule::CreatesWaitForTheRebuild, &lost, uncounted);
     let two = Scene { live_at_start: 2, requests: 2, creates: 3, ..lost };
-    is_needed(Rule::RebuildIsWhole, &two, uncounted);
+    assert_needed(Rule::RebuildIsWhole, &two, uncounted);
 }
 
 #[test]
 fn every_rule_is_needed() {
-    let uncounted = "what exists, or may come to, is not counted";
-    is_needed(Rule::SendIsDurable, &ONE, uncounted);
-    is_needed(Rule::ResendWaits, &ONE, uncounted);
-    is_needed(Rule::AbsenceTakesTime, &ONE, uncounted);
-    is_needed(Rule::AbsenceIsOfOneSending, &Scene { sends: 3, ..ONE }, uncounted);
+    let uncounted = "a configuration that exists or may be created is not counted";
+    assert_needed(Rule::SendIsDurable, &ONE, uncounted);
+    assert_needed(Rule::ResendWaits, &ONE, uncounted);
+    assert_needed(Rule::AbsenceTakesTime, &ONE, uncounted);
+    assert_needed(Rule::AbsenceIsOfOneSending, &Scene { sends: 3, ..ONE }, uncounted);
     let two = Scene { gateways: 2, creates: 1, ..ONE };
-    is_needed(Rule::LedgerPermits, &two, "one permission was used twice");
+    assert_needed(Rule::LedgerPermits, &two, "one permission was used twice");
 }
 
 #[test]
-fn what_comes_later_than_it_ever_should_heals() {
+fn late_lists_and_late_executions_recover() {
     let late = Times { shown_after: 2, ..TIMES };
-    heals("lists lag beyond the window", &Scene { times: late, ..SWEPT });
+    assert_recovers("lists lag beyond the window", &Scene { times: late, ..WITH_SCAN });
     let late = Times { executed_by: 2, ..TIMES };
-    heals("AWS executes at the end of the window", &Scene { times: late, ..SWEPT });
+    assert_recovers("AWS executes at the end of the window", &Scene { times: late, ..WITH_SCAN });
     let slow = Times { attempt_timeout: 3, ..TIMES };
-    heals("attempts outlast the window", &Scene { times: slow, creates: 1, ..SWEPT });
+    assert_recovers("attempts outlast the window", &Scene { times: slow, creates: 1, ..WITH_SCAN });
 }
 
 #[test]
-fn a_ledger_lost_with_creates_under_way_heals() {
-    heals("ledger lost at any moment", &Scene { loss: Loss::Anytime, ..SWEPT });
+fn a_ledger_lost_with_creates_in_progress_recovers() {
+    assert_recovers("ledger lost at any moment", &Scene { loss: Loss::Anytime, ..WITH_SCAN });
 }

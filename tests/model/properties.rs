@@ -13,19 +13,19 @@ impl World {
         if self.used() > scene.quota {
             return Some("more rows count than the quota allows");
         }
-        // A lost ledger is incomplete until it is rebuilt, and the gateway creates nothing.
+        // A lost ledger is incomplete until it is rebuilt. Until then the gateway creates nothing.
         let is_rebuilding =
             self.gateways.iter().take(scene.gateways).any(|gateway| !gateway.complete);
         if !is_rebuilding && self.minted().any(|(_, create)| create.is_uncounted()) {
-            return Some("what exists, or may come to, is not counted");
+            return Some("a configuration that exists or may be created is not counted");
         }
         for request in 0..scene.requests {
             if self.configurations_of(request) > 1 {
                 return Some("two configurations of one request");
             }
         }
-        if self.is_quiet(scene) && !scene.operator && !self.is_one_to_one() {
-            return Some("all is quiet, and rows and configurations are not one to one");
+        if self.is_idle(scene) && !scene.operator && !self.is_one_to_one() {
+            return Some("no work is running, but rows and configurations are not one to one");
         }
         None
     }
@@ -33,7 +33,7 @@ impl World {
     /// Whether the state is resolved: no work is running, every live row has its configuration,
     /// and every configuration has its live row.
     pub(crate) fn is_resolved(&self, scene: &Scene) -> bool {
-        self.is_quiet(scene) && self.is_one_to_one()
+        self.is_idle(scene) && self.is_one_to_one()
     }
 
     fn configurations_of(&self, request: usize) -> usize {
@@ -43,12 +43,12 @@ impl World {
 
     /// Whether no call is running, AWS has executed everything, lists are complete, and no row
     /// is in a transient state.
-    pub(crate) fn is_quiet(&self, scene: &Scene) -> bool {
+    pub(crate) fn is_idle(&self, scene: &Scene) -> bool {
         let gateways = &self.gateways[..scene.gateways];
         gateways
             .iter()
             .all(|gateway| gateway.complete && gateway.calls.iter().all(|call| *call == Call::None))
-            && self.creates.iter().all(|create| create.is_quiet(scene))
+            && self.creates.iter().all(|create| create.is_idle(scene))
     }
 
     fn is_one_to_one(&self) -> bool {
@@ -62,7 +62,7 @@ impl World {
 }
 
 impl Create {
-    fn is_quiet(&self, scene: &Scene) -> bool {
+    fn is_idle(&self, scene: &Scene) -> bool {
         let row_waits = self.state().is_some_and(|state| {
             matches!(state, State::Reserved | State::Sending | State::InDoubt)
         });

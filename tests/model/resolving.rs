@@ -7,7 +7,8 @@ use crate::{
     ledger::found,
     steps::{ResolutionStep, Step, Steps},
     world::{
-        Attempt, InDoubt, Look, MAX_SENDS, MIN_EMPTY_PROBES, Resolver, Rule, Scene, Schedule, World,
+        Attempt, InDoubt, MAX_SENDS, MIN_EMPTY_PROBES, Probe, Resolver, Rule, Scene, Schedule,
+        World,
     },
 };
 
@@ -22,7 +23,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
     let (scene, from) = (steps.scene, steps.from);
     let resolver = &from.gateways[gateway].resolver;
     let step = |does| Step::Resolver { does, gateway };
-    if resolver.look.is_some() {
+    if resolver.probe.is_some() {
         steps.add(step(ResolutionStep::Concludes), |world| world.conclude(scene, gateway));
         return;
     }
@@ -32,14 +33,14 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
     for (create, in_doubt) in resolver.round.iter().enumerate() {
         let Some(in_doubt) = *in_doubt else { continue };
         for found in shown(scene, from, create) {
-            steps.add(step(ResolutionStep::Looks { create }), |world| {
+            steps.add(step(ResolutionStep::Probes { create }), |world| {
                 let resolver = &mut world.gateways[gateway].resolver;
                 resolver.round[create] = None;
                 let create = u8::try_from(create).unwrap();
-                resolver.look = Some(Look { create, in_doubt, found });
+                resolver.probe = Some(Probe { create, in_doubt, found });
             });
         }
-        steps.add(step(ResolutionStep::CannotLook { create }), |world| {
+        steps.add(step(ResolutionStep::ProbeFails { create }), |world| {
             world.gateways[gateway].resolver.round[create] = None;
         });
     }
@@ -104,15 +105,15 @@ impl World {
         }
     }
 
-    /// Draws the conclusion from a probe, which may be some time ago.
+    /// Applies the conclusion of a probe. Other steps may have occurred since the probe.
     fn conclude(&mut self, scene: &Scene, gateway: usize) {
-        let Some(look) = self.gateways[gateway].resolver.look.take() else { return };
-        let create = look.create;
+        let Some(probe) = self.gateways[gateway].resolver.probe.take() else { return };
+        let create = probe.create;
         let index = usize::from(create);
-        if let Some(kept) = look.found.iter().position(|found| *found) {
+        if let Some(kept) = probe.found.iter().position(|found| *found) {
             if self.apply(create, &found(), Some(kept)).is_ok() {
-                self.gateways[gateway].resolver.told(index);
-                for orphan in (kept + 1..MAX_SENDS).filter(|orphan| look.found[*orphan]) {
+                self.gateways[gateway].resolver.forget(index);
+                for orphan in (kept + 1..MAX_SENDS).filter(|orphan| probe.found[*orphan]) {
                     self.creates[index].attempts[orphan] = Attempt::Nothing;
                 }
             }
@@ -121,13 +122,13 @@ impl World {
         let resolver = &mut self.gateways[gateway].resolver;
         let Some(schedule) = &mut resolver.schedules[index] else { return };
         schedule.empty_probes = MIN_EMPTY_PROBES.min(schedule.empty_probes + 1);
-        match scene.absence(schedule.empty_probes, look.in_doubt.age) {
+        match scene.absence(schedule.empty_probes, probe.in_doubt.age) {
             Absence::Unproved => {}
-            Absence::MayResend => resolver.absent[index] = Some(look.in_doubt.sending),
+            Absence::MayResend => resolver.absent[index] = Some(probe.in_doubt.sending),
             Absence::Proved => {
-                let sending = scene.is_of_one_sending().then_some(look.in_doubt.sending);
+                let sending = scene.is_of_one_sending().then_some(probe.in_doubt.sending);
                 if self.apply_to(create, sending, &Event::Absent).is_ok() {
-                    self.gateways[gateway].resolver.told(index);
+                    self.gateways[gateway].resolver.forget(index);
                 }
             }
         }
@@ -135,8 +136,8 @@ impl World {
 }
 
 impl Resolver {
-    /// The create is resolved, and its waiting callers are notified.
-    pub(crate) fn told(&mut self, create: usize) {
+    /// Clears the memory of a create that is resolved.
+    pub(crate) fn forget(&mut self, create: usize) {
         self.schedules[create] = None;
         self.absent[create] = None;
     }

@@ -24,16 +24,16 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
         }
         return;
     };
-    let mut looked_into_all = true;
+    let mut read_all = true;
     for create in 0..MAX_CREATES {
         for attempt in (0..MAX_SENDS).filter(|attempt| scan.unknown[create][*attempt]) {
-            looked_into_all = false;
-            steps.add(step(ScanStep::LooksInto { create, attempt }), |world| {
-                world.look_into(scene, gateway, create, attempt);
+            read_all = false;
+            steps.add(step(ScanStep::Reads { create, attempt }), |world| {
+                world.read_unknown(scene, gateway, create, attempt);
             });
         }
     }
-    if looked_into_all {
+    if read_all {
         steps.add(step(ScanStep::EndsScan), |world| world.end_scan(scene, gateway, &scan));
     }
 }
@@ -74,7 +74,7 @@ impl World {
     }
 
     /// Reads a configuration without a row, and adopts it if it carries the gateway's tags.
-    fn look_into(&mut self, scene: &Scene, gateway: usize, create: usize, attempt: usize) {
+    fn read_unknown(&mut self, scene: &Scene, gateway: usize, create: usize, attempt: usize) {
         if let Some(scan) = &mut self.gateways[gateway].scan {
             scan.unknown[create][attempt] = false;
         }

@@ -7,7 +7,7 @@ use crate::{calls, resolving, scanning, upstream, world::Scene, world::World};
 pub(crate) enum Step {
     /// Time advances by a tick.
     Tick,
-    /// AWS, and the network to it.
+    /// AWS, or the network to it, acts on an attempt.
     Aws { does: Aws, create: usize, attempt: usize },
     /// A client calls, or the create of its call takes a step.
     Call { does: Calls, gateway: usize, request: usize },
@@ -17,7 +17,7 @@ pub(crate) enum Step {
     Resolver { does: ResolutionStep, gateway: usize },
     /// The scan takes a step.
     Scan { does: ScanStep, gateway: usize },
-    /// A gateway is killed, and starts again.
+    /// A gateway is killed and restarted.
     Crash { gateway: usize },
     /// The ledger's file is deleted while the gateway is down.
     LedgerIsLost,
@@ -26,52 +26,53 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aws {
     Executes,
-    Refuses,
-    NeverGets,
+    Rejects,
+    NeverReceives,
     /// An operator deletes the configuration without the gateway.
-    IsToldToDelete,
+    DeletesForOperator,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Calls {
-    /// A client's call reserves a row, or joins an in-doubt create.
+    /// A client's call reserves a row, or requests the resend of an in-doubt create.
     Begins,
     Cancels,
     RecordsSending,
-    RecordsSendingAgain,
+    RecordsResending,
     SendsBytes,
     CannotConnect,
-    RecordsAnswer,
-    /// AWS throttled the create, which is to be sent again.
+    RecordsResponse,
+    /// AWS throttled the create, which will be sent again.
     RecordsThrottle,
     TimesOut,
-    /// The ledger rejects the outcome.
+    /// The call ends without a record of its outcome.
     CannotRecord,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResolutionStep {
     ReadsInDoubt,
-    Looks { create: usize },
-    CannotLook { create: usize },
+    Probes { create: usize },
+    ProbeFails { create: usize },
     Concludes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScanStep {
     Lists,
-    LooksInto { create: usize, attempt: usize },
+    Reads { create: usize, attempt: usize },
     EndsScan,
 }
 
 impl Step {
-    /// Whether a resolved state must be reachable without this step: faults and clients.
+    /// Whether the step is a fault or an action of a client. A resolved state must be reachable
+    /// without such steps.
     pub(crate) fn is_fault_or_client(self) -> bool {
         match self {
             Self::Crash { .. } | Self::LedgerIsLost => true,
-            Self::Aws { does, .. } => matches!(does, Aws::NeverGets | Aws::IsToldToDelete),
+            Self::Aws { does, .. } => matches!(does, Aws::NeverReceives | Aws::DeletesForOperator),
             Self::Call { does, .. } => matches!(does, Calls::Begins | Calls::CannotRecord),
-            Self::Resolver { does, .. } => matches!(does, ResolutionStep::CannotLook { .. }),
+            Self::Resolver { does, .. } => matches!(does, ResolutionStep::ProbeFails { .. }),
             Self::Tick | Self::LeaseEnds { .. } | Self::Scan { .. } => false,
         }
     }
@@ -98,9 +99,9 @@ impl<'a> Steps<'a> {
     }
 
     /// Adds the step, unless it changes nothing.
-    pub(crate) fn add(&mut self, step: Step, happens: impl FnOnce(&mut World)) {
+    pub(crate) fn add(&mut self, step: Step, change: impl FnOnce(&mut World)) {
         let mut world = *self.from;
-        happens(&mut world);
+        change(&mut world);
         // Gateways are interchangeable.
         world.gateways[..self.scene.gateways].sort_unstable();
         if world != *self.from {

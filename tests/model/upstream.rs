@@ -21,14 +21,14 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
             match stage {
                 Attempt::Sent { .. } => {
                     becomes(Aws::Executes, Attempt::Made { age: 0 });
-                    becomes(Aws::NeverGets, Attempt::Nothing);
-                    // Without a waiter a rejection equals a loss.
+                    becomes(Aws::NeverReceives, Attempt::Nothing);
+                    // Without a waiting call, a rejection has the same effect as a loss.
                     if from.awaits(create, attempt) {
-                        becomes(Aws::Refuses, Attempt::Refused);
+                        becomes(Aws::Rejects, Attempt::Rejected);
                     }
                 }
                 Attempt::Made { .. } if scene.operator => {
-                    becomes(Aws::IsToldToDelete, Attempt::Nothing);
+                    becomes(Aws::DeletesForOperator, Attempt::Nothing);
                 }
                 _ => {}
             }
@@ -39,7 +39,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
     }
     let lost = match scene.loss {
         Loss::Never => false,
-        Loss::WhenQuiet => from.is_quiet(scene),
+        Loss::WhenIdle => from.is_idle(scene),
         Loss::Anytime => true,
     };
     if lost && !from.ledger_lost {
@@ -48,7 +48,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
 }
 
 impl World {
-    /// Whether an attempt reaches its time-out before time can advance.
+    /// Whether no waiting call has reached its time-out. Only then can time advance.
     fn every_attempt_is_in_time(&self, scene: &Scene) -> bool {
         self.gateways.iter().flat_map(|gateway| gateway.calls).all(|call| match call {
             Call::Sending { age, .. } => age < scene.times.attempt_timeout,
@@ -94,10 +94,10 @@ impl World {
         })
     }
 
-    /// `Ledger::expire`, on one row. It can occur at any moment, which includes every lease and
-    /// every start.
+    /// Models `Ledger::expire` for one row. It can occur at any moment, which covers leases of
+    /// any length and every restart.
     fn take_over(&mut self, create: usize) {
-        // The lease ends now, so it has expired a moment later.
+        // A lease that ends at 0 has expired at 1.
         let (lease_until, now) = (0, 1);
         let state = self.creates[create].state().unwrap();
         let event = decide::take_over(state, lease_until, now).unwrap();
@@ -105,7 +105,7 @@ impl World {
         self.apply(create, &event, None).unwrap();
     }
 
-    /// A crash loses the memory of the process, and not the bytes that it has sent.
+    /// Clears the memory of the process. Requests that it has sent remain.
     pub(crate) fn crash(&mut self, gateway: usize) {
         for call in self.gateways[gateway].calls {
             self.abandon(call);
@@ -113,11 +113,11 @@ impl World {
         self.gateways[gateway] = Gateway { complete: self.rebuilt, ..Gateway::default() };
     }
 
-    /// The call stops waiting for its attempt.
+    /// Ends the call's wait. Drops its attempt if no byte was sent, or if AWS rejected it.
     pub(crate) fn abandon(&mut self, call: Call) {
         if let Call::Sending { create, attempt, .. } = call {
             let stage = &mut self.creates[usize::from(create)].attempts[usize::from(attempt)];
-            if matches!(stage, Attempt::Permitted | Attempt::Refused) {
+            if matches!(stage, Attempt::Permitted | Attempt::Rejected) {
                 *stage = Attempt::Nothing;
             }
         }

@@ -2,7 +2,7 @@
 
 use ivs_ingest_gateway::ledger::State;
 
-/// Bounds of all scenes, so that a state is a value of a fixed size.
+// The upper bounds of every scene. They are constants, so that a state has a fixed size.
 pub(crate) const MAX_CREATES: usize = 3;
 pub(crate) const MAX_SENDS: usize = 3;
 pub(crate) const MAX_REQUESTS: usize = 2;
@@ -18,9 +18,9 @@ pub(crate) struct Scene {
     pub(crate) gateways: usize,
     /// Number of `request_id`s, which the clients of the tenant use repeatedly.
     pub(crate) requests: usize,
-    /// Number of them that are executed at the start.
+    /// Number of these requests that are live at the start.
     pub(crate) live_at_start: u8,
-    /// Maximum number of operation ids, including those.
+    /// Maximum number of operation ids, including those that are live at the start.
     pub(crate) creates: usize,
     /// Maximum number of sendings of a create.
     pub(crate) sends: u8,
@@ -42,15 +42,15 @@ pub(crate) struct Scene {
 pub(crate) enum Loss {
     Never,
     /// While no create is running and lists are complete.
-    WhenQuiet,
+    WhenIdle,
     /// At any moment.
     Anytime,
 }
 
-/// Times in ticks since the create was sent.
+/// Times in ticks since the create was sent, unless stated otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
-    /// The gateway stops waiting for the response.
+    /// The time at which the gateway stops waiting for the response.
     pub(crate) attempt_timeout: u8,
     /// The last moment at which AWS may execute the create. A time-out does not stop bytes that
     /// were sent.
@@ -68,9 +68,9 @@ pub(crate) struct Times {
 pub(crate) enum Rule {
     /// `SENDING` is durable before any byte goes to AWS.
     SendIsDurable,
-    /// Each accepted step of the ledger permits one sending.
+    /// Only a step that changes the row permits a sending.
     LedgerPermits,
-    /// A create is sent again only after the window.
+    /// A create is resent only after [`Times::retry_after`].
     ResendWaits,
     /// One empty list proves nothing.
     AbsenceTakesTime,
@@ -108,34 +108,34 @@ pub(crate) struct Create {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     pub(crate) state: State,
-    /// The number of sendings. `sent_at` is the time of the last.
+    /// The number of sendings so far.
     pub(crate) sends: u8,
     /// Time since the last sending, at most [`Times::give_up_after`].
     pub(crate) age: u8,
     /// The attempt whose configuration the row owns.
     pub(crate) arn: Option<u8>,
-    /// Number of consecutive scans that did not list it.
+    /// Number of consecutive scans that did not list the configuration.
     pub(crate) missed: u8,
 }
 
 /// One sending, from its permission to its configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Attempt {
-    /// Not sent, executed without effect, lost, or deleted since.
+    /// Not sent, lost, rejected, or deleted after its creation.
     #[default]
     Nothing,
     /// Permitted; no byte has left the gateway.
     Permitted,
     /// Sent: AWS may execute it. Holds the time since it was sent.
     Sent { age: u8 },
-    /// AWS rejected it, and has not responded yet.
-    Refused,
+    /// AWS rejected it, and the response has not arrived yet.
+    Rejected,
     /// The configuration exists. Holds the time since its creation, at most
     /// [`Times::shown_after`].
     Made { age: u8 },
 }
 
-/// The memory of a gateway, which a crash loses.
+/// The memory of a gateway. A crash clears it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Gateway {
     /// The running create of each `request_id`, which calls join.
@@ -153,7 +153,8 @@ pub(crate) enum Call {
     None,
     /// It has reserved a row, and not sent.
     Reserved { create: u8 },
-    /// The resolver found this sending absent, and the create requests another one.
+    /// The resolver found that the sending `absent` was not executed. The create requests a
+    /// permission to resend.
     Resending { create: u8, absent: u8 },
     /// It holds the permission of an attempt, or waits for its response.
     Sending { create: u8, attempt: u8, age: u8 },
@@ -171,7 +172,7 @@ pub(crate) struct Resolver {
     /// The in-doubt creates that the round has read and not probed yet.
     pub(crate) round: [Option<InDoubt>; MAX_CREATES],
     /// The probe without a conclusion yet.
-    pub(crate) look: Option<Look>,
+    pub(crate) probe: Option<Probe>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,7 +181,7 @@ pub(crate) struct Schedule {
     pub(crate) empty_probes: u8,
 }
 
-/// A row in doubt when it was read.
+/// A row in doubt, as the resolver read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InDoubt {
     pub(crate) sending: u8,
@@ -190,7 +191,7 @@ pub(crate) struct InDoubt {
 
 /// One probe: a list at AWS, and the tags of its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Look {
+pub(crate) struct Probe {
     pub(crate) create: u8,
     /// The in-doubt create, with its age at the start of the probe.
     pub(crate) in_doubt: InDoubt,

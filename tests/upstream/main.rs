@@ -2,7 +2,7 @@
 //! resolver, and the scan.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the harness fails a test as a test does")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic of the harness fails the test")]
 
 mod outcomes;
 mod resolving;

@@ -1,4 +1,5 @@
-//! One case for every failure of a create: may AWS have executed it?
+//! One test for each way in which a create can fail. It asserts whether AWS may have executed
+//! the create.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
@@ -34,7 +35,7 @@ async fn fail(ivs: &Ivs) -> CallError {
 fn not_executed(error: CallError) -> FailureKind {
     match error {
         CallError::NotExecuted(failure) => failure.kind,
-        CallError::Ambiguous(failure) => panic!("taken for ambiguous: {failure}"),
+        CallError::Ambiguous(failure) => panic!("classified as ambiguous: {failure}"),
     }
 }
 
@@ -42,7 +43,7 @@ fn not_executed(error: CallError) -> FailureKind {
 fn ambiguous(error: CallError) -> FailureKind {
     match error {
         CallError::Ambiguous(failure) => failure.kind,
-        CallError::NotExecuted(failure) => panic!("taken for not executed: {failure}"),
+        CallError::NotExecuted(failure) => panic!("classified as not executed: {failure}"),
     }
 }
 
@@ -56,8 +57,8 @@ async fn upstream<F: Future<Output = ()> + Send>(
         let (stream, _) = listener.accept().await.unwrap();
         serve(stream).await;
         // A second connection would be a retry, and retries are disabled.
-        let again = listener.accept().await;
-        panic!("called again: {again:?}");
+        let second = listener.accept().await;
+        panic!("the client connected twice: {second:?}");
     });
     ivs_at(&url).await
 }
@@ -67,21 +68,21 @@ async fn read_request(stream: &mut TcpStream) {
     let mut buffer = [0; 4096];
     while !request.ends_with(b"}") {
         let read = stream.read(&mut buffer).await.unwrap();
-        assert!(read > 0, "the client went away");
+        assert!(read > 0, "the client closed the connection");
         request.extend_from_slice(&buffer[..read]);
     }
 }
 
 /// A server that reads the request, sends these bytes, and closes the connection.
-async fn answering(answer: String) -> Ivs {
+async fn responding(response: String) -> Ivs {
     upstream(async move |mut stream| {
         read_request(&mut stream).await;
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.write_all(response.as_bytes()).await.unwrap();
     })
     .await
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+fn response(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\nx-amzn-requestid: call-1\r\n\
          content-length: {}\r\n{headers}\r\n{body}",
@@ -128,7 +129,7 @@ async fn tls_handshake_failed() {
     let url = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.write_all(b"this is no TLS\n").await;
+            let _ = stream.write_all(b"this is not TLS\n").await;
         }
     });
     let ivs = ivs_at(&url).await;
@@ -158,13 +159,13 @@ async fn no_credentials() {
 #[tokio::test]
 async fn closed_after_accept() {
     let ivs = upstream(async |stream| drop(stream)).await;
-    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoResponse);
 }
 
 #[tokio::test]
-async fn closed_before_the_answer() {
+async fn closed_before_the_response() {
     let ivs = upstream(async |mut stream| read_request(&mut stream).await).await;
-    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoResponse);
 }
 
 #[tokio::test]
@@ -174,60 +175,60 @@ async fn reset_after_the_request() {
         stream.set_zero_linger().unwrap();
     })
     .await;
-    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoResponse);
 }
 
 #[tokio::test]
-async fn no_answer_in_time() {
+async fn no_response_in_time() {
     let ivs = upstream(async |mut stream| {
         read_request(&mut stream).await;
-        // Until the client gives up.
+        // Waits until the client closes the connection.
         let ended = stream.read(&mut [0]).await;
         assert!(matches!(ended, Ok(0)) || ended.unwrap_err().kind() == ErrorKind::ConnectionReset);
     })
     .await;
-    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoResponse);
 }
 
 #[tokio::test]
 async fn truncated_success() {
-    let body = answer("200 OK", "", r#"{"ingestConfiguration": {"arn": "a"#);
-    let ivs = answering(body.replace("content-length: ", "content-length: 9")).await;
-    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+    let text = response("200 OK", "", r#"{"ingestConfiguration": {"arn": "a"#);
+    let ivs = responding(text.replace("content-length: ", "content-length: 9")).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoResponse);
 }
 
 #[tokio::test]
 async fn unparsable_success() {
     for body in ["<html>", "", "{", "{}", "[]", r#"{"ingestConfiguration": {}}"#] {
-        let ivs = answering(answer("200 OK", "", body)).await;
-        assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer, "{body}");
+        let ivs = responding(response("200 OK", "", body)).await;
+        assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoResponse, "{body}");
     }
 }
 
 #[tokio::test]
-async fn no_http_at_all() {
-    let ivs = answering("SSH-2.0-OpenSSH_9.2\r\n".to_owned()).await;
-    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+async fn response_is_not_http() {
+    let ivs = responding("SSH-2.0-OpenSSH_9.2\r\n".to_owned()).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoResponse);
 }
 
 #[tokio::test]
 async fn server_errors() {
     for status in ["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable"] {
         for body in [r#"{"exceptionMessage": "sorry"}"#, "<html>", ""] {
-            let ivs = answering(answer(status, "", body)).await;
+            let ivs = responding(response(status, "", body)).await;
             assert_eq!(ambiguous(fail(&ivs).await), FailureKind::ServerError, "{status} {body}");
         }
     }
     // A code that means "not executed" elsewhere proves nothing with a 500.
     let headers = "x-amzn-errortype: ValidationException\r\n";
-    let ivs = answering(answer("500 Internal Server Error", headers, "{}")).await;
+    let ivs = responding(response("500 Internal Server Error", headers, "{}")).await;
     assert_eq!(ambiguous(fail(&ivs).await), FailureKind::ServerError);
 }
 
 #[tokio::test]
-async fn a_proxy_that_gave_up() {
-    let ivs = answering(answer("408 Request Timeout", "", "")).await;
-    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoAnswer);
+async fn request_timeout_of_a_proxy() {
+    let ivs = responding(response("408 Request Timeout", "", "")).await;
+    assert_eq!(ambiguous(fail(&ivs).await), FailureKind::NoResponse);
 }
 
 #[tokio::test]
@@ -238,11 +239,11 @@ async fn throttled() {
         ("429 Too Many Requests", ""),
         ("400 Bad Request", by_code),
     ] {
-        let ivs = answering(answer(status, headers, r#"{"message": "Rate exceeded"}"#)).await;
+        let ivs = responding(response(status, headers, r#"{"message": "Rate exceeded"}"#)).await;
         assert_eq!(not_executed(fail(&ivs).await), FailureKind::Throttled { retry_after: None });
     }
     let headers = format!("{by_code}retry-after: 7\r\n");
-    let ivs = answering(answer("429 Too Many Requests", &headers, "{}")).await;
+    let ivs = responding(response("429 Too Many Requests", &headers, "{}")).await;
     let retry_after = Some(Duration::from_secs(7));
     assert_eq!(not_executed(fail(&ivs).await), FailureKind::Throttled { retry_after });
 }
@@ -265,7 +266,8 @@ async fn each_declared_error() {
         ("400 Bad Request", "SomethingNewException", FailureKind::Rejected),
     ] {
         let headers = format!("x-amzn-errortype: {code}\r\n");
-        let ivs = answering(answer(status, &headers, r#"{"exceptionMessage": "because"}"#)).await;
+        let ivs =
+            responding(response(status, &headers, r#"{"exceptionMessage": "because"}"#)).await;
         let error = fail(&ivs).await;
         assert_eq!(error.failure().aws_request_id.as_deref(), Some("call-1"), "{code}");
         assert!(error.failure().message.contains("because"), "{code}: {}", error.failure());

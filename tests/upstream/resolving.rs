@@ -1,4 +1,4 @@
-//! An in-doubt create is resolved from what AWS lists, and from nothing else.
+//! The resolver resolves in-doubt creates from the lists of AWS.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::support::{Aws, Rows, create, pacers, request};
 
-/// Time limit of a resolution. No test waits for its end.
+/// Time limit of a wait for a resolution. No test reaches it.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn times(retry_after_ms: u64, give_up_after_ms: u64) -> ResolutionTimes {
@@ -58,11 +58,11 @@ async fn a_configuration_is_found_by_its_tag_among_similar_ones() {
     let request = request("studio", &aws.stage_arn);
     // Three creates with equal list entries: one succeeded, one lost its response, one was
     // never executed.
-    let answered = rows.sending("acme", &request).await;
+    let acknowledged = rows.sending("acme", &request).await;
     let lost = rows.ambiguous("acme", &request).await;
     let never = rows.ambiguous("globex", &request).await;
-    let made = create(&ivs, &request, &answered).await.unwrap();
-    rows.ledger.apply(answered.operation_id, Event::Created(resource(&made))).await.unwrap();
+    let made = create(&ivs, &request, &acknowledged).await.unwrap();
+    rows.ledger.apply(acknowledged.operation_id, Event::Created(resource(&made))).await.unwrap();
     aws.fault(Operation::CreateIngestConfiguration, FaultKind::DropAfter);
     create(&ivs, &request, &lost).await.unwrap_err();
 
@@ -107,9 +107,9 @@ async fn absence_takes_several_probes_beyond_the_window() {
     assert_eq!(rows.used("acme").await, 0);
 }
 
-/// Absence is a conclusion about one sending: it permits a second sending, and no third.
+/// Absence is a conclusion about one sending. It permits a second sending, but not a third.
 #[tokio::test]
-async fn a_long_absence_permits_one_more_sending() {
+async fn a_proof_of_absence_permits_one_resend() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let row = rows.ambiguous("acme", &request("studio", &aws.stage_arn)).await.operation_id;
     let last_sent_at = async || rows.ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
@@ -144,8 +144,8 @@ async fn probes_that_fail_prove_nothing() {
     let request = request("studio", &aws.stage_arn);
     let row = rows.ambiguous("acme", &request).await;
     let made = create(&ivs, &request, &row).await.unwrap();
-    // The create is older than the window, and at first every list and every read of tags
-    // fails.
+    // The create is older than the window. The first three lists and the first read of tags
+    // fail.
     for (operation, kind) in [
         (Operation::ListIngestConfigurations, FaultKind::Error500Before),
         (Operation::ListIngestConfigurations, FaultKind::DropBefore),
@@ -160,7 +160,7 @@ async fn probes_that_fail_prove_nothing() {
 }
 
 #[tokio::test]
-async fn of_two_configurations_the_active_one_is_kept() {
+async fn active_configurations_are_kept_and_inactive_duplicates_deleted() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
@@ -179,7 +179,7 @@ async fn of_two_configurations_the_active_one_is_kept() {
     while metrics.orphans.get() < 2 || aws.calls(Operation::DeleteIngestConfiguration) < 2 {
         tokio::task::yield_now().await;
     }
-    // An encoder publishes through the third, so it stays and is reported.
+    // An encoder publishes through the other active one, so it stays and is reported.
     let mut left = aws.arns();
     left.sort();
     made.remove(0);

@@ -83,7 +83,7 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
     }
     let new = Rows::new();
     assert!(!new.ledger.is_rebuilt().await.unwrap());
-    // The first scan is interrupted: it leaves rows, and an incomplete ledger.
+    // Faults interrupt the first scan, so it leaves rows and an incomplete ledger.
     let failing = Fault::new(FaultKind::Error500Before).on(Operation::GetIngestConfiguration);
     aws.control().add_fault(&failing.with_probability(0.05)).unwrap();
     let mut scanning = scan(&new, ivs, false);
@@ -151,7 +151,7 @@ async fn foreign_configurations_stay_unchanged() {
     scanning.scans(3).await;
     assert_eq!(rows.used("acme").await, 1);
     assert_eq!(aws.arns().len(), 2);
-    // It was read once, and is cached.
+    // The scan reads the foreign configuration once, and remembers it.
     assert_eq!(aws.calls(Operation::GetIngestConfiguration), 1);
 }
 
@@ -171,8 +171,8 @@ async fn a_duplicate_configuration_is_deleted() {
     assert_eq!((rows.used("acme").await, scanning.metrics.orphans.get()), (1, 1));
 }
 
-/// The ledger was lost before lists showed the first configuration, whose key a caller
-/// holds.
+/// Simulates a ledger that was lost before lists showed the first configuration. A caller
+/// may hold the key of that configuration.
 #[tokio::test]
 async fn a_configuration_whose_key_a_caller_may_hold_is_not_deleted() {
     let (aws, rows) = (Aws::start(), Rows::new());
@@ -202,6 +202,6 @@ async fn ended_rows_are_deleted() {
     rows.ledger.apply(tags.operation_id, Event::NotExecuted).await.unwrap();
     let scanning = scan(&rows, ivs, true);
     scanning.scans(2).await;
-    let forgotten = rows.ledger.apply(tags.operation_id, Event::NotExecuted).await;
-    assert!(forgotten.is_err());
+    let applied = rows.ledger.apply(tags.operation_id, Event::NotExecuted).await;
+    assert!(applied.is_err());
 }

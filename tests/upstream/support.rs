@@ -1,4 +1,4 @@
-//! A client of an upstream on loopback, an emulator, and a ledger.
+//! An AWS client for a loopback upstream, an emulator, and a ledger.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -63,7 +63,7 @@ pub(crate) fn request(name: &str, stage_arn: &str) -> CreateIngestConfiguration 
     CreateIngestConfiguration::parse(message, &BTreeMap::new()).unwrap()
 }
 
-/// Pacers without waits, until `stop` fires.
+/// Runs pacers until `stop` fires. Their rate is so high that no call waits.
 pub(crate) fn pacers(stop: &CancellationToken) -> Pacers {
     let pacers = Pacers::new(10_000.0);
     tokio::spawn(pacers.clone().run(stop.clone()));
@@ -149,7 +149,7 @@ impl Rows {
         self.permitted(tenant, request).await.0
     }
 
-    /// The same, with the permission to send.
+    /// Inserts a row like [`Self::sending`], and also returns its permission to send.
     async fn permitted(
         &self,
         tenant: &str,
@@ -200,7 +200,7 @@ impl Rows {
     }
 }
 
-/// Creates at AWS the configuration of the row's create.
+/// Creates a configuration at AWS with the tags of the row.
 pub(crate) async fn create(
     ivs: &Ivs,
     request: &CreateIngestConfiguration,
@@ -209,8 +209,8 @@ pub(crate) async fn create(
     create_with_tags(ivs, request, tags.write(&request.tags, &BTreeMap::new())).await
 }
 
-/// Creates a configuration with any tags. The permission is that of a row in a ledger of its
-/// own, because the tests create at AWS what no ledger permits, also twice.
+/// Creates a configuration with any tags. The permission comes from a row in a separate
+/// ledger, because the tests also make creates that their ledger does not permit.
 pub(crate) async fn create_with_tags(
     ivs: &Ivs,
     request: &CreateIngestConfiguration,
@@ -218,8 +218,8 @@ pub(crate) async fn create_with_tags(
 ) -> Result<Configuration, CallError> {
     let (_, permission) = Rows::new().permitted("acme", request).await;
     let new = NewConfiguration { request, tags };
-    let answer = ivs
+    let created = ivs
         .create_ingest_configuration(permit(|pacers| pacers.create).await, permission, new)
         .await;
-    answer.map(|answer| answer.value)
+    created.map(|created| created.value)
 }

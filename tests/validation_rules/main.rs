@@ -149,7 +149,7 @@ impl Suite {
         request.check(&request.good, None);
 
         for (name, rule) in self.rules(&descriptor.options(), "buf.validate.message") {
-            assert_eq!(name, "cel", "a rule of messages: {name}");
+            assert_eq!(name, "cel", "no values for the rule {name} of messages");
             for cel in list(&rule) {
                 let Cases::Message(field, cases) = &self.cel(cel).cases else {
                     panic!("{cel:?} is a rule of a message")
@@ -242,7 +242,7 @@ impl Suite {
                 }
                 "values" => {
                     for (name, rule) in set_fields(&rule) {
-                        assert_eq!(name, "string", "a rule of values");
+                        assert_eq!(name, "string", "no values for the rule {name} of map values");
                         for (value, valid) in self.texts(&rule) {
                             check_entry("key", &value, valid);
                         }

@@ -120,8 +120,8 @@ pub(crate) struct TextRule {
     pub(crate) valid: Box<dyn Fn(&str) -> bool>,
 }
 
-/// Returns one rule of a text field. Its texts match the pattern, so that only the bound of
-/// the length can make them invalid.
+/// Returns one rule of a text field. A bound of the length has texts that match the pattern,
+/// so that only the bound can make them invalid.
 pub(crate) fn text_rule(name: &str, rule: &Value, pattern: Option<&'static Pattern>) -> TextRule {
     let around = |bound: usize| {
         let lengths = bound.saturating_sub(1)..=bound + 1;

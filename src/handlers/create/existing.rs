@@ -8,7 +8,7 @@ use crate::{
         CallersConfiguration, Handlers, Shared, aws_failed,
         paced::{self, ReadError},
     },
-    ivs::{Answer, Configuration},
+    ivs::{AwsResponse, Configuration},
     ledger::Reserved,
     reconcile::Resolution,
     request::{OperationId, StageArn},
@@ -75,7 +75,7 @@ impl Create {
                 outcome => outcome,
             },
             // Proved absent, which usually takes longer than this wait, or not resolved in time.
-            // In both cases a retry is safe.
+            // Then a retry with the `request_id`, or with the create's id as one, is safe.
             Some(Resolution::Gone) | None => Err(unknown),
         }
     }
@@ -86,7 +86,7 @@ impl Create {
         let Handlers { shared, ivs, .. } = &self.handlers;
         let get = |permit| ivs.get_ingest_configuration(permit, &arn);
         match paced::read(&self.context, &shared.pacers.get, get).await {
-            Ok(Answer { value, aws_request_id }) => {
+            Ok(AwsResponse { value, aws_request_id }) => {
                 Ok(self.created(value, replayed, aws_request_id).await)
             }
             Err(ReadError::NotSent(error)) => Err(error),

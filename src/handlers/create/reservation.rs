@@ -25,8 +25,8 @@ impl Create {
         ledger.reserve(reservation).await.map_err(failed)
     }
 
-    /// Returns what the ledger has of an earlier create with the same `request_id`. A quota
-    /// of 0 has no place for a new one.
+    /// Returns the ledger's record of an earlier create with the same `request_id`. The limit
+    /// of 0 prevents a new row.
     pub(super) async fn find_earlier(&self) -> Result<Reserved, Error> {
         let reservation = Reservation { limit: 0, ..self.reservation() };
         let found = self.handlers.shared.ledger.reserve(reservation).await;

@@ -6,7 +6,7 @@ use super::{Admitted, Leader, Outcome, over_quota};
 use crate::{
     error::Error,
     handlers::{CallContext, Handlers, ledger_failed, paced},
-    ivs::{self, Answer, AwsFailure, CallError, FailureKind, NewConfiguration},
+    ivs::{self, AwsFailure, AwsResponse, CallError, FailureKind, NewConfiguration},
     ledger::{Event, Reserved, Resource, SendPermission, Transition},
     pacer::{Permit, Ticket},
     request::{CreateIngestConfiguration, Fingerprint, OperationId},
@@ -104,8 +104,8 @@ impl Create {
         }
     }
 
-    /// Waits for the permit, as long as a caller waits for the create. Without a permit
-    /// nothing was sent, so a reserved row is cancelled.
+    /// Waits for the permit, as long as a caller waits for the create. Without a permit the
+    /// create is not sent (again), so a reserved row is cancelled.
     async fn permit(
         &self,
         ticket: Ticket<ivs::Create>,
@@ -155,7 +155,7 @@ impl Create {
         let new = NewConfiguration { request: &self.request, tags: self.tags(&permission) };
         let ivs = &self.handlers.ivs;
         match ivs.create_ingest_configuration(permit, permission, new).await {
-            Ok(Answer { value, aws_request_id }) => {
+            Ok(AwsResponse { value, aws_request_id }) => {
                 let resource = Resource {
                     arn: value.arn.clone(),
                     participant_id: value.participant_id.clone(),
@@ -189,7 +189,7 @@ impl Create {
     async fn not_executed(&self, failure: AwsFailure) -> Error {
         let is_not_found = failure.kind == FailureKind::NotFound;
         let Some(stage) = &self.request.stage_arn else {
-            // The create names nothing that AWS could miss.
+            // The create names no resource, so the error cannot mean an absent stage.
             let kind = if is_not_found { FailureKind::Rejected } else { failure.kind };
             return Error::Aws(AwsFailure { kind, ..failure });
         };
@@ -214,7 +214,7 @@ impl Create {
         permission.map_err(|error| ledger_failed(&error, "resend"))
     }
 
-    /// Moves the row from `RESERVED` to `SENDING`. Returns `None` if it was sent before.
+    /// Moves the row from `RESERVED` to `SENDING`. Returns `None` if it is being sent already.
     async fn permission_to_send(&self) -> Result<Option<SendPermission>, Error> {
         let permission = self.handlers.shared.ledger.send(self.operation_id).await;
         permission.map_err(|error| ledger_failed(&error, "send"))

@@ -24,7 +24,7 @@ pub(super) async fn a_configuration_without_a_row_gets_one(subject: &Subject<imp
     assert_eq!(retry, Reserved::Replay { operation_id, arn: row.arn });
 }
 
-pub(super) async fn the_row_that_waits_for_a_configuration_gets_it(subject: &Subject<impl Ledger>) {
+pub(super) async fn the_row_of_a_create_gets_its_configuration(subject: &Subject<impl Ledger>) {
     let Subject { ledger, reservations, .. } = subject;
     for end in [Event::Ambiguous, Event::NotExecuted] {
         let reservation = reservations.make("acme", None, 100);

@@ -32,7 +32,7 @@ pub(super) async fn quota_is_the_count_of_rows_that_may_exist(subject: &Subject<
     let by_state = [State::InDoubt, State::Live, State::Deleting, State::Sending];
     assert_eq!(usage, Usage(by_state.map(|state| (state, 1)).into()));
 
-    // Proof does.
+    // Proof that nothing exists releases it.
     subject.apply(rows[0], Event::Absent).await;
     subject.apply(rows[1], Event::Vanished).await;
     subject.apply(rows[2], Event::DeleteConfirmed).await;
@@ -41,7 +41,7 @@ pub(super) async fn quota_is_the_count_of_rows_that_may_exist(subject: &Subject<
     assert_eq!(ledger.reserve(reservations.make("acme", None, 1)).await.unwrap(), Reserved::New);
 }
 
-pub(super) async fn one_row_a_request_id(subject: &Subject<impl Ledger>) {
+pub(super) async fn one_row_per_request_id(subject: &Subject<impl Ledger>) {
     let Subject { ledger, reservations, time } = subject;
     let first = reservations.make("acme", Some("r"), 10);
     let operation_id = first.operation_id;
@@ -86,7 +86,7 @@ pub(super) async fn a_rejected_request_id_can_be_used_again(subject: &Subject<im
     }
 }
 
-pub(super) async fn tenants_do_not_meet(subject: &Subject<impl Ledger>) {
+pub(super) async fn tenants_are_independent(subject: &Subject<impl Ledger>) {
     let Subject { ledger, reservations, .. } = subject;
     for tenant in ["acme", "globex"] {
         let reservation = reservations.make(tenant, Some("r"), 1);
@@ -123,7 +123,7 @@ pub(super) async fn a_conclusion_about_one_sending_says_nothing_about_the_next(
     let permission = ledger.resend(row, first).await.unwrap().unwrap();
     assert_eq!(permission.operation_id(), row);
     assert_eq!(subject.all_in_doubt().await, []);
-    // Both for a row that is being sent, and for one that was sent since.
+    // No permission for a row that is being sent, or that was sent again since.
     assert_eq!(ledger.resend(row, first).await.unwrap(), None);
     assert_eq!(ledger.resend(row, second).await.unwrap(), None);
     subject.apply(row, Event::Ambiguous).await;
@@ -137,7 +137,7 @@ pub(super) async fn a_conclusion_about_one_sending_says_nothing_about_the_next(
     assert_eq!(subject.used("acme").await, 0);
     let again = ledger.apply_to_sending(row, second, Event::Absent).await.unwrap();
     assert_eq!(again, Some(Transition { state: State::Rejected, changed: false }));
-    // It was resolved since.
+    // The row was resolved since.
     assert_eq!(ledger.resend(row, second).await.unwrap(), None);
 }
 

@@ -1,4 +1,4 @@
-//! Reads of a tenant's rows, and what AWS showed of them.
+//! Reads of a tenant's rows, and observations of them at AWS.
 
 use super::{Subject, TICK, acme, observation, resource};
 use crate::{
@@ -111,12 +111,12 @@ pub(super) async fn lists_are_filtered_by_stage_and_state(subject: &Subject<impl
         let filter = Filter { stage_arn: stage.map(str::to_owned), state };
         assert_eq!(list(&**ledger, "acme", &filter, None, 10).await, expected, "{filter:?}");
     }
-    // A row that has lost its stage is on no stage.
+    // An observation without a stage removes the stage from the row.
     assert!(ledger.observe(vec![observation(moved, time.now())]).await.unwrap().is_empty());
     assert_eq!(subject.found(moved).await.unwrap().fields.stage_arn, None);
 }
 
-/// Two concurrent readers of AWS may record what they saw in the other order.
+/// Two concurrent readers of AWS may record their observations in the wrong order.
 pub(super) async fn the_last_observation_counts(subject: &Subject<impl Ledger>) {
     let Subject { ledger, time, .. } = subject;
     let row = subject.live("acme").await;

@@ -1,4 +1,4 @@
-//! Expired leases, creates in doubt, and the ends of rows.
+//! Expired leases, creates in doubt, and ended rows.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -132,7 +132,7 @@ pub(super) async fn ended_rows_are_pruned(subject: &Subject<impl Ledger>) {
         let forgotten = ledger.apply(row, Event::Cancel).await;
         assert!(matches!(forgotten, Err(LedgerError::NoSuchRow(_))), "{forgotten:?}");
     }
-    // Its `request_id` belongs to no create any more.
+    // A `request_id` is free after its row was pruned.
     let other = reservations.make("acme", Some("r"), 100);
     let other = Reservation { fingerprint: Fingerprint::from([8; 16]), ..other };
     assert_eq!(ledger.reserve(other).await.unwrap(), Reserved::New);
@@ -144,7 +144,7 @@ pub(super) async fn ended_rows_are_pruned(subject: &Subject<impl Ledger>) {
 pub(super) async fn a_ledger_is_rebuilt_once_marked(subject: &Subject<impl Ledger>) {
     let Subject { ledger, .. } = subject;
     assert!(!ledger.is_rebuilt().await.unwrap());
-    // Rows alone may be those of a rebuild that was cut off.
+    // Rows alone prove nothing: an interrupted rebuild leaves rows too.
     subject.live("acme").await;
     assert!(!ledger.is_rebuilt().await.unwrap());
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! The end of a scan of all that AWS has.
+//! The end of a scan of all configurations at AWS.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
     request::OperationId,
 };
 
-/// With more rows than a ledger looks at in one job.
+/// Uses more rows than one job of a ledger reads.
 pub(super) async fn a_row_that_two_scans_missed_is_returned(subject: &Subject<impl Ledger>) {
     let Subject { ledger, reservations, time } = subject;
     let tasks: Vec<_> = (0..2100)
@@ -45,7 +45,7 @@ pub(super) async fn a_row_that_two_scans_missed_is_returned(subject: &Subject<im
         let expected = if *scan == scans[0] { &[] } else { unseen };
         assert_eq!(ledger.finish_scan(*scan).await.unwrap(), unconfirmed(expected));
     }
-    // An observation begins the count anew.
+    // An observation resets the count of missed scans.
     observe(&rows, scans[2]).await;
     assert_eq!(ledger.finish_scan(scans[2]).await.unwrap(), []);
     assert_eq!(ledger.finish_scan(scans[3]).await.unwrap(), []);

@@ -14,9 +14,9 @@ fn a_request_id_belongs_to_every_create_but_a_rejected_one() {
     }
 }
 
-/// A `request_id` that counts against the quota is held, so that a retry replays it.
+/// A retry must find each create that counts against the quota.
 #[test]
-fn whatever_counts_holds_its_request_id() {
+fn a_row_that_counts_against_the_quota_holds_its_request_id() {
     for state in State::ALL {
         assert!(!state.counts_against_quota() || holds_request_id(state), "{state}");
     }
@@ -55,7 +55,7 @@ fn a_lease_is_as_long_as_configured_and_never_overflows() {
 }
 
 #[test]
-fn every_meeting_of_a_configuration_with_the_rows_is_decided() {
+fn every_conflict_of_a_configuration_with_the_rows_is_decided() {
     let found = |row, request_id_is_taken, arn_is_taken| {
         adopt(Found { arn: "a", row, request_id_is_taken, arn_is_taken })
     };
@@ -112,7 +112,7 @@ fn two_consecutive_scans_must_miss_a_row_that_was_live_before_them() {
     assert_eq!(after(row, 1), (0, false));
     assert_eq!(after(Scanned { observed_at: Some(2), ..row }, 2), (0, false));
     assert_eq!(after(Scanned { observed_at: Some(1), ..row }, 2), (1, false));
-    // A read did not confirm the last scan's finding.
+    // The row is still missing if no read has confirmed it after the last scan.
     assert_eq!(after(Scanned { updated_at: 2, missed_scans: 2, ..row }, 2), (2, true));
     for state in State::ALL.into_iter().filter(|state| *state != State::Live) {
         assert_eq!(after(Scanned { state, missed_scans: 9, ..row }, 2), (9, false));

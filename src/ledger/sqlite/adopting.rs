@@ -1,4 +1,4 @@
-//! The statements that give a configuration at AWS its row.
+//! The statements that adopt a configuration at AWS.
 
 use std::time::SystemTime;
 
@@ -35,7 +35,7 @@ pub(super) fn adopt(
 
 pub(super) const OWNER: &str = "SELECT operation_id FROM ingest_configurations WHERE arn = ?1";
 
-/// The rows that the configuration meets.
+/// Reads the rows with the operation id, the `request_id` or the ARN of the configuration.
 fn found(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<Found<String>> {
     let key = key(adoption.operation_id);
     let row = connection
@@ -87,7 +87,7 @@ fn insert_live(
             fields.ingest_protocol.as_str(),
             fields.redundant_ingest,
             json(&fields.tags)?,
-            unix_ms(adoption.operation_id.minted_at()),
+            unix_ms(adoption.operation_id.generated_at()),
             unix_ms(now),
         ])
         .map(drop)

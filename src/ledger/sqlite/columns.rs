@@ -1,4 +1,4 @@
-//! The form of each value in a column.
+//! Conversions between columns and types.
 
 use std::{
     collections::BTreeMap,
@@ -25,13 +25,14 @@ pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
     State::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, i64::from(code)))
 }
 
-/// A column in which '' stands for absence.
+/// Returns the text of a column, or none if it is NULL or ''.
 pub(super) fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     let text: Option<String> = row.get(column)?;
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// A column that only the gateway writes, and so can be read back.
+/// Reads a column whose text `read` parses. Only the gateway writes it, so a failure means a
+/// damaged file.
 pub(super) fn text<T>(
     row: &Row<'_>,
     column: usize,
@@ -55,7 +56,7 @@ pub(super) fn unix_ms(time: SystemTime) -> i64 {
     i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The time of that many milliseconds since the Unix epoch.
+/// The inverse of [`unix_ms`].
 pub(super) fn from_unix_ms(ms: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }

@@ -7,12 +7,12 @@ use tokio::sync::mpsc;
 
 use super::store::{Group, Job, Store};
 
-/// The most jobs that wait for the writer. It commits hundreds in one flush of a few
-/// milliseconds: a longer queue means a disk that has stopped.
+/// Maximum number of jobs in each queue. The writer commits up to 256 of them in one flush of
+/// a few milliseconds, so a full queue means that the disk does not respond.
 const MAX_WAITING: usize = 4096;
 
-/// The most jobs in one transaction: bounds how long the first one waits for the
-/// last.
+/// Maximum number of jobs in one transaction. It bounds the time that the first job waits for
+/// the last one.
 const MAX_GROUP: usize = 256;
 
 /// The senders of the queues.
@@ -21,8 +21,8 @@ pub(super) struct Senders {
     pub(super) reads: mpsc::Sender<Job>,
 }
 
-/// The jobs that wait for a [`Store`]. A test that takes the groups itself drives the
-/// ledger without threads.
+/// The jobs that wait for a [`Store`]. A test can take the groups itself and run the ledger
+/// without threads.
 pub struct Queues {
     writes: mpsc::Receiver<Job>,
     reads: mpsc::Receiver<Job>,
@@ -35,7 +35,7 @@ pub(super) fn queues() -> (Senders, Queues) {
 }
 
 impl Queues {
-    /// Waits for the next jobs: writes first, as many as one transaction takes. None once
+    /// Waits for the next jobs: writes first, up to the size of one transaction. None after
     /// the ledger is dropped and both queues are empty.
     pub async fn next_group(&mut self) -> Option<Group> {
         let mut group = Vec::new();
@@ -53,7 +53,7 @@ impl Queues {
     }
 }
 
-/// Starts the two threads that serve the queues until the senders are gone.
+/// Starts the two threads, which serve the queues until the senders are dropped.
 pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Vec<thread::JoinHandle<()>>> {
     let Store { mut writer, reader } = store;
     let Queues { mut writes, mut reads } = queues;

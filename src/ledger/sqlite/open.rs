@@ -1,4 +1,4 @@
-//! Opens the file: the lock that keeps other processes out, the settings, the schema.
+//! Opens the file: the lock against other processes, the settings, the schema.
 
 use std::{
     fs::{DirBuilder, File, TryLockError},
@@ -15,7 +15,7 @@ pub(super) const SCHEMA_VERSION: i32 = 1;
 /// The ledger's file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder cannot be made or the lock file cannot be opened.
+    /// The folder cannot be created, or the file or its lock file cannot be opened.
     #[error("{path}: {source}; ledger.url must name a file in a folder that the gateway may write")]
     Folder {
         /// The folder or file.
@@ -23,7 +23,7 @@ pub enum OpenError {
         /// The failure.
         source: io::Error,
     },
-    /// Another process has the ledger.
+    /// Another process has the ledger open.
     #[error(
         "{0} is in use by another gateway; stop that one, or give each gateway a ledger.url of its own"
     )]
@@ -48,7 +48,8 @@ pub enum OpenError {
     },
 }
 
-/// Returns the connection, and the lock to hold as long as it is used.
+/// Returns the connection, and the lock. The caller holds the lock while it uses the
+/// connection.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new()
@@ -70,7 +71,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
     Ok((connection, lock))
 }
 
-/// A second connection, which only reads.
+/// Opens a second connection, which only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let database = |source| OpenError::Database { path: path.to_owned(), source };
     let connection = Connection::open(path).map_err(database)?;
@@ -79,7 +80,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Two gateways on one file would each take over the other's calls.
+/// Takes the lock. A second gateway on the file would expire the leases of the first.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
@@ -106,7 +107,7 @@ fn create_private(path: &Path) -> Result<File, OpenError> {
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // A checkpoint moves this many 4 KiB pages: larger ones cost a longer pause.
+    // Size of the WAL, in 4 KiB pages, that starts a checkpoint. A larger one pauses longer.
     connection.pragma_update(None, "wal_autocheckpoint", 1000)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())

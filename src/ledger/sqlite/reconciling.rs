@@ -1,5 +1,5 @@
-//! The statements about rows of unknown outcome, about the ends of rows, and about the
-//! rebuild of the ledger.
+//! The statements about rows of unknown outcome, about ended rows, and about the rebuild of
+//! the ledger.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -15,7 +15,7 @@ use crate::{
     tenancy::TenantId,
 };
 
-/// The most rows that one job deletes: it bounds how long a call waits behind it.
+/// Maximum number of rows that one job deletes. It bounds the time that other jobs wait.
 const MAX_PRUNED: u32 = 500;
 
 pub(super) const IN_DOUBT: &str =
@@ -62,7 +62,7 @@ pub(super) fn owners(
     Ok(owners)
 }
 
-/// The rows of which `decide::is_abandoned_delete` is true.
+/// The decision of `decide::is_abandoned_delete`.
 pub(super) const ABANDONED_DELETES: &str = "SELECT operation_id, arn FROM ingest_configurations
      WHERE state = 5 AND state <= 5 AND state <> 4 AND arn IS NOT NULL AND lease_until_ms < ?1";
 

@@ -1,4 +1,4 @@
-//! The statements of a scan: each page that it lists, and its end.
+//! The statements of a scan: one for each page, and those of its end.
 
 use rusqlite::{Connection, params};
 use ulid::Ulid;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::request::OperationId;
 
-/// The most rows that one job of the end of a scan looks at.
+/// Maximum number of rows that one job of the end of a scan reads.
 const MAX_LOOKED_AT: u32 = 1000;
 
 /// The decision of `decide::is_latest`. Any observation resets the count of missed scans.
@@ -37,7 +37,7 @@ pub(super) fn observe(
     Ok(unknown)
 }
 
-/// The last of the rows that one job looks at.
+/// The last row that one job reads.
 pub(super) const LAST_LOOKED_AT: &str = "SELECT max(operation_id) FROM (
        SELECT operation_id FROM ingest_configurations
        WHERE operation_id > ?1 ORDER BY operation_id LIMIT ?2)";
@@ -53,8 +53,9 @@ pub(super) const MISSING: &str = "SELECT operation_id, arn FROM ingest_configura
      WHERE operation_id > ?1 AND operation_id <= ?2 AND state = 4 AND missed >= ?3
        AND arn IS NOT NULL";
 
-/// Looks at some of the rows after `after`, and returns the last of them: none if there
-/// are no more. One job for all rows would keep every create waiting for seconds.
+/// Ends a scan for up to [`MAX_LOOKED_AT`] rows after `after`. Returns the missing ones, and
+/// the last row that was read; none if no row is left. One job for all rows would delay every
+/// create for seconds.
 pub(super) fn finish(
     connection: &Connection,
     scan_began_ms: i64,

@@ -1,14 +1,14 @@
--- One row a create. Rows are appended in time order: the key is a ULID. A table with
--- row numbers, although there is a key: rows are wide, and in a table WITHOUT ROWID they
--- would stand in its inner pages too, some ten a page, which makes a tree of a million
--- rows six pages deep and not three.
+-- One row per create. The key is a ULID, so rows are appended in time order. The table
+-- has row ids although it has a key: without them (WITHOUT ROWID) whole rows would fill
+-- the inner pages too, about ten per page, and the tree of a million rows would be six
+-- pages deep instead of three.
 CREATE TABLE ingest_configurations (
   operation_id      BLOB    NOT NULL PRIMARY KEY, -- ULID, 16 bytes
   tenant            TEXT    NOT NULL,
   request_id        TEXT    NOT NULL,             -- the operation id if the caller sent none
   fingerprint       BLOB    NOT NULL,             -- 16 bytes
   state             INTEGER NOT NULL,             -- ledger::State
-  lease_until_ms    INTEGER NOT NULL,             -- of states 1, 2 and 5: when it expires
+  lease_until_ms    INTEGER NOT NULL,             -- in states 1, 2 and 5: when the lease expires
   sent_at_ms        INTEGER,                      -- when it was last sent to AWS
   arn               TEXT,                         -- when known
   participant_id    TEXT,
@@ -19,15 +19,15 @@ CREATE TABLE ingest_configurations (
   ingest_protocol   TEXT    NOT NULL,             -- as AWS writes it
   redundant_ingest  INTEGER NOT NULL,
   tags              TEXT    NOT NULL,             -- JSON object: the caller's own
-  observed_state    TEXT,                         -- as AWS writes it, when last seen
+  observed_state    TEXT,                         -- as AWS writes it, at observed_at_ms
   observed_at_ms    INTEGER,
   missed            INTEGER NOT NULL DEFAULT 0,   -- consecutive scans that missed it
   created_at_ms     INTEGER NOT NULL,
-  updated_at_ms     INTEGER NOT NULL              -- of the last change of state
+  updated_at_ms     INTEGER NOT NULL              -- the last change of state
 ) STRICT;
 
--- One row once a scan has shown the ledger all that AWS has. A rebuild that is cut off
--- leaves rows and not this.
+-- Has a row after the first complete scan. An interrupted rebuild leaves rows in
+-- ingest_configurations and none here.
 CREATE TABLE completed (at_ms INTEGER NOT NULL) STRICT;
 
 -- A rejected create made nothing: its request_id may be used again.
@@ -36,9 +36,9 @@ CREATE UNIQUE INDEX request_ids ON ingest_configurations (tenant, request_id) WH
 -- The quota and the lists: a tenant's rows that may exist at AWS, in time order.
 CREATE INDEX tenants_own ON ingest_configurations (tenant, operation_id, state) WHERE state <= 5;
 
--- The rows that a task must end or the resolver must resolve, the oldest first. No `IN`: it would build a
--- table of its own at every change of every row. A statement is served by this index
--- only if it says these very conditions.
+-- The rows that a task must end or the resolver must resolve, the oldest first. The
+-- condition has no IN, for which SQLite would build a temporary table at every change of a
+-- row. SQLite uses this index only for statements that repeat both conditions.
 CREATE INDEX unsettled ON ingest_configurations (state, operation_id)
 WHERE state <= 5 AND state <> 4;
 

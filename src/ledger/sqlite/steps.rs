@@ -29,8 +29,8 @@ pub(super) fn apply(
     Ok(transition)
 }
 
-/// Applies a step that was concluded from the sending of `about`. None if that is not the
-/// last one.
+/// Applies a step that is about the sending at `about`. None if the create was sent again
+/// since.
 pub(super) fn apply_to_sending(
     connection: &Connection,
     operation_id: OperationId,
@@ -50,7 +50,8 @@ pub(super) fn apply_to_sending(
     Ok(Some(transition))
 }
 
-/// The row's state, and when it was last sent.
+/// Returns the row's state and the time of its last sending, or of its last change if it was
+/// never sent.
 fn read(connection: &Connection, id: OperationId) -> Result<(State, i64), LedgerError> {
     connection
         .prepare_cached(
@@ -94,7 +95,7 @@ fn write(
         .map(drop)
 }
 
-/// Records a sending: the permission, if the row was not being sent before.
+/// Records a sending, and returns the permission if the row was not being sent already.
 pub(super) fn send(
     connection: &Connection,
     operation_id: OperationId,
@@ -105,8 +106,8 @@ pub(super) fn send(
     Ok(permission(operation_id, transition))
 }
 
-/// Records another sending of a row in doubt, unless the row has moved on since the
-/// sending of `absent`.
+/// Records another sending of a row in doubt, unless the row was resolved or sent again since
+/// the sending at `absent`.
 pub(super) fn resend(
     connection: &Connection,
     operation_id: OperationId,
@@ -129,7 +130,7 @@ pub(super) const TAKE_OVER: &str = "UPDATE ingest_configurations SET state = ?2,
      WHERE state = ?1 AND state <= 5 AND state <> 4 AND lease_until_ms < ?4";
 
 /// Takes over the creates whose lease expired before `lease_before_ms`: the decision of
-/// [`decide::take_over`] about each, in one statement a state.
+/// [`decide::take_over`], with one statement per state.
 pub(super) fn expire(
     connection: &Connection,
     now_ms: i64,
@@ -138,7 +139,7 @@ pub(super) fn expire(
     let mut expired = Expired::default();
     for from in State::ALL {
         let Some(event) = decide::take_over(from, 0, 1) else { continue };
-        // Every takeover is a legal transition, as a test of `decide` shows.
+        // Never skips: a test of `decide` shows that every takeover is a legal transition.
         let Ok(Transition { state: to, .. }) = from.after(&event) else { continue };
         let rows = connection.prepare_cached(TAKE_OVER)?.execute(params![
             from as u8,

@@ -13,19 +13,20 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// Work within a transaction, and then the response to its caller. A statement that fails
-/// undoes itself alone and the rest of the group still commits: so a job makes one change,
-/// or several that are each right without the others.
+/// Work on a connection, and then the response to its caller. A statement that fails is
+/// undone alone, and the rest of its transaction still commits. Therefore a job makes one
+/// change, or several that are each correct without the others.
 pub struct Job(Work);
 
 type Work = Box<dyn FnOnce(Result<&Connection, &rusqlite::Error>) -> Respond + Send>;
 
-/// Responds after the transaction has ended: with its error, if it did not commit.
+/// Responds to the caller after the transaction has ended; with an error if it did not
+/// commit.
 type Respond = Box<dyn FnOnce(Result<(), &LedgerError>) + Send>;
 
 impl Job {
-    /// A job that runs `work`, and the receiver of its result. The result is sent only
-    /// after it is durable.
+    /// Returns a job that runs `work`, and the receiver of its result. The result is sent
+    /// only after it is durable.
     pub(super) fn new<T: Send + 'static>(
         work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Result<T, LedgerError>>) {
@@ -36,7 +37,7 @@ impl Job {
                 Err(error) => Err(LedgerError::Unavailable(error.to_string())),
             };
             Box::new(move |committed| {
-                // The caller may have disconnected; the change is made nevertheless.
+                // The caller may have disconnected. The change is made regardless.
                 let _ = sender.send(committed.map_err(Clone::clone).and(result));
             })
         });
@@ -52,7 +53,7 @@ pub enum Group {
     Read(Job),
 }
 
-/// A ledger's file, opened: the connection that writes and the one that reads.
+/// An open ledger file: the connection that writes and the one that reads.
 pub struct Store {
     pub(super) writer: Writer,
     pub(super) reader: Reader,
@@ -62,7 +63,7 @@ pub struct Store {
 pub(super) struct Writer {
     connection: Connection,
     responds: Vec<Respond>,
-    /// Keeps other processes out.
+    /// Prevents other processes from opening the ledger.
     _lock: File,
 }
 
@@ -70,9 +71,9 @@ pub(super) struct Writer {
 pub(super) struct Reader(Connection);
 
 impl Store {
-    /// Opens the ledger at `path` and makes it if it does not exist. All leases are
-    /// expired, since no other process can have the file: reserved creates are rejected,
-    /// and those that may have been sent are in doubt.
+    /// Opens the ledger at `path`, and creates it if it does not exist. The leases of all
+    /// creates expire, because no other process has the file open: reserved creates become
+    /// rejected, and those that may have been sent become in doubt.
     ///
     /// # Errors
     /// [`OpenError`], with the path and the fix.
@@ -105,8 +106,8 @@ impl Store {
 }
 
 impl Writer {
-    /// A failed commit leaves no change of the group behind. A group that changed nothing
-    /// flushes nothing.
+    /// Runs the jobs in one transaction. If the commit fails, no change of the group
+    /// remains. A group without changes does not flush.
     pub(super) fn commit(&mut self, group: impl Iterator<Item = Job>) {
         let transaction = self.connection.transaction();
         match &transaction {

@@ -45,10 +45,10 @@ async fn only_the_owner_can_read_the_files() {
     assert_eq!(mode(path.parent().unwrap()), 0o700);
 }
 
-/// Every change whose method has returned is there after a stop. A create that the stop
-/// cut off is rejected if it was never sent, and in doubt if it may have been.
+/// Every change whose method has returned is there after a restart. A create that the stop
+/// interrupted is rejected if it was never sent, and in doubt if it may have been.
 #[tokio::test]
-async fn a_stop_leaves_nothing_between_states() {
+async fn a_restart_keeps_every_change_and_expires_every_lease() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/er/ledger.db");
     let reservations = Reservations::default();
@@ -77,7 +77,7 @@ async fn a_stop_leaves_nothing_between_states() {
 }
 
 #[test]
-fn one_gateway_a_file() {
+fn one_gateway_per_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let (ledger, _) = open(&path);
@@ -110,7 +110,7 @@ fn reports_a_path_that_it_cannot_use() {
     assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
 }
 
-/// Callers on many tasks share flushes: the writer responds to all of them.
+/// Callers on 500 tasks share flushes, and the writer responds to each of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn responds_to_every_caller() {
     let folder = tempfile::tempdir().unwrap();

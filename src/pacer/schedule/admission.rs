@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use super::{Flow, FlowId, Rejection, RejectionCause, Schedule, flow::FlowState};
 
-/// The number of flows up to which none is forgotten.
+/// Minimum number of flows at which idle flows are removed.
 const MIN_REMEMBERED: usize = 64;
 
 impl<E> Schedule<E> {
-    /// Admits a call, which then enters the queue by [`Schedule::join`] or withdraws by
+    /// Admits a call. It then enters the queue by [`Schedule::join`], or withdraws by
     /// [`Schedule::leave`].
     ///
     /// # Errors
     /// [`Rejection`] if the flow's queue is full, or if the response would arrive after
-    /// `deadline`. A call that need not wait is never rejected: the budget does not delay
-    /// it.
+    /// `deadline`. A call that need not wait is never rejected, because the budget does not
+    /// delay it.
     pub fn admit(&mut self, flow: &Flow, deadline: Instant, now: Instant) -> Result<(), Rejection> {
         let ahead = self.waiting(&flow.id);
         if self.must_wait(flow, now) {
@@ -43,14 +43,14 @@ impl<E> Schedule<E> {
         Ok(())
     }
 
-    /// An admitted call withdraws before it enters the queue.
+    /// Withdraws an admitted call that has not entered the queue.
     pub fn leave(&mut self, id: &FlowId) {
         if let Some(state) = self.flows.get_mut(id) {
             state.admitted = state.admitted.saturating_sub(1);
         }
     }
 
-    /// Whether the response of a call with that wait arrives before its deadline.
+    /// Rejects a call with that wait if its response would arrive after its deadline.
     fn check(
         &self,
         predicted_wait: Duration,
@@ -75,7 +75,7 @@ impl<E> Schedule<E> {
             || active >= flow.terms.max_in_flight as usize
     }
 
-    /// The state of the flow, under these terms.
+    /// Returns the state of the flow, with the terms of `flow`.
     pub(super) fn state(&mut self, flow: &Flow, now: Instant) -> &mut FlowState<E> {
         let Flow { id, terms } = flow;
         if self.flows.len() >= MIN_REMEMBERED.max(2 * self.remembered) {

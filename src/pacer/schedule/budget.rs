@@ -1,33 +1,33 @@
 //! The rate of calls, and the time of the next one.
 //!
-//! Calls go one at a time at even distances: the upstream's own bucket then always has
-//! most of its burst left, so that calls which the network bunches together are not
-//! throttled.
+//! Calls are evenly spaced. The token bucket of the upstream then keeps most of its burst, so
+//! that it does not throttle calls that the network delivers together.
 
 use std::time::{Duration, Instant};
 
-/// The part of the rate that a throttle leaves.
+/// The factor by which a throttle multiplies the rate.
 const CUT: f64 = 0.7;
 
-/// The least that throttles leave of the configured rate, so that its recovery is found.
+/// The lowest fraction of the configured rate after throttles, so that some calls still detect
+/// the recovery of the upstream.
 const FLOOR: f64 = 0.1;
 
-/// The time of a recovery from zero to the configured rate. A faster recovery meets the
-/// upstream's limit so often that more than one call in fifty is throttled.
+/// The time of a recovery from zero to the configured rate. With a faster recovery, the
+/// upstream throttles more than 2 % of the calls while other clients use half of its limit.
 const RECOVERY: Duration = Duration::from_mins(5);
 
-/// The longest pause that a retry-after of the upstream causes: it delays all flows.
+/// The longest pause that a retry-after of the upstream causes. It delays all flows.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// The share of a second's calls that may go together to make up for late timers, if that
-/// is more than one call: from 100 calls a second on.
+/// The fraction of a second's calls that may go together to make up for late timers. It allows
+/// two calls from a rate of 100 calls a second.
 const BURST: f64 = 0.02;
 
 /// A rate that adapts to throttles: additive increase, multiplicative decrease.
 #[derive(Debug, Clone)]
 pub struct Budget {
     configured: f64,
-    /// The rate at `since`; it recovers from then on.
+    /// The rate at `since`. It recovers from that time.
     rate: f64,
     since: Instant,
     /// The time of the next call.
@@ -37,7 +37,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// `calls_per_second` from `now` on.
+    /// Returns a budget of `calls_per_second`, whose first slot is free at `now`.
     #[must_use]
     pub const fn new(calls_per_second: f64, now: Instant) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Budget {
         }
     }
 
-    /// The calls a second in force.
+    /// Returns the rate in force, in calls a second.
     #[must_use]
     pub fn rate(&self, now: Instant) -> f64 {
         let recovered = now.saturating_duration_since(self.since).as_secs_f64()
@@ -57,7 +57,7 @@ impl Budget {
         (self.rate + recovered).min(self.configured)
     }
 
-    /// The time of the next call; it may be past.
+    /// Returns the time of the next call, which may be in the past.
     #[must_use]
     pub const fn free_at(&self) -> Instant {
         self.free_at
@@ -69,7 +69,7 @@ impl Budget {
         self.free_at <= now
     }
 
-    /// A call goes.
+    /// Takes a slot for a call.
     pub fn take(&mut self, now: Instant) {
         let rate = self.rate(now);
         let late = (rate * BURST - 1.0).max(0.0) / rate;
@@ -77,14 +77,14 @@ impl Budget {
         self.free_at = self.free_at.max(earliest) + interval(rate);
     }
 
-    /// A granted call was not sent.
+    /// Returns the slot of a granted call that was not sent.
     pub fn give_back(&mut self, now: Instant) {
         let before = self.free_at.checked_sub(interval(self.rate(now)));
         self.free_at = before.unwrap_or(self.free_at);
     }
 
-    /// The upstream throttled a call that went at `sent_at`. A call that went before the
-    /// last cut says nothing about the rate after it.
+    /// Cuts the rate and delays the next call, because the upstream throttled a call that was
+    /// sent at `sent_at`. A call that was sent before the last cut does not cut the rate again.
     pub fn throttled(&mut self, sent_at: Instant, retry_after: Option<Duration>, now: Instant) {
         if self.cut_at.is_none_or(|cut_at| cut_at <= sent_at) {
             self.rate = (self.rate(now) * CUT).max(self.configured * FLOOR);
@@ -127,7 +127,7 @@ mod tests {
         let start = Instant::now();
         let mut budget = Budget::new(1000.0, start);
         let mut gone = 0;
-        // The timer fires every 3 ms, and each time what is free goes.
+        // The timer fires every 3 ms, and all free slots are used.
         for tick in 0..334 {
             let now = start + tick * ms(3);
             while budget.is_free(now) {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_throttle_cuts_once_for_all_that_was_under_way_and_recovers() {
+    fn a_throttle_cuts_once_for_all_calls_in_flight_and_recovers() {
         let start = Instant::now();
         let mut budget = Budget::new(5.0, start);
         budget.throttled(start, None, start + ms(100));
@@ -173,10 +173,10 @@ mod tests {
         let mut budget = Budget::new(5.0, start);
         budget.throttled(start, Some(Duration::from_secs(2)), start);
         assert_eq!(budget.free_at(), start + Duration::from_secs(2));
-        // A shorter one does not undo it.
+        // A shorter one does not shorten the pause.
         budget.throttled(start, Some(Duration::from_secs(1)), start);
         assert_eq!(budget.free_at(), start + Duration::from_secs(2));
-        // An absurd one is limited.
+        // A longer one than the limit is limited.
         budget.throttled(start, Some(Duration::MAX), start);
         assert_eq!(budget.free_at(), start + LONGEST_PAUSE);
     }

@@ -1,11 +1,11 @@
-//! The vocabulary of a schedule: flows, their terms, and the outcome of a call.
+//! The types of a schedule's interface: flows, their terms, and the outcome of a call.
 
 use std::{sync::Arc, time::Duration};
 
 /// The flow of a call: calls of one flow are served in the order of their arrival.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FlowId {
-    /// A flow of a caller.
+    /// The calls of one caller.
     Caller(Arc<str>),
     /// The calls of the program itself. They have a reserved share, and are never
     /// rejected.
@@ -15,11 +15,11 @@ pub enum FlowId {
 /// A flow's share and its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// The share of the budget beside other flows that wait; at least 1.
+    /// The flow's share of the budget, relative to the other flows that wait; at least 1.
     pub weight: u32,
-    /// The most calls that wait.
+    /// Maximum number of calls that wait.
     pub max_queued: u32,
-    /// The most calls that are in flight.
+    /// Maximum number of calls in flight.
     pub max_in_flight: u32,
 }
 
@@ -28,7 +28,7 @@ pub struct Terms {
 pub struct Flow {
     /// The flow.
     pub id: FlowId,
-    /// Its terms, which may differ from those of the call before.
+    /// The flow's terms, which may differ from those of its previous call.
     pub terms: Terms,
 }
 
@@ -37,35 +37,36 @@ pub struct Flow {
 pub enum QueueEnd {
     /// Behind the flow's other calls.
     Back,
-    /// Before the flow's other calls: the upstream throttled it.
+    /// Ahead of the flow's other calls, because the upstream throttled it.
     Front,
 }
 
-/// A call is not admitted, or leaves the queue without a permit. It has consumed nothing.
+/// The rejection of a call that was not admitted, or left the queue without a permit. The call
+/// has consumed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{cause:?}, predicted wait {} ms", predicted_wait.as_millis())]
 pub struct Rejection {
-    /// The bound that the call meets.
+    /// The bound that the call would exceed.
     pub cause: RejectionCause,
     /// The wait of a call that arrives now.
     pub predicted_wait: Duration,
 }
 
-/// The bound that a rejected call meets.
+/// The bound that a rejected call would exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectionCause {
     /// [`Terms::max_queued`].
     QueueFull,
-    /// Its deadline: the response would arrive later.
+    /// The deadline of the call: the response would arrive later.
     DeadlineTooShort,
 }
 
 /// The decision about a call that waited.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision<E> {
-    /// It goes now.
+    /// The call may be sent now.
     Grant(E),
-    /// Its response would arrive after its deadline.
+    /// The response would arrive after the call's deadline.
     Reject(E, Rejection),
 }
 
@@ -74,11 +75,11 @@ pub enum Decision<E> {
 pub enum Outcome {
     /// The upstream responded, with success or with an error.
     Completed,
-    /// The upstream throttled it, and may have named a time to retry after.
+    /// The upstream throttled the call, and may have named the delay before a retry.
     Throttled(Option<Duration>),
     /// No response arrived.
     NoResponse,
-    /// It was not sent: its slot is free again.
+    /// The call was not sent, so its slot is free again.
     NotSent,
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Time constant of the average: a call of that age counts 1/e.
 const MEMORY: Duration = Duration::from_secs(30);
 
-/// Rates below this count as zero, in calls a second: one call is forgotten after a minute.
+/// Rates below this count as zero, in calls a second. One call counts for 72 s.
 const NONE: f64 = 0.003;
 
 /// An exponential moving average of a flow's arrivals in the queue.
@@ -16,18 +16,18 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// No arrivals so far.
+    /// Returns an average without arrivals.
     pub(super) const fn new(now: Instant) -> Self {
         Self { per_second: 0.0, at: now }
     }
 
-    /// A call arrives.
+    /// Counts an arrival.
     pub(super) fn add(&mut self, now: Instant) {
         let per_second = self.per_second(now) + 1.0 / MEMORY.as_secs_f64();
         *self = Self { per_second, at: now };
     }
 
-    /// The expected arrivals a second.
+    /// Returns the expected arrivals a second.
     pub(super) fn per_second(&self, now: Instant) -> f64 {
         let age = now.saturating_duration_since(self.at).as_secs_f64();
         let per_second = self.per_second * (-age / MEMORY.as_secs_f64()).exp();

@@ -7,23 +7,23 @@ use super::{
     demand::Demand,
 };
 
-/// A moment in virtual time: the measure of how much of the budget a flow has used. A
-/// call advances it by the reciprocal of its flow's weight.
+/// A moment in virtual time, which measures the part of the budget that a flow has used. A call
+/// advances it by the reciprocal of its flow's weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct VirtualTime(u64);
 
 impl VirtualTime {
-    /// The cost of a call of weight 1. The greatest weight is 1000, so rounding is below
-    /// a thousandth; and 2^44 calls of weight 1 fit.
+    /// The cost of a call of weight 1. The maximum weight is 1000, so the rounding error is
+    /// below 0.1 %. 2^44 calls of weight 1 fit.
     const UNIT: u64 = 1 << 20;
 
-    /// The moment after `calls` calls of a flow of that weight, one after the other.
+    /// Returns the moment after `calls` consecutive calls of a flow of that weight.
     pub(super) fn after(self, calls: usize, weight: u32) -> Self {
         let calls = u64::try_from(calls).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(calls.saturating_mul(Self::cost(weight))))
     }
 
-    /// The moment before a call of that weight.
+    /// Returns the moment before a call of that weight.
     pub(super) fn before(self, weight: u32) -> Self {
         Self(self.0.saturating_sub(Self::cost(weight)))
     }
@@ -65,9 +65,9 @@ pub(super) struct FlowState<E> {
     pub(super) in_flight: u32,
     /// The recent rate of arrivals.
     pub(super) demand: Demand,
-    /// The virtual finish time of the last call that went.
+    /// The virtual finish time of the last granted call.
     pub(super) finish: VirtualTime,
-    /// The rank of the first call, if it may go.
+    /// The rank of the first call, if it is ready.
     pub(super) position: Option<Position>,
 }
 
@@ -84,17 +84,17 @@ impl<E> FlowState<E> {
         }
     }
 
-    /// The calls before one that arrives now.
+    /// Returns the number of calls ahead of one that arrives now.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len() + self.admitted as usize
     }
 
-    /// Whether its own bounds let its first call go.
+    /// Whether the first call is ready: the flow's bound on calls in flight admits it.
     pub(super) fn may_go(&self) -> bool {
         !self.queue.is_empty() && self.in_flight < self.terms.max_in_flight
     }
 
-    /// Whether forgetting the flow loses nothing at that virtual time.
+    /// Whether the flow can be removed at that virtual time without an effect on any decision.
     pub(super) fn is_forgettable(&self, time: VirtualTime, now: Instant) -> bool {
         self.queue.is_empty()
             && self.admitted == 0

@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The most latencies that are kept: enough for a 99th percentile.
+/// Maximum number of latencies that are kept. It suffices for a 99th percentile.
 const MAX_LATENCIES: usize = 128;
 
-/// Older latencies are ignored, even if no call arrives: otherwise one slow response would
-/// reject calls, and so prevent the responses that show that the upstream has recovered.
+/// Older latencies are ignored. Otherwise one slow response would cause the rejection of all
+/// calls, and no response could show that the upstream has recovered.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
-/// The last latencies.
+/// The latest latencies, each with the time of its response.
 #[derive(Debug, Default)]
 pub(super) struct Latencies(VecDeque<(Instant, Duration)>);
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_percentiles_of_what_is_recent() {
+    fn returns_percentiles_of_recent_latencies() {
         let start = Instant::now();
         let mut latencies = Latencies::default();
         assert_eq!(latencies.p99(start), Duration::ZERO);

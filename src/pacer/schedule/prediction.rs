@@ -8,23 +8,23 @@ use super::{
     shares::{CALLERS_WEIGHT, INTERNAL_WEIGHT},
 };
 
-/// The most rounds of the search for the wait. It nearly always ends after three.
+/// Maximum number of rounds of the search for the wait. Most searches end after three.
 const MAX_ROUNDS: usize = 8;
 
-/// Another flow, seen from the call whose wait is predicted.
+/// Another flow, from the view of the call whose wait is predicted.
 struct Other {
-    /// The calls that its share lets go before that call.
+    /// The number of its calls that its share allows before that call.
     share: f64,
-    /// Its calls that wait.
+    /// The number of its calls that wait.
     waiting: f64,
     /// Its expected arrivals a second.
     per_second: f64,
 }
 
 impl<E> Schedule<E> {
-    /// The wait of a call of the flow that arrives now behind `ahead` others of its own, at
-    /// the rate in force. Calls that wait are known; calls that arrive later and are served
-    /// before it are expected at their recent rate.
+    /// Returns the predicted wait of a call of the flow that arrives now behind `ahead` calls of
+    /// the same flow, at the rate in force. Calls that wait are known. Calls that arrive later
+    /// and are granted earlier are expected at the recent rate of their flow.
     #[must_use]
     pub fn predicted_wait(&self, flow: &Flow, ahead: usize, now: Instant) -> Duration {
         let rate = self.budget().rate(now);
@@ -55,7 +55,7 @@ impl<E> Schedule<E> {
         seconds(most).max(self.wait_for_in_flight(flow, ahead, now))
     }
 
-    /// The flows that may be served before it.
+    /// Returns the flows that may be granted a call before this one.
     fn others(&self, flow: &Flow, ahead: usize, now: Instant) -> Vec<Other> {
         let head = |state: &FlowState<E>| -> VirtualTime {
             state.position.map_or_else(|| self.virtual_time.max(state.finish), |(start, _)| start)
@@ -75,13 +75,13 @@ impl<E> Schedule<E> {
             .collect()
     }
 
-    /// The number of callers' calls, plus the internal calls that go among them.
+    /// Returns the number of callers' calls plus that of the internal calls granted among them.
     fn with_internal(&self, callers: f64) -> f64 {
         let share = callers * f64::from(INTERNAL_WEIGHT) / f64::from(CALLERS_WEIGHT) + 1.0;
         callers + count(self.waiting(&FlowId::Internal)).min(share)
     }
 
-    /// The wait of a flow that has reached its in-flight bound: for its own responses.
+    /// Returns the wait for the flow's own responses, if it has reached its in-flight bound.
     fn wait_for_in_flight(&self, flow: &Flow, ahead: usize, now: Instant) -> Duration {
         let max_in_flight = flow.terms.max_in_flight;
         let in_flight = self.flows.get(&flow.id).map_or(0, |state| state.in_flight);

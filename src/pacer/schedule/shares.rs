@@ -2,8 +2,8 @@
 
 use super::flow::VirtualTime;
 
-/// The weights of the internal calls and of all callers together while both want more
-/// than there is.
+/// The weights of the internal calls and of all callers together while both have calls that
+/// wait.
 pub(super) const INTERNAL_WEIGHT: u32 = 1;
 pub(super) const CALLERS_WEIGHT: u32 = 9;
 
@@ -21,19 +21,19 @@ impl Shares {
         self.time.max(self.callers_finish) <= self.time.max(self.internal_finish)
     }
 
-    /// A caller's call takes a slot.
+    /// Charges a slot to the callers.
     pub(super) fn charge_callers(&mut self) {
         self.time = self.time.max(self.callers_finish);
         self.callers_finish = self.time.after(1, CALLERS_WEIGHT);
     }
 
-    /// An internal call takes a slot.
+    /// Charges a slot to the internal calls.
     pub(super) fn charge_internal(&mut self) {
         self.time = self.time.max(self.internal_finish);
         self.internal_finish = self.time.after(1, INTERNAL_WEIGHT);
     }
 
-    /// No call waits, so earlier use is irrelevant.
+    /// Discards earlier use. Called when no call waits.
     pub(super) fn reset(&mut self) {
         self.time = self.callers_finish.max(self.internal_finish);
     }

@@ -165,7 +165,7 @@ fn a_call_that_would_be_too_late_is_rejected_immediately_with_its_wait() {
         clock.join("a", call);
     }
     assert_eq!(clock.goes(), ["1"]);
-    // Two of a wait, and b, which has used nothing, goes before them.
+    // Two calls of a wait. A call of b goes before them, because b has used nothing.
     assert_eq!(clock.admit("a", TERMS, ms(599)), Err(too_late(ms(600))));
     assert_eq!(clock.admit("b", TERMS, ms(199)), Err(too_late(ms(200))));
     assert_eq!(clock.admit("b", TERMS, ms(200)), Ok(()));
@@ -177,7 +177,7 @@ fn a_call_that_would_be_too_late_is_rejected_immediately_with_its_wait() {
     assert_eq!(clock.admit("b", TERMS, ms(200)), Ok(()));
 }
 
-/// Even if the upstream is slow: no other call would show that it has recovered.
+/// This holds even if the upstream was slow: otherwise no call would show its recovery.
 #[test]
 fn a_call_that_need_not_wait_is_not_rejected() {
     let mut clock = Clock::new();
@@ -211,7 +211,7 @@ fn a_slot_that_comes_too_late_is_not_used() {
         clock.schedule.state(&flow("a", TERMS), clock.now).admitted += 1;
         clock.schedule.join(&id("a"), Some(deadline), QueueEnd::Back, call.to_owned(), clock.now);
     }
-    // A throttle puts the next turn off beyond the deadline.
+    // A throttle delays the next slot beyond the deadline.
     clock.schedule.ended(&id("a"), clock.now, Outcome::Throttled(Some(ms(300))), clock.now);
     clock.join("b", "b1");
     assert_eq!(clock.goes_within(ms(300)), ["b1"]);
@@ -262,13 +262,13 @@ fn internal_calls_have_a_tenth_under_load_and_the_rest_otherwise() {
     assert_eq!((gone.len(), own), (51, 5));
     let gone = clock.goes_within(Duration::from_secs(20));
     assert_eq!(gone.len(), 100);
-    // The callers' hundred are gone, and what is left is lent.
+    // No caller waits any more, so internal calls receive every slot.
     let gone = clock.goes_within(Duration::from_secs(10));
     assert!(gone.iter().all(|call| call == "own") && gone.len() == 49, "{gone:?}");
 }
 
-/// Otherwise a caller that is rejected later on, again and again, would lengthen the
-/// predictions of the others.
+/// Otherwise a caller whose calls are admitted and never join would lengthen the predictions
+/// of the others.
 #[test]
 fn a_call_that_never_joins_is_not_expected_again() {
     let mut clock = Clock::new();

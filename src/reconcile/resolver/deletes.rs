@@ -7,8 +7,8 @@ use crate::{
 };
 
 impl Resolver {
-    /// Resolves a delete whose lease has expired by a read: the delete cannot run any more,
-    /// so that the configuration that AWS has now remains.
+    /// Resolves a delete whose lease has expired, by a read. The delete no longer runs, so a
+    /// configuration that the read finds stays.
     pub(super) async fn resolve_delete(
         &mut self,
         abandoned: UnconfirmedRow,

@@ -10,7 +10,7 @@ use crate::{
     tenancy::tags::TenancyTags,
 };
 
-/// Maximum number of configurations without a row whose tags are cached.
+/// Maximum size of the cache of tags. A full cache is cleared.
 const MAX_READ: usize = 100_000;
 
 /// The fields in which a summary must match the row of its create.
@@ -108,7 +108,7 @@ impl Resolver {
         let permit = self.pacers.list_tags.internal_permit().await;
         let operation_id = match self.ivs.list_tags(permit, arn).await {
             Ok(tags) => TenancyTags::read(&tags).map(|tags| tags.operation_id),
-            // Deleted since the list.
+            // The configuration was deleted after the list.
             Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -144,7 +144,7 @@ impl Resolver {
     }
 
     /// Deletes a duplicate configuration of a create, which its tags identify. AWS rejects the
-    /// delete of an active configuration: then it is reported, and stays.
+    /// delete of an active configuration: then it stays, and the error is logged.
     async fn orphan(&mut self, operation_id: OperationId, orphan: &Summary) {
         self.metrics.orphans.inc();
         self.deletes.tick().await;

@@ -1,5 +1,5 @@
 //! The times of the probes for an in-doubt create, and the conclusion from probes that
-//! found nothing. Pure, except for the clock.
+//! found nothing. Pure, except that it reads the monotonic clock.
 
 use std::time::{Duration, SystemTime};
 

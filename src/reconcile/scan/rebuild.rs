@@ -1,4 +1,4 @@
-//! The rebuild of a ledger that may stand in place of a lost one.
+//! The rebuild of a new ledger, which may replace a lost one.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ impl Scan {
         }
     }
 
-    /// The ledger counts as rebuilt only after a whole scan, regardless of how often a start
-    /// was interrupted in the middle of one.
+    /// Scans once. The ledger counts as rebuilt only after a complete scan, which an interrupted
+    /// start does not record.
     async fn rebuild_once(&mut self) -> Result<(), ScanError> {
         self.scan().await?;
         Ok(self.ledger.mark_rebuilt().await?)

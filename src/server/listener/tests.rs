@@ -58,7 +58,7 @@ fn limits(workers: usize) -> Limits {
     Limits { workers: NonZeroUsize::new(workers).unwrap(), ..Limits::default() }
 }
 
-/// A client, and the task that ends with its connection.
+/// Returns a client, and the task that ends with its connection.
 async fn client<T>(io: T) -> TestResult<(Client, JoinHandle<hyper::Result<()>>)>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -76,7 +76,7 @@ async fn get(client: &mut Client, path: &str) -> TestResult<String> {
 
 /// Responds with the name of the thread and the certificates of the peer.
 async fn describe(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    assert_ne!(request.uri().path(), "/panic", "as asked");
+    assert_ne!(request.uri().path(), "/panic", "requested by the test");
     let peer = request.extensions().get::<Peer>().unwrap();
     let certificates = peer.certificates.as_ref().map_or(0, |chain| chain.len());
     let thread = std::thread::current().name().unwrap().to_owned();
@@ -88,7 +88,7 @@ fn describing(limits: Limits, tls: Option<Arc<ServerTls>>) -> Running {
     Running::start(limits, tls, |_| async { tower::service_fn(describe) })
 }
 
-/// Waits until the server ends the connection; what it sent first does not matter.
+/// Discards the bytes that the server sends, until it closes the connection.
 async fn ends(stream: &mut TcpStream) {
     let mut buffer = [0; 256];
     while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
@@ -115,7 +115,7 @@ async fn connections_spread_evenly_over_the_workers() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_closed_and_its_place_is_free_again_later() {
+async fn a_connection_above_the_limit_is_closed_until_another_one_ends() {
     let server = describing(Limits { max_connections: 1, ..limits(2) }, None);
     let mut first = server.client().await;
     get(&mut first, "/").await.unwrap();
@@ -143,7 +143,7 @@ async fn a_panic_ends_its_own_request_only() {
 }
 
 #[tokio::test]
-async fn too_much_metadata_is_refused() {
+async fn too_much_metadata_is_rejected() {
     let server = describing(Limits { max_metadata_bytes: 1024, ..limits(1) }, None);
     let mut client = server.client().await;
     let request = Request::get("http://localhost/").header("x-long", "x".repeat(2000));
@@ -153,7 +153,7 @@ async fn too_much_metadata_is_refused() {
 }
 
 #[tokio::test]
-async fn a_connection_of_age_is_ended_without_an_error() {
+async fn a_connection_at_its_maximum_age_is_closed_without_an_error() {
     let age = Some(Duration::from_millis(20));
     let server = describing(Limits { max_connection_age: age, ..limits(1) }, None);
     let stream = TcpStream::connect(server.address).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_connection_of_age_is_ended_without_an_error() {
     ended.await.unwrap().unwrap();
 }
 
-/// A service whose requests tell that they began, and wait to be let go.
+/// A service whose requests report their start, and wait for a notification to finish.
 fn waiting(limits: Limits) -> (Running, mpsc::UnboundedReceiver<WorkerContext>, Arc<Notify>) {
     let (began, requests) = mpsc::unbounded_channel();
     let go = Arc::new(Notify::new());
@@ -183,12 +183,12 @@ fn waiting(limits: Limits) -> (Running, mpsc::UnboundedReceiver<WorkerContext>, 
 }
 
 #[tokio::test]
-async fn a_drain_refuses_the_new_and_finishes_what_is_in_flight() {
+async fn a_drain_rejects_new_connections_and_finishes_running_requests() {
     let (server, mut requests, go) = waiting(limits(2));
     let mut client = server.client().await;
     let answer = tokio::spawn(async move { get(&mut client, "/").await });
     let context = requests.recv().await.unwrap();
-    // Work that outlives its request is waited for too.
+    // The drain also waits for a task that outlives its request.
     let finish = Arc::new(Notify::new());
     let (finishing, finished) = (Arc::clone(&finish), Arc::new(Mutex::new(false)));
     let flag = Arc::clone(&finished);
@@ -212,7 +212,7 @@ async fn a_drain_refuses_the_new_and_finishes_what_is_in_flight() {
 }
 
 #[tokio::test]
-async fn a_drain_cuts_what_outlasts_it_and_says_so() {
+async fn a_drain_cuts_and_counts_the_work_that_outlasts_it() {
     let drain_timeout = Duration::from_millis(50);
     let (server, mut requests, _go) = waiting(Limits { drain_timeout, ..limits(2) });
     let mut client = server.client().await;
@@ -226,7 +226,7 @@ async fn a_drain_cuts_what_outlasts_it_and_says_so() {
 #[tokio::test]
 async fn a_worker_that_cannot_build_its_service_ends_the_server() {
     let server = Running::start(limits(2), None, |_| async move {
-        assert_ne!(std::thread::current().name(), Some("worker-1"), "as asked");
+        assert_ne!(std::thread::current().name(), Some("worker-1"), "requested by the test");
         tower::service_fn(describe)
     });
     let error = server.served.await.unwrap().unwrap_err();
@@ -234,7 +234,7 @@ async fn a_worker_that_cannot_build_its_service_ends_the_server() {
 }
 
 #[tokio::test]
-async fn tonic_routes_are_a_service_to_serve() {
+async fn tonic_routes_can_be_served() {
     let server =
         Running::start(limits(1), None, |_| async { tonic::service::Routes::default().prepare() });
     let mut client = server.client().await;

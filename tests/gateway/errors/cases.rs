@@ -123,14 +123,14 @@ pub(crate) async fn tenant_concurrency(world: &World) -> Rejection {
     let lines = ["tenants.acme.max_concurrent_calls = 1", "tenants.acme.max_queued = 1"];
     let acme = acme(world, &lines).await;
     world.emulator.hold_next_create();
-    let under_way = tokio::spawn({
+    let running = tokio::spawn({
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
     world.emulator.wait_for_creates(1).await;
     let rejected = rejected(&acme, create("acme")).await;
     // The first create is still running here.
-    drop(under_way);
+    drop(running);
     rejected
 }
 
@@ -150,7 +150,7 @@ pub(crate) async fn tenant_queue_full(world: &World) -> Rejection {
     });
     crate::pacing::wait_for_queued_creates(&acme, 1).await;
     let rejected = rejected(&acme, create("acme")).await;
-    // The second create still waiting here.
+    // The second create is still waiting here.
     drop(waiting);
     // At one create per 20 s, the waiting create is sent first, and then this one.
     assert!((21..=40).contains(&rejected.retry_after().unwrap().as_secs()), "{rejected:?}");
@@ -210,7 +210,7 @@ pub(crate) async fn draining(world: &World) -> Rejection {
     let gateway = world.gateway(&[]).await;
     let acme = gateway.caller_at(proxy_without_goaway(gateway.address).await, "acme");
     world.emulator.hold_next_create();
-    let under_way = tokio::spawn({
+    let running = tokio::spawn({
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
@@ -218,21 +218,21 @@ pub(crate) async fn draining(world: &World) -> Rejection {
     gateway.signal(Signal::TERM);
     gateway.log("draining: running calls finish, new calls are rejected").await;
     let rejected = rejected(&acme, create("acme")).await;
-    under_way.abort();
+    running.abort();
     rejected
 }
 
 pub(crate) async fn overloaded(world: &World) -> Rejection {
     let acme = acme(world, &["server.max_concurrent_requests = 1"]).await;
     world.emulator.hold_next_create();
-    let under_way = tokio::spawn({
+    let running = tokio::spawn({
         let acme = acme.clone();
         async move { acme.create_one().await }
     });
     world.emulator.wait_for_creates(1).await;
     let rejected = rejected(&acme, create("acme")).await;
     // The first create is still running here.
-    drop(under_way);
+    drop(running);
     rejected
 }
 

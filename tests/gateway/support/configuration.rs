@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-/// The configuration of every test. Its limits are too high to be reached, so that only the
-/// limits that a test names have an effect.
+/// The configuration of every test, without its tenants.
 const EVERY_TEST: [&str; 10] = [
     "server.listen = '127.0.0.1:0'",
     "server.admin_listen = '127.0.0.1:0'",
@@ -17,6 +16,8 @@ const EVERY_TEST: [&str; 10] = [
     "identity.metadata.enabled = true",
 ];
 
+/// The limits of both tenants. They are too high to be reached, so that only the limits that a
+/// test sets have an effect.
 const EVERY_TENANT: [&str; 6] = [
     "max_ingest_configurations = 1000",
     "request_rate = { per_second = 1000000, burst = 1000000 }",

@@ -145,7 +145,8 @@ impl Emulator {
         self.control().state().unwrap().ingest_configurations
     }
 
-    /// Removes everything except the stages, as if it had been deleted at AWS.
+    /// Removes everything except the initial stages, as if it had been deleted at AWS. Also resets
+    /// the counts, the faults and the settings.
     pub(crate) fn delete_all(&self) {
         self.control().reset().unwrap();
     }

@@ -44,7 +44,7 @@ impl Replay {
     }
 
     /// Calls a method that does not exist, with that call id, and ignores the response.
-    pub(crate) async fn send_once(&self, call_id: &str) {
+    pub(crate) async fn call_unknown_method(&self, call_id: &str) {
         let origin = format!("http://{}", self.address).parse().unwrap();
         let mut grpc: Grpc<Transport> = Grpc::with_origin(transport(), origin);
         grpc.ready().await.unwrap();

@@ -113,7 +113,8 @@ fn absent() -> ApiError {
 }
 
 /// Returns the ARN in the path. The model's pattern for it allows a resource type of a
-/// single letter only, which no resource has. The pattern here allows one letter or more.
+/// single letter only, which no resource has. The pattern in the violation allows one letter
+/// or more.
 fn resource_arn(uri: &Uri, violations: &mut Violations) -> String {
     let label = uri.path().strip_prefix(TAGS_PATH).unwrap_or_default();
     let arn = percent_decoded(label);

@@ -453,7 +453,7 @@ def throttling():
     control("POST", "settings", {"calls_per_second": 0.001})
     succeeds("a call within the rate", "ListStages")
     fails("a call beyond the rate", "ListStages", "ThrottlingException", 429)
-    succeeds("another operation has a rate of its own", "ListIngestConfigurations")
+    succeeds("another operation has its own rate", "ListIngestConfigurations")
     control("POST", "settings", {"calls_per_second": 0})
 
 

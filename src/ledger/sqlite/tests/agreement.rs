@@ -21,7 +21,8 @@ use crate::{
     tenancy::TenantId,
 };
 
-/// The columns that decisions read. Times are few, so that they often meet.
+/// The columns that decisions read. Times come from a small range, so that they are often
+/// equal.
 #[derive(Debug, Clone)]
 struct Columns {
     state: State,

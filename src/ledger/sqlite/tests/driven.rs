@@ -1,4 +1,4 @@
-//! A ledger without threads: a test drives the store.
+//! A ledger without threads, whose store the test runs.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::ledger::{
     behaviour::{Reservations, Time, resource},
 };
 
-/// The name of a create that no transaction commits with.
+/// The name of a create whose transaction cannot commit.
 const POISON: &str = "poison";
 
-/// A deferred foreign key fails a commit, and no statement before it.
+/// Violates a deferred foreign key, so that every statement succeeds and the commit fails.
 const FAILING_COMMIT: &str = "
     CREATE TABLE parents (id INTEGER PRIMARY KEY);
     CREATE TABLE children (parent REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
@@ -61,7 +61,7 @@ async fn a_store_is_driven_by_a_task_in_paused_time() {
         reservation
     };
 
-    // The durable result comes after the commit, and the permission with it.
+    // The result arrives after the commit.
     let started = Instant::now();
     let first = reservation("studio");
     let row = first.operation_id;
@@ -90,7 +90,7 @@ async fn a_store_is_driven_by_a_task_in_paused_time() {
     assert_eq!(driver.await.unwrap(), [1, 2, 1, 1, 1]);
 }
 
-/// A caller that has gone loses the result and not the change.
+/// A caller that stops waiting loses the result. The change is made regardless.
 #[tokio::test(start_paused = true)]
 async fn jobs_without_a_caller_run_in_order() {
     let folder = tempfile::tempdir().unwrap();

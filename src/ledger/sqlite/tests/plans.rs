@@ -1,4 +1,4 @@
-//! The cost of each statement, as SQLite plans it.
+//! The query plan of each statement.
 
 use rusqlite::Connection;
 
@@ -13,33 +13,33 @@ fn plan(statement: &str) -> Vec<String> {
     rows.map(Result::unwrap).collect()
 }
 
-/// The count for the quota reads the tenant's own rows from an index and nothing else.
+/// The count for the quota reads only an index entry of each row of the tenant.
 #[test]
-fn the_quota_costs_what_the_tenant_has_and_no_more() {
+fn the_quota_reads_only_the_rows_of_the_tenant() {
     let plan = plan(reserving::USED);
     assert!(plan[0].contains("COVERING INDEX tenants_own (tenant=?"), "{plan:?}");
 }
 
-/// A list reads the tenant's own rows in time order, and sorts nothing.
+/// A list reads the tenant's own rows in the order of an index, without sorting.
 #[test]
-fn a_list_costs_what_the_tenant_has_and_no_more() {
+fn a_list_reads_only_the_rows_of_the_tenant() {
     let plan = plan(reading::LIST);
     assert_eq!(plan.len(), 1, "{plan:?}");
     assert!(plan[0].contains("USING INDEX tenants_own (tenant=? AND operation_id<?)"), "{plan:?}");
 }
 
-/// The earlier row of a `request_id` is one look into an index.
+/// The earlier row of a `request_id` is found by one index lookup.
 #[test]
-fn idempotency_costs_one_look() {
+fn idempotency_costs_one_index_lookup() {
     let plan = plan(reserving::EARLIER);
     assert_eq!(plan.len(), 1, "{plan:?}");
     assert!(plan[0].contains("USING INDEX request_ids (tenant=? AND request_id=?)"), "{plan:?}");
 }
 
-/// The statements of resolution and of the scan, which run on the writer's connection
-/// too, read the rows that they are about, and never all rows.
+/// The statements of resolution and of the scan also run on the writer's connection. They
+/// read only the rows that they concern.
 #[test]
-fn resolution_and_the_scan_cost_what_they_find_and_no_more() {
+fn resolution_and_the_scan_read_only_the_rows_that_they_concern() {
     let by_key =
         "INDEX sqlite_autoindex_ingest_configurations_1 (operation_id>? AND operation_id<?)";
     for (statement, expected) in [

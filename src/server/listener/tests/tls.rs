@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::*;
 use crate::server::tls::TlsFiles;
 
-/// An authority, the files of a server, and what clients need.
+/// An authority, and the files of a server with a certificate of it.
 struct Pki {
     folder: TempDir,
     authority: CertifiedIssuer<'static, KeyPair>,
@@ -46,7 +46,7 @@ impl Pki {
         TlsFiles { cert: file("cert.pem"), key: file("key.pem"), client_ca }
     }
 
-    /// A client that trusts the authority, and shows a certificate if asked to.
+    /// Returns a client that trusts the authority, and presents `identity` if it is set.
     async fn client(
         &self,
         server: &Running,
@@ -84,7 +84,7 @@ impl Pki {
 }
 
 #[tokio::test]
-async fn client_certificates_are_required_once_the_reload_says_so() {
+async fn a_reload_can_require_client_certificates() {
     let pki = Pki::new();
     let tls = ServerTls::load(&pki.files(false)).unwrap();
     let server = describing(limits(1), Some(Arc::clone(&tls)));
@@ -106,7 +106,7 @@ async fn client_certificates_are_required_once_the_reload_says_so() {
 }
 
 #[tokio::test]
-async fn plain_text_on_a_tls_port_is_ended() {
+async fn a_plaintext_connection_to_a_tls_port_is_closed() {
     let pki = Pki::new();
     let server = describing(limits(1), Some(ServerTls::load(&pki.files(false)).unwrap()));
     let mut stream = TcpStream::connect(server.address).await.unwrap();

@@ -63,7 +63,7 @@ pub(crate) async fn aws_unreachable(world: &World) -> Rejection {
     let one = "tenants.acme.max_ingest_configurations = 1";
     let acme = acme(world, &[&unreachable, one]).await;
     let request = CreateIngestConfigurationRequest { stage_arn: String::new(), ..repeatable() };
-    // The second is not rejected because of the quota: a create that was not sent does not
+    // The quota does not reject the second create, because a create that was not sent does not
     // count.
     rejected(&acme, request.clone()).await;
     rejected(&acme, request).await
