@@ -13,6 +13,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::telemetry;
 
@@ -32,14 +33,14 @@ const NAME: &str = "ivs-ingest-gateway";
 
 const EXAMPLES: &str = "\
 Examples:
-  ivs-ingest-gateway dev                                try it: nothing to configure, no AWS
+  ivs-ingest-gateway dev                                 try it: nothing to configure, no AWS
   ivs-ingest-gateway check-config --config gateway.toml  report every problem of a file
-  ivs-ingest-gateway serve --config gateway.toml        run it
+  ivs-ingest-gateway serve --config gateway.toml         run it
 
 Environment:
-  IVS_INGEST_GATEWAY__SECTION__KEY   overrides section.key of the configuration file
+  IVS_INGEST_GATEWAY__SECTION__KEY  overrides section.key of the configuration file
   AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_IVS_REALTIME and the other AWS conventions
-  RUST_LOG                       how much is logged: error, warn, info (default), debug, trace";
+  RUST_LOG                          level of the log: error, warn, info (default), debug, trace";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -139,9 +140,28 @@ fn completions(shell: Shell) {
     print(&script);
 }
 
+/// Prints one page with all commands. Each has its options in a section of its own.
 fn man() -> Result<(), Failure> {
+    let mut cli = Cli::command();
+    cli.build();
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    let main = Man::new(cli.clone());
+    main.render_title(&mut page)?;
+    main.render_name_section(&mut page)?;
+    main.render_synopsis_section(&mut page)?;
+    main.render_description_section(&mut page)?;
+    for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+        writeln!(page, ".SH \"COMMAND {}\"", command.get_name().to_uppercase())?;
+        let mut section = Vec::new();
+        let command = Man::new(command.clone());
+        command.render_synopsis_section(&mut section)?;
+        command.render_description_section(&mut section)?;
+        command.render_options_section(&mut section)?;
+        let section = String::from_utf8(section)?;
+        page.extend(section.replace(".SH ", ".SS ").into_bytes());
+    }
+    main.render_extra_section(&mut page)?;
+    main.render_version_section(&mut page)?;
     print(&page);
     Ok(())
 }

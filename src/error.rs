@@ -48,7 +48,9 @@ pub enum Error {
     #[error("the credential is not valid: {0}")]
     CredentialInvalid(String),
     /// The tenant is unknown, or the caller may not act for it. The same error for both.
-    #[error("the caller may not act for this tenant")]
+    #[error(
+        "the gateway has no tenant of this id, or the caller may not act for it; ids are case-sensitive"
+    )]
     TenantForbidden,
     /// The stage does not exist, or is not the tenant's. The same error for both.
     #[error("the stage does not exist or is not the tenant's")]
@@ -60,6 +62,15 @@ pub enum Error {
     #[error("the ingest configuration does not exist or is not the tenant's")]
     NotFound {
         /// The ARN of the request.
+        arn: String,
+    },
+    /// The configuration that an earlier create with the same `request_id` created no longer
+    /// exists.
+    #[error(
+        "the ingest configuration that this request_id created no longer exists; send a new request_id to create another"
+    )]
+    CreatedConfigurationGone {
+        /// Its ARN.
         arn: String,
     },
     /// The tenant has reached its limit of configurations.
@@ -114,8 +125,8 @@ pub enum Error {
     },
     /// The predicted wait exceeds the deadline. Nothing was consumed or sent.
     #[error(
-        "the response of {operation}, after a predicted wait of {} ms, would miss the deadline; \
-         set a longer deadline, or retry after the wait",
+        "the gateway would send {operation} in {} ms, too late for a response before the deadline; \
+         set a longer deadline, or retry then",
         predicted_wait.as_millis()
     )]
     DeadlineTooShort {
@@ -226,7 +237,7 @@ impl Error {
             Self::TenantForbidden => ErrorReason::TenantForbidden,
             Self::StageForbidden => ErrorReason::StageForbidden,
             Self::ProtocolForbidden(_) => ErrorReason::ProtocolForbidden,
-            Self::NotFound { .. } => ErrorReason::NotFound,
+            Self::NotFound { .. } | Self::CreatedConfigurationGone { .. } => ErrorReason::NotFound,
             Self::TenantCountQuota { .. } => ErrorReason::TenantCountQuota,
             Self::TenantRequestRate { .. } => ErrorReason::TenantRequestRate,
             Self::TenantCreateRate { .. } => ErrorReason::TenantCreateRate,

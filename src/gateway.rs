@@ -14,7 +14,7 @@ use crate::{
     core::{Core, Determinism},
     edge::{self, Authenticator, Edge},
     ivs::{ConnectError, Sdk, Seams},
-    ledger::{Leases, Ledger, LedgerError, OpenError, SqliteLedger},
+    ledger::{Expired, Leases, Ledger, LedgerError, OpenError, SqliteLedger},
     server::{
         Acceptor, Listener,
         admin::{Admin, MetricsFormat, MetricsSource, Readiness},
@@ -88,13 +88,16 @@ impl Gateway {
             sending: config.upstream.attempt_timeout + LEASE_MARGIN,
         };
         let (ledger, expired) = SqliteLedger::open(path, leases, determinism.clock.clone())?;
-        let is_complete = ledger.is_rebuilt().await?;
-        tracing::info!(
-            rejected = expired.rejected,
-            in_doubt = expired.in_doubt,
-            is_complete,
-            "opened the ledger; creates that the previous process left are rejected, or in doubt if they may have been sent"
-        );
+        let is_rebuilt = ledger.is_rebuilt().await?;
+        let Expired { rejected, in_doubt } = expired;
+        tracing::info!(rejected, in_doubt, is_rebuilt, "opened the ledger");
+        if rejected + in_doubt > 0 {
+            tracing::info!(
+                rejected,
+                in_doubt,
+                "the previous process left creates: those that AWS may have received are in doubt, and the others are rejected"
+            );
+        }
         let clock = determinism.clock.clone();
         let seams = Seams { credentials, http_client: None, clock };
         let sdk = Sdk::load(&config.upstream, seams).await?;

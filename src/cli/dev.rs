@@ -6,10 +6,17 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use clap::Args;
 use ivs_realtime_emulator::{Server, Settings};
 use secrecy::ExposeSecret;
+use tokio::signal::unix::SignalKind;
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, environment, say, serve::stop_on_signal};
-use crate::{config::Config, gateway::Gateway};
+use super::{
+    Failure, say,
+    serve::{stop_on_signal, stop_signals},
+};
+use crate::{
+    config::Config,
+    gateway::{Gateway, StartError},
+};
 
 /// The tenants of the demonstration. Each has a stage.
 const TENANTS: [&str; 2] = ["acme", "globex"];
@@ -54,11 +61,15 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     let path = folder.path().to_owned();
     // `exit` does not run destructors, so the folder is removed here.
-    stop_on_signal(shutdown.clone(), move || drop(fs::remove_dir_all(path)))?;
+    let [terminate, interrupt] = stop_signals();
+    // A closed terminal sends SIGHUP.
+    let signals = [terminate, interrupt, SignalKind::hangup()];
+    stop_on_signal(&signals, shutdown.clone(), move || drop(fs::remove_dir_all(path)))?;
     let text = configuration(options, &settings, emulator_address, folder.path());
-    let config = Config::parse(&text, "the configuration of dev", environment())?;
+    // No variable applies: one of a production gateway could name its ledger.
+    let config = Config::parse(&text, "the configuration of dev", [])?;
     let credentials = Some(SharedCredentialsProvider::new(credentials));
-    let gateway = Gateway::start(config, credentials).await?;
+    let gateway = Gateway::start(config, credentials).await.map_err(in_options)?;
     say(&welcome(gateway.local_addr()?, emulator_address, &stage));
     gateway.serve(shutdown).await?;
 
@@ -66,6 +77,17 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     emulator_stopped.cancel();
     emulating.await?;
     Ok(())
+}
+
+/// Names the option instead of the key of the configuration.
+fn in_options(error: StartError) -> Failure {
+    match error {
+        StartError::Listen { key, address, source } => {
+            let option = key.trim_start_matches("server.").replace('_', "-");
+            format!("--{option} {address}: {source}; free the address or give another").into()
+        }
+        error => error.into(),
+    }
 }
 
 fn configuration(

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, environment};
@@ -14,7 +17,7 @@ const SECOND_SIGNAL: i32 = 130;
 pub(super) async fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path, environment())?;
     let shutdown = CancellationToken::new();
-    stop_on_signal(shutdown.clone(), || {})?;
+    stop_on_signal(&stop_signals(), shutdown.clone(), || {})?;
     let gateway = Gateway::start(config, None).await?;
     let reload = gateway.reload();
     let path = path.to_owned();
@@ -33,24 +36,29 @@ pub(super) async fn run(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Cancels `shutdown` at the first SIGTERM or SIGINT. At the second, calls `clean_up` and
-/// ends the process.
+/// Returns SIGTERM and SIGINT.
+pub(super) const fn stop_signals() -> [SignalKind; 2] {
+    [SignalKind::terminate(), SignalKind::interrupt()]
+}
+
+/// Cancels `shutdown` at the first of these signals. At the second, calls `clean_up` and ends
+/// the process.
 pub(super) fn stop_on_signal(
+    signals: &[SignalKind],
     shutdown: CancellationToken,
     clean_up: impl FnOnce() + Send + 'static,
 ) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (received, mut signalled) = mpsc::channel(1);
+    for kind in signals {
+        let (mut signals, received) = (signal(*kind)?, received.clone());
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() && received.send(()).await.is_ok() {}
+        });
+    }
     tokio::spawn(async move {
-        let mut signalled = async || {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        signalled().await;
+        signalled.recv().await;
         shutdown.cancel();
-        signalled().await;
+        signalled.recv().await;
         clean_up();
         std::process::exit(SECOND_SIGNAL);
     });

@@ -7,7 +7,8 @@ use crate::tenancy::TenancySettings;
 const AWS_CALLS_PER_SECOND: f64 = 5.0;
 
 pub(super) fn check_server(server: &Server, report: &mut Report) {
-    if !is_loopback(server) && server.tls.is_none() && !server.plaintext {
+    let has_plaintext = server.tls.is_none() && !report.has_problem("server.tls");
+    if !is_loopback(server) && has_plaintext && !server.plaintext {
         report.problem(
             "server.listen",
             "is not on loopback, and plaintext would expose stream keys to the network; \
@@ -33,6 +34,7 @@ pub(super) fn check_server(server: &Server, report: &mut Report) {
 
 pub(super) fn check_identity(identity: &Identity, server: &Server, report: &mut Report) {
     match &identity.metadata {
+        None if report.has_problem("identity.metadata") => {}
         None => {
             report.problem("identity", "is empty, so no caller has access; set identity.metadata.enabled = true");
         }
@@ -162,7 +164,7 @@ network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh tha
         for (cert, key, problem) in [
             (&cert, &other, "f:5: server.tls.cert: cannot be used"),
             (&cert, &cert, "f:5: server.tls.key: cannot be used"),
-            (&key, &key, "f:5: server.tls.key: cannot be used"),
+            (&key, &key, "f:5: server.tls.cert: cannot be used"),
         ] {
             let found = with(cert, key);
             assert!(found.starts_with(problem) && found.contains(".pem"), "{found}");
@@ -199,6 +201,18 @@ network; add [server.tls], or set server.plaintext = \"allow\" behind a mesh tha
             Config::parse(text, "f", []).unwrap_err().to_string(),
             "f:3: identity: is empty, so no caller has access; set identity.metadata.enabled = true"
         );
+    }
+
+    #[test]
+    fn a_section_with_problems_causes_no_other_problem() {
+        let remote = ["server.listen = '0.0.0.0:1'", "identity.metadata.allow_remote = true"];
+        let tls = "server.tls = { cert = 'absent.pem', key = 'absent.key' }";
+        let found = problems(&[remote[0], remote[1], tls]);
+        assert_eq!(found.lines().count(), 2, "{found}");
+        let text =
+            "tenants.acme = {}\nledger.url = 'sqlite:l.db'\nidentity.metadata.enabled = 'true'";
+        let found = Config::parse(text, "f", []).unwrap_err().to_string();
+        assert_eq!(found, "f:3: identity.metadata.enabled: is text; give true or false");
     }
 
     #[test]

@@ -78,6 +78,12 @@ impl Report {
         }
     }
 
+    /// Whether a key of the section has a problem. The section as it was read is unreliable then.
+    pub(super) fn has_problem(&self, section: &str) -> bool {
+        let is_in = |key: &str| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+        self.problems.iter().any(|problem| is_in(&problem.key))
+    }
+
     /// Records a problem with a key that may be absent, such as a missing key or a conflict
     /// of two keys. The origin is then that of the nearest section. Does nothing if the file
     /// has syntax errors, because the key may be on a line that was not read.

@@ -101,11 +101,13 @@ impl<'r> Section<'r> {
     ) -> Option<T> {
         let name = self.declare(key, Kind::OneOf(texts));
         self.take(name, |node| {
-            let text = node.text()?;
+            let choice = texts.join("\" or \"");
+            let text = node.text().map_err(|problem| match problem.split_once(';') {
+                Some((problem, _)) => format!("{problem}; give \"{choice}\""),
+                None => problem,
+            })?;
             let known = texts.iter().zip(values).find(|(known, _)| **known == text);
-            known
-                .map(|(_, value)| *value)
-                .ok_or_else(|| format!("is not known; give {}", texts.join(" or ")))
+            known.map(|(_, value)| *value).ok_or_else(|| format!("is not known; give \"{choice}\""))
         })
     }
 

@@ -12,7 +12,7 @@ use std::{
 use super::{reference::Key, section::Section};
 use crate::server::{
     Limits,
-    tls::{ServerTls, TlsError, TlsFiles},
+    tls::{ServerTls, TlsError, TlsFile, TlsFiles},
 };
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 50051);
@@ -161,8 +161,8 @@ impl Tls {
             file,
         );
         let tls = Self { cert: cert?, key: key?, client_ca };
-        if let Err(error) = ServerTls::load(&tls.files()) {
-            section.problem(tls.key_of(&error), problem_with(&error));
+        for (file, error) in ServerTls::problems(&tls.files()) {
+            section.problem(key_of(file), problem_with(&error));
         }
         Some(tls)
     }
@@ -173,14 +173,14 @@ impl Tls {
         let Self { cert, key, client_ca } = self.clone();
         TlsFiles { cert, key, client_ca }
     }
+}
 
-    /// The configuration key of the file that the error names.
-    fn key_of(&self, error: &TlsError) -> &'static str {
-        match error.path() {
-            Some(path) if path == self.key => "key",
-            Some(path) if Some(path) == self.client_ca.as_deref() => "client_ca",
-            _ => "cert",
-        }
+/// Returns the name of the key that names the file.
+const fn key_of(file: TlsFile) -> &'static str {
+    match file {
+        TlsFile::Cert => "cert",
+        TlsFile::Key => "key",
+        TlsFile::ClientCa => "client_ca",
     }
 }
 
@@ -277,8 +277,8 @@ fn readable(path: PathBuf) -> Result<PathBuf, String> {
         Ok(metadata) if !metadata.is_file() => Err(format!("is not a file; {hint}")),
         Ok(_) => match fs::File::open(&path) {
             Ok(_) => Ok(path),
-            Err(error) => Err(format!("cannot be read ({}); {hint}", error.kind())),
+            Err(error) => Err(format!("cannot be read ({error}); {hint}")),
         },
-        Err(error) => Err(format!("cannot be read ({}); {hint}", error.kind())),
+        Err(error) => Err(format!("cannot be read ({error}); {hint}")),
     }
 }

@@ -127,12 +127,12 @@ stage_arns = []
     let expected = r#"
 gateway.toml: ledger.url: is missing; give sqlite:///absolute/path or sqlite:relative/path
 gateway.toml:2: server.listen: is not an address; give IP:PORT, as in 127.0.0.1:50051
-gateway.toml:3: server.plaintext: is a boolean; give text in quotes
+gateway.toml:3: server.plaintext: is a boolean; give "loopback" or "allow"
 gateway.toml:4: server.lissten: is not a known key; did you mean server.listen?
 gateway.toml:5: server.region: is not a known key; did you mean upstream.region?
 gateway.toml:6: server.max_connections: is less than 1; give a whole number from 1 to 1000000
 gateway.toml:7: server.tls.key: is missing; give the path of a PEM private key
-gateway.toml:8: server.tls.cert: cannot be read (entity not found); paths are relative to the folder of the configuration file
+gateway.toml:8: server.tls.cert: cannot be read (No such file or directory (os error 2)); paths are relative to the folder of the configuration file
 gateway.toml:10: upstream.calls_per_second: is more than 1000000; give a number above 0 and at most 1000000
 gateway.toml:11: upstream.attempt_timeout_ms: is text; give a whole number from 100 to 60000
 gateway.toml:12: upstream.account_id: is a whole number; give text in quotes

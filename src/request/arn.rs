@@ -10,18 +10,21 @@ use super::{
 
 const PREFIX: &str = "arn:aws:ivs:";
 const MAX_CHARACTERS: usize = 128;
+const KINDS: [&str; 2] = [STAGE, CONFIGURATION];
+const STAGE: &str = "stage";
+const CONFIGURATION: &str = "ingest-configuration";
 
 text_type!(
     /// The ARN of a stage: `arn:aws:ivs:REGION:ACCOUNT:stage/ID`.
     StageArn,
-    |text: &str| faults(text, "stage")
+    |text: &str| faults(text, STAGE)
 );
 
 text_type!(
     /// The ARN of an ingest configuration:
     /// `arn:aws:ivs:REGION:ACCOUNT:ingest-configuration/ID`.
     ConfigurationArn,
-    |text: &str| faults(text, "ingest-configuration")
+    |text: &str| faults(text, CONFIGURATION)
 );
 
 impl StageArn {
@@ -63,16 +66,23 @@ fn faults(text: &str, kind: &str) -> Vec<Fault> {
     }
     let mut faults = Vec::from_iter(too_long(text, MAX_CHARACTERS));
     if !is_arn(text, kind) {
-        faults.push(Fault {
-            reason: reason::INVALID_FORMAT,
-            description: format!(
-                "the value of {} characters is not of the form {PREFIX}REGION:ACCOUNT:{kind}/ID; \
-                 copy the complete ARN unchanged",
-                text.chars().count()
-            ),
-        });
+        faults.push(Fault { reason: reason::INVALID_FORMAT, description: misshapen(text, kind) });
     }
     faults
+}
+
+/// Describes a text that is not an ARN of the kind. It does not quote the text, which may be a
+/// stream key.
+fn misshapen(text: &str, kind: &str) -> String {
+    if let Some(other) = KINDS.into_iter().find(|other| is_arn(text, other)) {
+        return format!("this is the ARN of a resource of the type {other}; use one of {kind}");
+    }
+    let count = text.chars().count();
+    let characters = if count == 1 { "character" } else { "characters" };
+    format!(
+        "the value of {count} {characters} is not of the form \
+         {PREFIX}REGION:ACCOUNT:{kind}/ID; copy the complete ARN unchanged"
+    )
 }
 
 fn is_arn(text: &str, kind: &str) -> bool {
@@ -105,7 +115,9 @@ mod tests {
 
     #[test]
     fn an_arn_of_the_other_kind_is_rejected() {
-        assert!(ConfigurationArn::parse("arn:aws:ivs:us-east-1:1:stage/x").is_err());
+        let error = ConfigurationArn::parse("arn:aws:ivs:us-east-1:1:stage/x").unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("the type stage; use one of ingest-configuration"), "{error}");
         assert!(StageArn::parse("arn:aws:ivs:us-east-1:1:ingest-configuration/x").is_err());
     }
 

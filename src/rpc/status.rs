@@ -132,7 +132,7 @@ fn code(error: &Error) -> Code {
         Error::TenantForbidden | Error::StageForbidden | Error::ProtocolForbidden(_) => {
             Code::PermissionDenied
         }
-        Error::NotFound { .. } => Code::NotFound,
+        Error::NotFound { .. } | Error::CreatedConfigurationGone { .. } => Code::NotFound,
         Error::TenantCountQuota { .. }
         | Error::TenantRequestRate { .. }
         | Error::TenantCreateRate { .. }
@@ -222,7 +222,7 @@ fn details(error: &Error, message: &str) -> ErrorDetails {
         | Error::TenantConcurrency { tenant, .. } => {
             details.add_quota_failure_violation(format!("tenant:{tenant}"), message);
         }
-        Error::NotFound { arn } => {
+        Error::NotFound { arn } | Error::CreatedConfigurationGone { arn } => {
             let kind = "ivs.ingest.v1.IngestConfiguration";
             details.set_resource_info(kind, arn.as_str(), "", message);
         }

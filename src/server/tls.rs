@@ -51,6 +51,14 @@ pub enum TlsError {
         problem: &'static str,
     },
     /// The certificate and the key are not a valid pair.
+    #[error("the key in {} is not that of the certificate in {}", .key.display(), .cert.display())]
+    Mismatch {
+        /// The file of the certificate.
+        cert: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+    },
+    /// The certificate or the key cannot be used.
     #[error("{} and {} cannot be used together", .cert.display(), .key.display())]
     Pair {
         /// The file of the certificate.
@@ -81,18 +89,15 @@ pub enum TlsError {
     Provider(#[source] rustls::Error),
 }
 
-impl TlsError {
-    /// Returns the file that the error is about; `None` if it is not about one file.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Read { path, .. }
-            | Self::Pem { path, .. }
-            | Self::Authority { path, .. }
-            | Self::Verifier { path, .. } => Some(path),
-            Self::Pair { .. } | Self::Provider(_) => None,
-        }
-    }
+/// The purpose of a file of [`TlsFiles`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFile {
+    /// The certificate of the server.
+    Cert,
+    /// Its private key.
+    Key,
+    /// The authorities of client certificates.
+    ClientCa,
 }
 
 /// The TLS settings of new connections. Open connections keep theirs.
@@ -107,6 +112,29 @@ impl ServerTls {
     /// The first problem, with its file.
     pub fn load(files: &TlsFiles) -> Result<Arc<Self>, TlsError> {
         Ok(Arc::new(Self { config: RwLock::new(read_config(files)?) }))
+    }
+
+    /// Reads the files, and returns the problems of all of them. A certificate and a key that
+    /// are valid alone may be no pair.
+    #[must_use]
+    pub fn problems(files: &TlsFiles) -> Vec<(TlsFile, TlsError)> {
+        let client_ca = files
+            .client_ca
+            .as_deref()
+            .map(|path| client_verifier(path, Arc::new(aws_lc_rs::default_provider())).map(drop));
+        let alone = [
+            (TlsFile::Cert, certificates(&files.cert).map(drop)),
+            (TlsFile::Key, private_key(&files.key).map(drop)),
+            (TlsFile::ClientCa, client_ca.unwrap_or(Ok(()))),
+        ];
+        let problems = alone.into_iter().filter_map(|(file, read)| Some((file, read.err()?)));
+        let problems: Vec<_> = problems.collect();
+        if problems.is_empty()
+            && let Err(error) = read_config(files)
+        {
+            return vec![(TlsFile::Cert, error)];
+        }
+        problems
     }
 
     /// Reads the files again, or other files, for new connections.
@@ -141,10 +169,12 @@ fn read_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|source| TlsError::Pair {
-        cert: files.cert.clone(),
-        key: files.key.clone(),
-        source,
+    let mut config = builder.with_single_cert(chain, key).map_err(|source| {
+        let (cert, key) = (files.cert.clone(), files.key.clone());
+        match source {
+            rustls::Error::InconsistentKeys(_) => TlsError::Mismatch { cert, key },
+            source => TlsError::Pair { cert, key, source },
+        }
     })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
@@ -179,7 +209,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = SecretSlice::from(read(path)?);
     PrivateKeyDer::from_pem_slice(text.expose_secret())
-        .map_err(|error| pem_error(path, &error, "holds no private key"))
+        .map_err(|error| pem_error(path, &error, "holds no unencrypted private key"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
@@ -231,10 +261,10 @@ mod tests {
             (load(&absent, &key, None), "absent.pem", "cannot read"),
             (load(&cert, &absent, None), "absent.pem", "cannot read"),
             (load(&key, &key, None), "key.pem", "holds no certificate"),
-            (load(&cert, &cert, None), "cert.pem", "holds no private key"),
+            (load(&cert, &cert, None), "cert.pem", "holds no unencrypted private key"),
             (load(&cert, &cut, None), "cut.pem", "no END line"),
             (load(&cert, &spoiled, None), "spoiled.pem", "not base64"),
-            (load(&cert, &other, None), "other.pem", "cannot be used together"),
+            (load(&cert, &other, None), "other.pem", "is not that of the certificate"),
             (load(&cert, &key, Some(&key)), "key.pem", "holds no certificate"),
             (load(&cert, &key, Some(&absent)), "absent.pem", "cannot read"),
         ] {
@@ -248,6 +278,15 @@ mod tests {
                 assert!(!said.contains(line), "{said}");
             }
         }
+    }
+
+    #[test]
+    fn the_problems_of_all_files_are_reported() {
+        let absent = Path::new("/absent").to_owned();
+        let files = TlsFiles { cert: absent.clone(), key: absent.clone(), client_ca: Some(absent) };
+        let problems = ServerTls::problems(&files);
+        let found: Vec<_> = problems.into_iter().map(|(file, _)| file).collect();
+        assert_eq!(found, [TlsFile::Cert, TlsFile::Key, TlsFile::ClientCa]);
     }
 
     fn load(cert: &Path, key: &Path, ca: Option<&Path>) -> Result<Arc<ServerTls>, TlsError> {

@@ -6,8 +6,8 @@ const INTRODUCTION: &str = "\
 # The configuration of ivs-ingest-gateway, with every key. Written by
 # `BLESS=1 cargo test --test configuration` from src/config.
 #
-# A line that begins with \"#\" and no space is a key with its default or, where there is
-# none, an example.
+# A line that begins with \"#\" and no space is a key with its default, or with an example
+# if the default depends on the machine or there is none.
 ";
 const WIDTH: usize = 88;
 

@@ -35,7 +35,10 @@ fn table(entries: &[Entry], section: &str) -> String {
         let Some(name) = path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else {
             continue;
         };
-        let is_own = !name.contains('.') || name.contains("_rate.");
+        let is_own = match name.split_once('.') {
+            None => true,
+            Some((parent, key)) => parent.ends_with("_rate") && !key.contains('.'),
+        };
         if !is_own || (*kind == Kind::Section && !name.ends_with("_rate")) {
             continue;
         }

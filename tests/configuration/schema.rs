@@ -45,9 +45,11 @@ fn property(entries: &[Entry], entry: &Entry) -> Value {
         Kind::Boolean => json!({ "type": "boolean" }),
     };
     property["description"] = entry.help.into();
-    // A default in words is not a JSON value.
-    if let Some(default) =
-        entry.default.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok())
+    // A default in words is not a JSON value. A rate of creates has no default.
+    let has_default = !entry.path.contains("create_rate.");
+    if has_default
+        && let Some(default) =
+            entry.default.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok())
     {
         property["default"] = default;
     }

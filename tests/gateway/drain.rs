@@ -63,7 +63,7 @@ async fn a_drain_finishes_a_create_whose_caller_disconnected() {
     assert_eq!(rejected.reason(), "TENANT_COUNT_QUOTA");
 }
 
-const RECOVERED: &str = "opened the ledger; creates that the previous process left are rejected, or in doubt if they may have been sent";
+const RECOVERED: &str = "opened the ledger";
 
 #[tokio::test]
 async fn a_create_that_a_drain_cuts_is_in_doubt() {

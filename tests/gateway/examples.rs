@@ -92,3 +92,13 @@ async fn clients_survive_a_deadline_before_the_outcome() {
     world.emulator.release();
     clients.have_one_configuration_each(&world).await;
 }
+
+#[tokio::test]
+async fn clients_print_the_invalid_fields() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let clients = Clients::start_on(&world, gateway.address, "no-arn").await;
+    let problem = "stage_arn: the value of 6 characters is not of the form \
+                   arn:aws:ivs:REGION:ACCOUNT:stage/ID; copy the complete ARN unchanged";
+    clients.have_failed_with(problem).await;
+}

@@ -171,14 +171,56 @@ async fn dev_listens_on_loopback_only() {
 }
 
 #[tokio::test]
+async fn dev_ignores_the_variables_of_a_real_gateway() {
+    let world = World::new();
+    let ledger = format!("sqlite://{}", world.ledger().display());
+    let variables = [
+        ("IVS_INGEST_GATEWAY__LEDGER__URL", &*ledger),
+        ("IVS_INGEST_GATEWAY__SERVER__LISTEN", "0.0.0.0:0"),
+        ("IVS_INGEST_GATEWAY__SERVER__PLAINTEXT", "allow"),
+        ("IVS_INGEST_GATEWAY__IDENTITY__METADATA__ALLOW_REMOTE", "true"),
+    ];
+    let dev = world.dev_in(&variables).await;
+    let serving = dev.process.log("serving").await;
+    assert!(serving["listen"].as_str().unwrap().starts_with("127.0.0.1:"), "{serving}");
+    assert!(!world.ledger().exists());
+}
+
+#[tokio::test]
+async fn an_error_of_dev_names_the_option() {
+    let world = World::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let free = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"];
+    for (index, option) in ["--listen", "--admin-listen"].into_iter().enumerate() {
+        let taken = format!("{option}={address}");
+        let mut arguments = vec!["dev", "--emulator-listen=127.0.0.1:0"];
+        arguments.extend([&*taken, free[1 - index]]);
+        let expected = format!("{option} {address}: cannot listen");
+        assert_fails(&world.run(&arguments, &[]).await, &[&expected, "give another"]);
+    }
+}
+
+#[tokio::test]
+async fn dev_stops_when_its_terminal_closes() {
+    let world = World::new();
+    let dev = world.dev().await;
+    dev.process.signal(Signal::HUP);
+    assert_eq!(dev.process.finished().await.code, Some(0));
+    assert_eq!(dev_folders(&world), 0);
+}
+
+/// Returns the number of temporary folders of `dev`.
+fn dev_folders(world: &World) -> usize {
+    let names = fs::read_dir(world.path(".")).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_str().unwrap().starts_with("ivs-ingest-gateway-dev-")).count()
+}
+
+#[tokio::test]
 async fn dev_removes_its_folder_at_the_second_interrupt() {
     let world = World::new();
     let dev = world.dev().await;
-    let folders = || {
-        let names = fs::read_dir(world.path(".")).unwrap().map(|entry| entry.unwrap().file_name());
-        names.filter(|name| name.to_str().unwrap().starts_with("ivs-ingest-gateway-dev-")).count()
-    };
-    assert_eq!(folders(), 1);
+    assert_eq!(dev_folders(&world), 1);
     // A create without a response from AWS keeps the drain from ending.
     let hold = Fault::new(FaultKind::Hold).on(Operation::CreateIngestConfiguration);
     dev.emulator().add_fault(&hold).unwrap();
@@ -189,7 +231,7 @@ async fn dev_removes_its_folder_at_the_second_interrupt() {
     dev.process.log("draining: running calls finish, new calls are rejected").await;
     dev.process.signal(Signal::INT);
     assert_eq!(dev.process.finished().await.code, Some(130));
-    assert_eq!(folders(), 0);
+    assert_eq!(dev_folders(&world), 0);
     call.await.unwrap().unwrap_err();
 }
 
@@ -198,7 +240,12 @@ async fn every_command_has_a_help_text() {
     let world = World::new();
     let help = world.run(&["--help"], &[]).await;
     assert_eq!(help.code, Some(0));
-    for command in ["serve", "dev", "emulator", "check-config", "healthcheck"] {
+    let commands =
+        ["serve", "dev", "emulator", "adopt", "check-config", "healthcheck", "completions", "man"];
+    let manual = world.run(&["man"], &[]).await.stdout;
+    for command in commands {
+        let section = format!("COMMAND {}\"", command.to_uppercase());
+        assert!(manual.contains(&section), "no {section} in: {manual}");
         assert!(help.stdout.contains(command), "{command} is not in: {}", help.stdout);
         let help = world.run(&[command, "--help"], &[]).await;
         assert_eq!(help.code, Some(0));

@@ -70,9 +70,14 @@ impl World {
 
     /// Starts `dev` on free ports.
     pub(crate) async fn dev(&self) -> Dev {
+        self.dev_in(&[]).await
+    }
+
+    /// Starts `dev` on free ports, with these variables of the environment.
+    pub(crate) async fn dev_in(&self, variables: &[(&str, &str)]) -> Dev {
         let listen = "--listen=127.0.0.1:0";
         let others = ["--admin-listen=127.0.0.1:0", "--emulator-listen=127.0.0.1:0"];
-        let process = self.start("dev", &["dev", listen, others[0], others[1]], &[]);
+        let process = self.start("dev", &["dev", listen, others[0], others[1]], variables);
         Dev::serving(process, Arc::clone(&self.secrets)).await
     }
 

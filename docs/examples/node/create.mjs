@@ -26,11 +26,14 @@ const { root } = protobuf.parse(`
   message ErrorInfo { string reason = 1; string domain = 2; }
   message Duration { int64 seconds = 1; int32 nanos = 2; }
   message RetryInfo { Duration retry_delay = 1; }
+  message FieldViolation { string field = 1; string description = 2; }
+  message BadRequest { repeated FieldViolation field_violations = 1; }
 `, { keepCase: true });
 
-// Returns the reason and the retry delay; each is undefined if it is absent.
+// Returns the reason and the retry delay, each undefined if it is absent, and the rules that
+// fields of the request violate.
 function gatewayError(error) {
-  let reason, delayMs;
+  let reason, delayMs, violations = [];
   const [encoded] = error.metadata?.get("grpc-status-details-bin") ?? [];
   let details = [];
   try {
@@ -45,9 +48,12 @@ function gatewayError(error) {
     } else if (type_url === "type.googleapis.com/google.rpc.RetryInfo") {
       const { seconds, nanos } = root.lookupType("RetryInfo").decode(value).retry_delay;
       delayMs = Number(seconds) * 1000 + nanos / 1e6;
+    } else if (type_url === "type.googleapis.com/google.rpc.BadRequest") {
+      const { field_violations } = root.lookupType("BadRequest").decode(value);
+      violations = field_violations.map(({ field, description }) => `${field}: ${description}`);
     }
   }
-  return { reason, delayMs };
+  return { reason, delayMs, violations };
 }
 
 // Returns the configuration and the number of attempts; throws the last error.
@@ -95,6 +101,12 @@ const { values: options } = parseArgs({
     "budget-ms": { type: "string", default: "60000" },
   },
 });
+for (const name of ["address", "tenant", "stage"]) {
+  if (options[name] === undefined) {
+    console.error(`--${name} is required`);
+    process.exit(2);
+  }
+}
 const definition = protoLoader.loadSync("ivs/ingest/v1/ingest_service.proto", {
   includeDirs: ["proto"],
   keepCase: true,
@@ -113,7 +125,8 @@ try {
   const { arn, stream_key, ingest_endpoint } = created;
   console.log(JSON.stringify({ arn, stream_key, ingest_endpoint, attempts }));
 } catch (error) {
-  console.error(`request_id ${request.request_id}: ${error.details ?? error}`);
+  const message = `request_id ${request.request_id}: ${error.details ?? error}`;
+  console.error([message, ...gatewayError(error).violations].join("\n"));
   process.exitCode = 1;
 }
 client.close();

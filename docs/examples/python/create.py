@@ -44,6 +44,18 @@ def gateway_error(error):
     return reason, delay_s
 
 
+def violations(error):
+    """Returns the rules that fields of the request violate, as text."""
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:
+        status = None
+    bad_request = error_details_pb2.BadRequest()
+    if not any(detail.Unpack(bad_request) for detail in (status.details if status else ())):
+        return []
+    return [f"{found.field}: {found.description}" for found in bad_request.field_violations]
+
+
 def create(stub, request, tenant, attempt_timeout_s, budget_s):
     """Returns the configuration and the number of attempts; raises the last error."""
     end = time.monotonic() + budget_s
@@ -96,7 +108,8 @@ def main():
         try:
             created, attempts = create(stub, request, options.tenant, *timeouts_s)
         except grpc.RpcError as error:
-            sys.exit(f"request_id {options.request_id}: {error.details()}")
+            message = f"request_id {options.request_id}: {error.details()}"
+            sys.exit("\n".join([message, *violations(error)]))
     fields = ("arn", "stream_key", "ingest_endpoint")
     print(json.dumps({field: getattr(created, field) for field in fields} | {"attempts": attempts}))
 

@@ -5,10 +5,10 @@ use super::{Created, Outcome, endpoint, task::Create};
 use crate::{
     error::Error,
     handlers::{
-        CallersConfiguration, Handlers, Shared, aws_failed,
+        CallersConfiguration, Handlers, Shared,
         paced::{self, ReadError},
     },
-    ivs::{AwsResponse, Configuration},
+    ivs::{AwsResponse, Configuration, FailureKind},
     ledger::Reserved,
     reconcile::Resolution,
     request::{OperationId, StageArn},
@@ -68,7 +68,7 @@ impl Create {
                 }
                 // A read soon after the create may not find the configuration yet.
                 Err(
-                    Error::NotFound { .. }
+                    Error::CreatedConfigurationGone { .. }
                     | Error::TenantQueueFull { .. }
                     | Error::DeadlineTooShort { .. },
                 ) => Err(unknown),
@@ -92,8 +92,11 @@ impl Create {
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) => {
                 let (operation_id, failure) = (self.operation_id, error.failure());
+                if failure.kind == FailureKind::NotFound {
+                    return Err(Error::CreatedConfigurationGone { arn });
+                }
                 tracing::warn!(%operation_id, %failure, "could not read a created configuration");
-                Err(aws_failed(&arn, failure))
+                Err(Error::Aws(failure.clone()))
             }
         }
     }

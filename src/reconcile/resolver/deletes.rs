@@ -25,8 +25,9 @@ impl Resolver {
                 return Ok(());
             }
         };
-        tracing::info!(%operation_id, arn, event = event.name(), "resolved an in-doubt delete");
+        let name = event.name();
         self.ledger.apply(operation_id, event).await?;
+        tracing::info!(%operation_id, arn, event = name, "resolved an in-doubt delete");
         Ok(())
     }
 }

@@ -27,8 +27,22 @@ struct Client {
 }
 
 impl Clients {
-    /// Starts each program without waiting.
+    /// Starts each program with a stage of its own, without waiting.
     pub(super) async fn start(world: &World, address: SocketAddr, attempt_ms: u64) -> Self {
+        Self::start_with(world, address, attempt_ms, None).await
+    }
+
+    /// Starts each program with this value of `--stage`.
+    pub(super) async fn start_on(world: &World, address: SocketAddr, stage: &str) -> Self {
+        Self::start_with(world, address, BUDGET_MS, Some(stage)).await
+    }
+
+    async fn start_with(
+        world: &World,
+        address: SocketAddr,
+        attempt_ms: u64,
+        stage: Option<&str>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let programs = [
             ("python", python_example(folder.path())),
@@ -37,7 +51,10 @@ impl Clients {
         ];
         let mut clients = Vec::new();
         for (language, mut command) in programs {
-            let stage_arn = world.emulator.create_stage("acme").await;
+            let stage_arn = match stage {
+                Some(stage) => stage.to_owned(),
+                None => world.emulator.create_stage("acme").await,
+            };
             command
                 .current_dir(TOP)
                 // gRPC clients would send even loopback calls to a proxy of this machine.
@@ -60,6 +77,16 @@ impl Clients {
             let of_attempt = |line: &str| line.starts_with("attempt 1:").then(|| line.to_owned());
             let line = process.stderr().line("of a failed attempt", of_attempt).await;
             assert!(with.iter().any(|word| line.contains(word)), "{}: {line}", process.name());
+        }
+    }
+
+    /// Waits for the end of each client, and asserts that it failed and printed this line.
+    pub(super) async fn have_failed_with(&self, line: &str) {
+        for Client { process, .. } in &self.clients {
+            let finished = process.finished().await;
+            assert_eq!(finished.code, Some(1), "{}: {finished:?}", process.name());
+            let has_line = finished.stderr.lines().any(|printed| printed == line);
+            assert!(has_line, "{}:\n{}", process.name(), finished.stderr);
         }
     }
 

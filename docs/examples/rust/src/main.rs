@@ -7,7 +7,7 @@
 //!     --tenant acme --stage arn:aws:ivs:us-east-1:123456789012:stage/AcmeStudio0001
 //! ```
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use rand::{RngExt, rngs::StdRng};
@@ -109,7 +109,7 @@ async fn create(
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse();
     let mut random: StdRng = rand::make_rng();
     // Made once, before the first attempt.
@@ -124,8 +124,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let channel = Channel::from_shared(format!("http://{}", options.address))?.connect_lazy();
     let client = IngestServiceClient::new(channel);
     let created = create(&client, &message, &options, &mut random).await;
-    let (created, attempts) =
-        created.map_err(|status| format!("request_id {request_id}: {}", status.message()))?;
+    let (created, attempts) = match created {
+        Ok(created) => created,
+        Err(status) => {
+            eprintln!("request_id {request_id}: {}", status.message());
+            for violation in
+                status.get_error_details().bad_request().iter().flat_map(|it| &it.field_violations)
+            {
+                eprintln!("{}: {}", violation.field, violation.description);
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let json = serde_json::json!({
         "arn": created.arn,
         "stream_key": created.stream_key,
@@ -133,5 +143,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "attempts": attempts,
     });
     println!("{json}");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
