@@ -1,5 +1,5 @@
 //! The core of the gateway: pacers, reconciliation and handlers, without listeners.
-//! `tests/core` starts the same core.
+//! `crates/simulator` starts the same core.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -17,6 +17,7 @@ use crate::{
     ivs::{AwsMetrics, Pacers, Sdk},
     ledger::{Ledger, LedgerError},
     reconcile::{self, ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig},
+    tasks::{Process, Tasks},
     telemetry::Metrics,
     tenancy::{LimitCounts, StageOwnership, Tenants},
 };
@@ -25,20 +26,22 @@ use crate::{
 /// `ResolutionTimes::first_probe`.
 const RESOLUTION_WAIT_PROBES: u32 = 3;
 
-/// The clocks and the randomness of a core.
+/// The clocks, the randomness and the tasks of a core.
 #[derive(Debug, Clone)]
 pub struct Determinism {
     /// The clocks.
     pub clock: Clock,
     /// The source of ids.
     pub ids: Ids,
+    /// Spawns the tasks.
+    pub process: Process,
 }
 
 impl Determinism {
-    /// The clocks of the operating system, and random ids.
+    /// The clocks of the operating system, random ids, and tasks that no simulator ends.
     #[must_use]
     pub fn system() -> Self {
-        Self { clock: Clock::system(), ids: Ids::random() }
+        Self { clock: Clock::system(), ids: Ids::random(), process: Process::default() }
     }
 }
 
@@ -53,6 +56,7 @@ pub struct Core {
     aws_metrics: AwsMetrics,
     reconcile_metrics: ReconcileMetrics,
     is_rebuilt: watch::Receiver<bool>,
+    process: Process,
     /// Stops the background tasks when the core is dropped.
     stopped: DropGuard,
     background: [JoinHandle<()>; 3],
@@ -71,7 +75,7 @@ impl Core {
         config: &Config,
         metrics: &Metrics,
     ) -> Result<Self, LedgerError> {
-        let Determinism { clock, ids } = determinism;
+        let Determinism { clock, ids, process } = determinism;
         let Config { upstream, resolution, .. } = config;
         let counts = metrics.register(LimitCounts::register);
         let tenants = Arc::new(Tenants::new(config.tenants.clone(), counts, clock.clone()));
@@ -97,7 +101,7 @@ impl Core {
         let (rebuilt, is_rebuilt) = watch::channel(ledger.is_rebuilt().await?);
         let resolutions = parts.resolutions.clone();
         let stopped = CancellationToken::new();
-        let background = background(parts, config, rebuilt, &stopped);
+        let background = background(process, parts, config, rebuilt, &stopped);
         let wait: Duration = resolution.first_probe * RESOLUTION_WAIT_PROBES;
         let shared = Shared::new(
             ledger,
@@ -117,6 +121,7 @@ impl Core {
             aws_metrics,
             reconcile_metrics,
             is_rebuilt,
+            process: process.clone(),
             stopped,
             background,
         })
@@ -146,8 +151,11 @@ impl Core {
     /// Returns a factory of handlers, which each worker calls with its own tracker of tasks.
     pub fn handlers(&self) -> impl Fn(TaskTracker) -> Handlers + Send + Sync + 'static {
         let (shared, sdk) = (Arc::clone(&self.shared), self.sdk.clone());
-        let metrics = self.aws_metrics.clone();
-        move |tasks| Handlers::new(Arc::clone(&shared), sdk.client(metrics.clone()), tasks)
+        let (metrics, process) = (self.aws_metrics.clone(), self.process.clone());
+        move |tracker| {
+            let tasks = Tasks::new(process.clone(), tracker);
+            Handlers::new(Arc::clone(&shared), sdk.client(metrics.clone()), tasks)
+        }
     }
 
     /// Stops the background tasks. Creates that are still in doubt are resolved after the
@@ -163,6 +171,7 @@ impl Core {
 
 /// Starts the pacers, the resolver and the scan.
 fn background(
+    process: &Process,
     parts: reconcile::Parts,
     config: &Config,
     rebuilt: watch::Sender<bool>,
@@ -178,8 +187,8 @@ fn background(
     let resolver = Resolver::new(parts.clone(), resolution.clone(), upstream.calls_per_second);
     let scan = Scan::new(parts, scan_config);
     [
-        tokio::spawn(pacers.run(stopped.clone())),
-        tokio::spawn(resolver.run(stopped.clone())),
-        tokio::spawn(scan.run(rebuilt, stopped.clone())),
+        process.spawn(pacers.run(stopped.clone())),
+        process.spawn(resolver.run(stopped.clone())),
+        process.spawn(scan.run(rebuilt, stopped.clone())),
     ]
 }

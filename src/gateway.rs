@@ -174,7 +174,7 @@ impl Gateway {
         });
 
         let Config { server, identity, .. } = self.config;
-        let Determinism { clock, ids } = self.determinism;
+        let Determinism { clock, ids, .. } = self.determinism;
         let authenticator = Authenticator::new(identity, Arc::clone(self.core.tenants()));
         let edge = Arc::new(Edge::new(&server, authenticator, shutdown.clone(), clock, ids));
         let handlers = self.core.handlers();

@@ -18,7 +18,6 @@ mod view;
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
 
 pub use context::{CallContext, permitted};
 pub use create::Created;
@@ -34,6 +33,7 @@ use crate::{
     ledger::{Ledger, LedgerError},
     reconcile::Resolutions,
     request::{Fingerprint, RequestId},
+    tasks::Tasks,
     tenancy::{StageOwnership, TenantId},
 };
 use single_flight::SingleFlight;
@@ -96,14 +96,14 @@ impl Shared {
 pub struct Handlers {
     shared: Arc<Shared>,
     ivs: Ivs,
-    mutations: TaskTracker,
+    mutations: Tasks,
 }
 
 impl Handlers {
-    /// Returns handlers that call AWS through `ivs`. `mutations` tracks the running mutations:
+    /// Returns handlers that call AWS through `ivs`. `mutations` spawns the mutations:
     /// they continue after their callers disconnect, and a drain waits for them.
     #[must_use]
-    pub const fn new(shared: Arc<Shared>, ivs: Ivs, mutations: TaskTracker) -> Self {
+    pub const fn new(shared: Arc<Shared>, ivs: Ivs, mutations: Tasks) -> Self {
         Self { shared, ivs, mutations }
     }
 }

@@ -30,7 +30,7 @@ pub use permission::SendPermission;
 pub use reconciliation::{Adopted, Adoption, Expired, InDoubtCreate, Observation, UnconfirmedRow};
 pub use reservation::{Fields, Reservation, Reserved};
 pub use row::{Filter, Row, Usage};
-pub use sqlite::{Group, Job, OpenError, Queues, SqliteLedger, Store};
+pub use sqlite::{Group, Job, OpenError, Queues, SqliteLedger, Store, commit};
 pub use state::{IllegalTransition, State, Transition};
 
 use crate::{request::OperationId, tenancy::TenantId};

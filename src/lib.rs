@@ -26,6 +26,7 @@
 //! | [`proto`] | generated messages and the descriptor set |
 //! | [`telemetry`] | record of a call, access log, metrics registry |
 //! | [`clock`] | the wall clock and the monotonic clock |
+//! | [`tasks`] | spawns tasks, which a simulator can end as a crash would |
 //!
 //! # What is absent where
 //!
@@ -66,5 +67,6 @@ pub mod reconcile;
 pub mod request;
 pub mod rpc;
 pub mod server;
+pub mod tasks;
 pub mod telemetry;
 pub mod tenancy;

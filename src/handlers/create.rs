@@ -70,9 +70,9 @@ impl Handlers {
         let is_complete = *self.shared.ledger_complete.borrow();
         let stage = match permitted_stage {
             Ok(stage) => stage,
-            Err(rejection @ (Error::StageForbidden | Error::ProtocolForbidden(_)))
-                if request.request_id.is_some() && is_complete =>
-            {
+            Err(
+                rejection @ (Error::StageForbidden | Error::ProtocolForbidden(_) | Error::Aws(_)),
+            ) if request.request_id.is_some() && is_complete => {
                 return self.new_create(context, request, None).earlier_or(rejection).await;
             }
             Err(error) => return Err(error),

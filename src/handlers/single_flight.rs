@@ -4,10 +4,13 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::error::Error;
 
@@ -18,19 +21,28 @@ pub(super) type Outcome<T> = Result<T, Error>;
 #[derive(Debug)]
 pub(super) struct SingleFlight<K, M, T>(Arc<Mutex<Table<K, M, T>>>);
 
-type Table<K, M, T> = HashMap<K, (M, Sender<T>)>;
+type Table<K, M, T> = HashMap<K, (M, Arc<Flight<T>>)>;
 
-type Sender<T> = watch::Sender<Option<Arc<Outcome<T>>>>;
+/// One piece of running work. Its waiters are woken in the order of their waits, so that a
+/// simulation can be repeated; a `watch` channel wakes them in a random order.
+#[derive(Debug)]
+struct Flight<T> {
+    /// The outcome. `None` if the leader was dropped without one.
+    outcome: OnceLock<Option<Outcome<T>>>,
+    published: Notify,
+    waiters: AtomicUsize,
+    abandoned: Notify,
+}
 
 /// A handle that waits for an outcome.
 #[derive(Debug)]
-pub(super) struct Waiter<T>(watch::Receiver<Option<Arc<Outcome<T>>>>);
+pub(super) struct Waiter<T>(Arc<Flight<T>>);
 
 /// A handle that publishes the outcome to all waiters. Other calls can join until it is
 /// finished or dropped.
 #[derive(Debug)]
 pub(super) struct Leader<K: Eq + Hash, M, T> {
-    outcome: Sender<T>,
+    flight: Arc<Flight<T>>,
     entry: Option<(SingleFlight<K, M, T>, K)>,
 }
 
@@ -48,14 +60,15 @@ impl<K: Clone + Eq + Hash, M: Clone, T> SingleFlight<K, M, T> {
         let mut single_flight = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match single_flight.entry(key) {
             Entry::Occupied(flight) => {
-                let (meta, outcome) = flight.get();
-                Entered::Follower(meta.clone(), Waiter(outcome.subscribe()))
+                let (meta, flight) = flight.get();
+                Entered::Follower(meta.clone(), Waiter::of(flight))
             }
             Entry::Vacant(vacant) => {
-                let (outcome, receiver) = watch::channel(None);
+                let flight = Arc::default();
+                let waiter = Waiter::of(&flight);
                 let entry = Some((self.clone(), vacant.key().clone()));
-                vacant.insert((meta, outcome.clone()));
-                Entered::Leader(Leader { outcome, entry }, Waiter(receiver))
+                vacant.insert((meta, Arc::clone(&flight)));
+                Entered::Leader(Leader { flight, entry }, waiter)
             }
         }
     }
@@ -64,13 +77,14 @@ impl<K: Clone + Eq + Hash, M: Clone, T> SingleFlight<K, M, T> {
 impl<K: Eq + Hash, M, T> Leader<K, M, T> {
     /// Returns handles for work that no other call can join.
     pub(super) fn alone() -> (Self, Waiter<T>) {
-        let (outcome, receiver) = watch::channel(None);
-        (Self { outcome, entry: None }, Waiter(receiver))
+        let flight = Arc::default();
+        let waiter = Waiter::of(&flight);
+        (Self { flight, entry: None }, waiter)
     }
 
     /// Whether a call still waits for the outcome.
     pub(super) fn is_awaited(&self) -> bool {
-        self.outcome.receiver_count() > 0
+        self.flight.is_awaited()
     }
 
     /// Runs `work` as long as a call waits for the outcome. When the last waiter is gone, drops
@@ -86,22 +100,48 @@ impl<K: Eq + Hash, M, T> Leader<K, M, T> {
     /// Waits until the last waiter is gone, and removes the entry.
     async fn abandoned(&mut self) {
         loop {
-            self.outcome.closed().await;
-            let Some((single_flight, key)) = &self.entry else { return };
-            let mut single_flight = single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // A call may have joined before this lock was acquired. None can join while it is held.
-            if self.outcome.receiver_count() == 0 {
-                single_flight.remove(key);
-                drop(single_flight);
-                self.entry = None;
-                return;
+            if !self.flight.is_awaited() {
+                let Some((single_flight, key)) = &self.entry else { return };
+                let mut single_flight =
+                    single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
+                // A call may have joined before the lock was acquired. None can join during it.
+                if !self.flight.is_awaited() {
+                    single_flight.remove(key);
+                    drop(single_flight);
+                    self.entry = None;
+                    return;
+                }
             }
+            self.flight.abandoned.notified().await;
         }
     }
 
     /// Publishes the outcome. Other calls cannot join any more.
     pub(super) fn finish(self, outcome: Outcome<T>) {
-        self.outcome.send_replace(Some(Arc::new(outcome)));
+        self.flight.publish(Some(outcome));
+    }
+}
+
+impl<T> Flight<T> {
+    fn is_awaited(&self) -> bool {
+        self.waiters.load(Ordering::Acquire) > 0
+    }
+
+    /// Publishes the first outcome, and ignores others.
+    fn publish(&self, outcome: Option<Outcome<T>>) {
+        let _ = self.outcome.set(outcome);
+        self.published.notify_waiters();
+    }
+}
+
+impl<T> Default for Flight<T> {
+    fn default() -> Self {
+        Self {
+            outcome: OnceLock::new(),
+            published: Notify::new(),
+            waiters: AtomicUsize::new(0),
+            abandoned: Notify::new(),
+        }
     }
 }
 
@@ -110,15 +150,37 @@ impl<K: Eq + Hash, M, T> Drop for Leader<K, M, T> {
         if let Some((single_flight, key)) = self.entry.take() {
             single_flight.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         }
+        self.flight.publish(None);
+    }
+}
+
+impl<T> Waiter<T> {
+    fn of(flight: &Arc<Flight<T>>) -> Self {
+        flight.waiters.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(flight))
+    }
+}
+
+impl<T> Drop for Waiter<T> {
+    fn drop(&mut self) {
+        if self.0.waiters.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.abandoned.notify_one();
+        }
     }
 }
 
 impl<T: Clone> Waiter<T> {
     /// Waits for the outcome. Returns `None` if the leader is dropped without one, because
     /// its task panicked.
-    pub(super) async fn outcome(mut self) -> Option<Outcome<T>> {
-        let outcome = self.0.wait_for(Option::is_some).await;
-        outcome.ok().and_then(|outcome| outcome.as_deref().cloned())
+    pub(super) async fn outcome(self) -> Option<Outcome<T>> {
+        loop {
+            // Before the check, so that no publication is missed.
+            let published = self.0.published.notified();
+            if let Some(outcome) = self.0.outcome.get() {
+                return outcome.clone();
+            }
+            published.await;
+        }
     }
 }
 

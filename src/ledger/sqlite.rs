@@ -24,7 +24,7 @@ use self::{columns::unix_ms, driver::Senders};
 pub use self::{
     driver::Queues,
     open::OpenError,
-    store::{Group, Job, Store},
+    store::{Group, Job, Store, commit},
 };
 use super::{
     Adopted, Adoption, Event, Expired, Filter, InDoubtCreate, Leases, Ledger, LedgerError,

@@ -92,17 +92,33 @@ fn faults(world: &World) -> FaultReport {
 
 fn change_settings(world: &mut World, body: &[u8]) -> Result<Value, Rejected> {
     let change: SettingsChange = parse(body)?;
+    apply(world, &change).map_err(|message| invalid(&message))?;
+    Ok(json!({}))
+}
+
+/// Changes settings. Returns the problem if a value is invalid.
+pub(crate) fn apply(world: &mut World, change: &SettingsChange) -> Result<(), String> {
     let rate = change.calls_per_second.map(|rate| check_rate("calls_per_second", rate));
     if let Some(rate) = rate.transpose()? {
         world.rates = CallRates::new(rate, Instant::now());
     }
-    if let Some(delay) = change.visibility_delay_ms {
-        world.visibility_delay = Duration::from_millis(delay);
+    let consistency = &mut world.consistency;
+    for (change, delay) in [
+        (change.visibility_delay_ms, &mut consistency.visibility_delay),
+        (change.read_delay_ms, &mut consistency.read_delay),
+        (change.tag_delay_ms, &mut consistency.tag_delay),
+    ] {
+        if let Some(milliseconds) = change {
+            *delay = Duration::from_millis(milliseconds);
+        }
+    }
+    if let Some(pages_by_offset) = change.pages_by_offset {
+        consistency.pages_by_offset = pages_by_offset;
     }
     if let Some(seed) = change.seed {
         world.faults.reseed(seed);
     }
-    Ok(json!({}))
+    Ok(())
 }
 
 fn change_state(world: &mut World, body: &[u8]) -> Result<Value, Rejected> {
@@ -118,12 +134,13 @@ fn change_state(world: &mut World, body: &[u8]) -> Result<Value, Rejected> {
 
 fn spend(world: &mut World, body: &[u8]) -> Result<Value, Rejected> {
     let spending: Spending = parse(body)?;
-    let rate = check_rate("calls_per_second", spending.calls_per_second)?;
+    let rate = check_rate("calls_per_second", spending.calls_per_second);
+    let rate = rate.map_err(|message| invalid(&message))?;
     world.rates.set_used_elsewhere(spending.operation, rate, Instant::now());
     Ok(json!({}))
 }
 
-fn snapshot(world: &World) -> Snapshot {
+pub(crate) fn snapshot(world: &World) -> Snapshot {
     let stage = |stage: &Stage| StageSnapshot {
         arn: stage.arn.clone(),
         name: stage.name.clone(),
@@ -160,11 +177,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejected> {
     serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))
 }
 
-fn check_rate(key: &str, rate: f64) -> Result<f64, Rejected> {
+fn check_rate(key: &str, rate: f64) -> Result<f64, String> {
     if rate.is_finite() && rate >= 0.0 {
         Ok(rate)
     } else {
-        Err(invalid(&format!("`{key}` is negative; use 0 or more")))
+        Err(format!("`{key}` is negative; use 0 or more"))
     }
 }
 

@@ -7,8 +7,10 @@ use http::{Request, Response};
 use http_body::Body;
 
 use crate::{
+    control,
     service::{ConnectionClosed, Service},
     settings::Settings,
+    shapes::{SettingsChange, Snapshot},
     wire::ResponseBody,
 };
 
@@ -30,6 +32,20 @@ impl Emulator {
     #[must_use]
     pub fn create_stage(&self, name: &str, tags: BTreeMap<String, String>) -> String {
         self.0.world().resources.create_named_stage(name, tags)
+    }
+
+    /// Returns all resources of the account.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        control::snapshot(&self.0.world())
+    }
+
+    /// Changes settings.
+    ///
+    /// # Errors
+    /// The problem, if a rate is negative.
+    pub fn change_settings(&self, change: &SettingsChange) -> Result<(), String> {
+        control::apply(&mut self.0.world(), change)
     }
 
     /// Responds to one request of the API or of the control API. Requires a tokio runtime.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::{
     operation::Operation,
     resources::Resources,
+    settings::Settings,
     wire::{ApiError, Result},
 };
 
@@ -37,8 +38,23 @@ pub(crate) enum Request {
 pub(crate) struct Moment {
     pub(crate) now: Instant,
     pub(crate) wall_time: SystemTime,
-    /// The time that lists omit an ingest configuration created now.
+    pub(crate) consistency: Consistency,
+}
+
+/// The time after which responses reflect a create, and the effect of deletes on lists.
+#[derive(Clone, Copy)]
+pub(crate) struct Consistency {
     pub(crate) visibility_delay: Duration,
+    pub(crate) read_delay: Duration,
+    pub(crate) tag_delay: Duration,
+    pub(crate) pages_by_offset: bool,
+}
+
+impl From<&Settings> for Consistency {
+    fn from(settings: &Settings) -> Self {
+        let Settings { visibility_delay, read_delay, tag_delay, pages_by_offset, .. } = *settings;
+        Self { visibility_delay, read_delay, tag_delay, pages_by_offset }
+    }
 }
 
 impl Request {
@@ -82,16 +98,16 @@ impl Request {
     pub(crate) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
         match self {
             Self::CreateIngestConfiguration(create) => create.execute(resources, moment),
-            Self::GetIngestConfiguration(get) => get.execute(resources),
+            Self::GetIngestConfiguration(get) => get.execute(resources, moment),
             Self::ListIngestConfigurations(list) => list.execute(resources, moment),
-            Self::UpdateIngestConfiguration(update) => update.execute(resources),
-            Self::DeleteIngestConfiguration(delete) => delete.execute(resources),
+            Self::UpdateIngestConfiguration(update) => update.execute(resources, moment),
+            Self::DeleteIngestConfiguration(delete) => delete.execute(resources, moment),
             Self::CreateStage(create) => create.execute(resources),
             Self::GetStage(get) => get.execute(resources),
             Self::ListStages(list) => list.execute(resources),
-            Self::ListTagsForResource(list) => list.execute(resources),
-            Self::TagResource(tag) => tag.execute(resources),
-            Self::UntagResource(untag) => untag.execute(resources),
+            Self::ListTagsForResource(list) => list.execute(resources, moment),
+            Self::TagResource(tag) => tag.execute(resources, moment),
+            Self::UntagResource(untag) => untag.execute(resources, moment),
         }
     }
 }

@@ -37,12 +37,28 @@ pub(crate) struct IngestConfiguration {
     pub(crate) created_at: SystemTime,
     /// The time from which lists show the configuration. `None` means never.
     pub(crate) listed_from: Option<Instant>,
+    /// The time from which other operations find the configuration. `None` means never.
+    pub(crate) found_from: Option<Instant>,
+    /// The time from which reads return the tags. `None` means never.
+    pub(crate) tagged_from: Option<Instant>,
 }
+
+static NO_TAGS: BTreeMap<String, String> = BTreeMap::new();
 
 impl IngestConfiguration {
     pub(crate) fn state(&self) -> &'static str {
         if self.active { "ACTIVE" } else { "INACTIVE" }
     }
+
+    /// Returns the tags that a read at `now` shows.
+    pub(crate) fn tags_at(&self, now: Instant) -> &BTreeMap<String, String> {
+        if is_past(self.tagged_from, now) { &self.tags } else { &NO_TAGS }
+    }
+}
+
+/// Returns whether the time has come. `None` never comes.
+pub(crate) fn is_past(time: Option<Instant>, now: Instant) -> bool {
+    time.is_some_and(|time| time <= now)
 }
 
 /// The participant id and the stream key of an encoder.
@@ -120,12 +136,33 @@ impl Resources {
         arn
     }
 
-    /// Returns the tags of a resource of any type, if it exists.
-    pub(crate) fn tags_mut(&mut self, arn: &str) -> Option<&mut BTreeMap<String, String>> {
-        if let Some(stage) = self.stages.get_mut(arn) {
-            return Some(&mut stage.tags);
+    /// Returns the configuration, if it exists and operations find it at `now`.
+    pub(crate) fn configuration(
+        &mut self,
+        arn: &str,
+        now: Instant,
+    ) -> Option<&mut IngestConfiguration> {
+        self.ingest_configurations.get_mut(arn).filter(|row| is_past(row.found_from, now))
+    }
+
+    /// Returns the tags that a read at `now` shows of a resource of any type, if it exists.
+    pub(crate) fn tags(&mut self, arn: &str, now: Instant) -> Option<&BTreeMap<String, String>> {
+        if self.stages.get(arn).is_some() {
+            return self.stages.get(arn).map(|stage| &stage.tags);
         }
-        self.ingest_configurations.get_mut(arn).map(|configuration| &mut configuration.tags)
+        self.configuration(arn, now).map(|configuration| configuration.tags_at(now))
+    }
+
+    /// Returns the tags of a resource of any type, if it exists.
+    pub(crate) fn tags_mut(
+        &mut self,
+        arn: &str,
+        now: Instant,
+    ) -> Option<&mut BTreeMap<String, String>> {
+        if self.stages.get(arn).is_some() {
+            return self.stages.get_mut(arn).map(|stage| &mut stage.tags);
+        }
+        self.configuration(arn, now).map(|configuration| &mut configuration.tags)
     }
 
     /// Removes all resources except built-in stages.
@@ -193,6 +230,21 @@ impl<T> Collection<T> {
         }
         let more = found.next().is_some();
         (page, last.filter(|_| more))
+    }
+
+    /// Returns at most `limit` matching rows after the first `skipped` ones, and the number of
+    /// rows up to the end of the page if more rows match.
+    pub(crate) fn page_by_offset(
+        &self,
+        skipped: Option<u64>,
+        limit: usize,
+        matches: impl Fn(&T) -> bool,
+    ) -> (Vec<&T>, Option<u64>) {
+        let skipped = usize::try_from(skipped.unwrap_or_default()).unwrap_or(usize::MAX);
+        let mut rows = self.rows.values().filter(|row| matches(row)).skip(skipped);
+        let page: Vec<&T> = rows.by_ref().take(limit).collect();
+        let end = u64::try_from(skipped.saturating_add(page.len())).unwrap_or(u64::MAX);
+        (page, rows.next().map(|_| end))
     }
 
     fn retain(&mut self, keep: impl Fn(&T) -> bool) {

@@ -25,6 +25,15 @@ pub struct Settings {
     pub calls_per_second: f64,
     /// The time that lists omit a new configuration. Default 0.
     pub visibility_delay: Duration,
+    /// The time that no other operation finds a new configuration. Default 0.
+    pub read_delay: Duration,
+    /// The time that the tags of a new configuration are missing from responses to reads.
+    /// Default 0.
+    pub tag_delay: Duration,
+    /// Whether a page token is the number of configurations before the page, so that a delete
+    /// on an earlier page makes a list skip one. Default false: no deletion affects later
+    /// pages.
+    pub pages_by_offset: bool,
     /// The id of the only access key. Default `emulator`.
     pub access_key_id: String,
     /// The secret of the access key, with which signatures are verified. Default `emulator`.
@@ -54,6 +63,9 @@ impl Default for Settings {
             account_id: "123456789012".into(),
             calls_per_second: 5.0,
             visibility_delay: Duration::ZERO,
+            read_delay: Duration::ZERO,
+            tag_delay: Duration::ZERO,
+            pages_by_offset: false,
             access_key_id: "emulator".into(),
             secret_access_key: SecretString::from("emulator"),
             seed: 1,

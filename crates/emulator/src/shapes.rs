@@ -41,6 +41,14 @@ pub struct SettingsChange {
     pub calls_per_second: Option<f64>,
     /// The time, in milliseconds, that lists omit a configuration created from now on.
     pub visibility_delay_ms: Option<u64>,
+    /// The time, in milliseconds, that no other operation finds a configuration created from
+    /// now on.
+    pub read_delay_ms: Option<u64>,
+    /// The time, in milliseconds, that reads omit the tags of a configuration created from now
+    /// on.
+    pub tag_delay_ms: Option<u64>,
+    /// Whether a page token is the number of configurations before the page.
+    pub pages_by_offset: Option<bool>,
     /// The seed of the random draws of faults that have a probability.
     pub seed: Option<u64>,
 }

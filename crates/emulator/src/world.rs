@@ -1,8 +1,6 @@
 //! The mutable state of an emulator, which the lock of `service` guards: resources, call
 //! rates, faults and counts.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use crate::{
@@ -10,7 +8,7 @@ use crate::{
     clock::Clock,
     faults::{Faults, PlannedFault},
     operation::{Operation, PerOperation},
-    operations::{Moment, Request},
+    operations::{Consistency, Moment, Request},
     resources::Resources,
     settings::Settings,
     shapes::Calls,
@@ -23,7 +21,7 @@ pub(crate) struct World {
     pub(crate) rates: CallRates,
     pub(crate) faults: Faults,
     pub(crate) calls: PerOperation<Calls>,
-    pub(crate) visibility_delay: Duration,
+    pub(crate) consistency: Consistency,
     clock: Clock,
 }
 
@@ -35,7 +33,7 @@ impl World {
             rates: CallRates::new(settings.calls_per_second, Instant::now()),
             faults: Faults::new(settings.seed),
             calls: PerOperation::new(|_| Calls::default()),
-            visibility_delay: settings.visibility_delay,
+            consistency: settings.into(),
             clock,
         }
     }
@@ -46,7 +44,7 @@ impl World {
         self.rates = CallRates::new(settings.calls_per_second, Instant::now());
         self.faults = Faults::new(settings.seed);
         self.calls = PerOperation::new(|_| Calls::default());
-        self.visibility_delay = settings.visibility_delay;
+        self.consistency = settings.into();
     }
 
     /// Counts a call and returns the fault to inject into it, if any.
@@ -77,7 +75,7 @@ impl World {
         let moment = Moment {
             now: Instant::now(),
             wall_time: self.clock.now(),
-            visibility_delay: self.visibility_delay,
+            consistency: self.consistency,
         };
         let body = request?.execute(&mut self.resources, moment)?;
         self.calls.of(operation).executed += 1;

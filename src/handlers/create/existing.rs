@@ -16,8 +16,9 @@ use crate::{
 
 impl Create {
     /// Returns the outcome of an earlier create with the same `request_id`, or `rejection` if
-    /// there is none. Sends nothing. The tenant may have lost the stage since that create, or
-    /// the right to the protocol: its configuration exists nevertheless.
+    /// there is none. Sends nothing. Since that create, the tenant may have lost the stage or the
+    /// right to the protocol, or the stage cannot be looked up: the configuration exists
+    /// nevertheless.
     pub(super) async fn earlier_or(mut self, rejection: Error) -> Outcome {
         let reserved = self.find_earlier().await?;
         self.earlier(reserved).await.unwrap_or(Err(rejection))
@@ -59,13 +60,7 @@ impl Create {
         let unknown = Error::OutcomeUnknown { operation_id, repeatable, aws_request_id };
         let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
         match resolutions.resolution(operation_id, *resolution_wait).await {
-            // The configuration exists, so a failed read must not be reported as a failed
-            // create: a caller without a `request_id` would create another configuration.
             Some(Resolution::Live(resource)) => match self.read_back(resource.arn, false).await {
-                Err(Error::Aws(failure)) => {
-                    let aws_request_id = failure.aws_request_id;
-                    Err(Error::OutcomeUnknown { operation_id, repeatable, aws_request_id })
-                }
                 // A read soon after the create may not find the configuration yet.
                 Err(
                     Error::CreatedConfigurationGone { .. }
@@ -81,7 +76,8 @@ impl Create {
     }
 
     /// Returns a configuration that is known to exist. Its stream keys are read from AWS,
-    /// because the gateway does not store them.
+    /// because the gateway does not store them. A failed read is not reported as a failed
+    /// create: the caller would create another configuration.
     async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         let Handlers { shared, ivs, .. } = &self.handlers;
         let get = |permit| ivs.get_ingest_configuration(permit, &arn);
@@ -96,7 +92,9 @@ impl Create {
                     return Err(Error::CreatedConfigurationGone { arn });
                 }
                 tracing::warn!(%operation_id, %failure, "could not read a created configuration");
-                Err(Error::Aws(failure.clone()))
+                let repeatable = self.request.request_id.is_some();
+                let aws_request_id = failure.aws_request_id.clone();
+                Err(Error::OutcomeUnknown { operation_id, repeatable, aws_request_id })
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{io, thread};
 
 use tokio::sync::mpsc;
 
-use super::store::{Group, Job, Store};
+use super::store::{Group, Job, Store, commit};
 
 /// Maximum number of jobs in each queue. The writer commits up to 256 of them in one flush of
 /// a few milliseconds, so a full queue means that the disk does not respond.
@@ -60,7 +60,7 @@ pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Vec<thread::Join
     let write = move || {
         let mut group = Vec::with_capacity(MAX_GROUP);
         while writes.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
-            writer.commit(group.drain(..));
+            writer.run(group.drain(..), commit);
         }
     };
     let read = move || {

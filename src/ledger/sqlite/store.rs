@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
 use super::{
@@ -43,6 +43,14 @@ impl Job {
         });
         (Self(job), receiver)
     }
+}
+
+/// Commits the transaction of a group.
+///
+/// # Errors
+/// SQLite could not commit it.
+pub fn commit(transaction: Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.commit()
 }
 
 /// Jobs that run together.
@@ -86,36 +94,35 @@ impl Store {
         Ok((Self { writer, reader }, expired))
     }
 
-    /// Runs the jobs of the group.
-    pub fn run(&mut self, group: Group) {
+    /// Runs the jobs of the group, and ends their transaction with `commit`. A simulator
+    /// passes one that fails.
+    pub fn run(
+        &mut self,
+        group: Group,
+        commit: impl FnOnce(Transaction<'_>) -> rusqlite::Result<()>,
+    ) {
         match group {
-            Group::Write(jobs) => self.commit(jobs.into_iter()),
-            Group::Read(job) => self.read(job),
+            Group::Write(jobs) => self.writer.run(jobs.into_iter(), commit),
+            Group::Read(job) => self.reader.read(job),
         }
-    }
-
-    /// Runs a group of jobs in one transaction, and responds to their callers.
-    pub fn commit(&mut self, group: impl Iterator<Item = Job>) {
-        self.writer.commit(group);
-    }
-
-    /// Runs a job that only reads, and responds to its caller.
-    pub fn read(&self, job: Job) {
-        self.reader.read(job);
     }
 }
 
 impl Writer {
-    /// Runs the jobs in one transaction. If the commit fails, no change of the group
-    /// remains. A group without changes does not flush.
-    pub(super) fn commit(&mut self, group: impl Iterator<Item = Job>) {
+    /// Runs the jobs in one transaction, which `commit` ends. If the commit fails, no change of
+    /// the group remains. A group without changes does not flush.
+    pub(super) fn run(
+        &mut self,
+        group: impl Iterator<Item = Job>,
+        commit: impl FnOnce(Transaction<'_>) -> rusqlite::Result<()>,
+    ) {
         let transaction = self.connection.transaction();
         match &transaction {
             Ok(transaction) => self.responds.extend(group.map(|job| job.0(Ok(transaction)))),
             Err(error) => self.responds.extend(group.map(|job| job.0(Err(error)))),
         }
         let committed = transaction
-            .and_then(rusqlite::Transaction::commit)
+            .and_then(commit)
             .map_err(|error| LedgerError::Unavailable(error.to_string()));
         if let Err(error) = &committed {
             tracing::error!(%error, "the ledger could not commit");

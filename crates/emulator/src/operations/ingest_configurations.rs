@@ -10,7 +10,7 @@ use serde::Deserialize;
 use self::responses::{ConfigurationResponse, ListResponse};
 use super::{Moment, members};
 use crate::{
-    resources::{Credential, IngestConfiguration, Resources},
+    resources::{Credential, IngestConfiguration, Resources, is_past},
     validation::{ResourceType, Violations, token},
     wire::{ApiError, Result, json},
 };
@@ -95,9 +95,12 @@ impl Create {
             redundant_credentials: redundant_credentials(resources, self.redundant_ingest),
             active: false,
             created_at: moment.wall_time,
-            listed_from: moment.now.checked_add(moment.visibility_delay),
+            listed_from: moment.now.checked_add(moment.consistency.visibility_delay),
+            found_from: moment.now.checked_add(moment.consistency.read_delay),
+            tagged_from: moment.now.checked_add(moment.consistency.tag_delay),
         };
-        json(&ConfigurationResponse::of(resources.ingest_configurations.insert(arn, configuration)))
+        let row = resources.ingest_configurations.insert(arn, configuration);
+        json(&ConfigurationResponse::of(row, &row.tags))
     }
 }
 
@@ -120,9 +123,9 @@ impl Get {
         Ok(Self { arn })
     }
 
-    pub(super) fn execute(self, resources: &Resources) -> Result {
-        let found = resources.ingest_configurations.get(&self.arn).ok_or_else(absent)?;
-        json(&ConfigurationResponse::of(found))
+    pub(super) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
+        let found = resources.configuration(&self.arn, moment.now).ok_or_else(absent)?;
+        json(&ConfigurationResponse::of(found, found.tags_at(moment.now)))
     }
 }
 
@@ -171,12 +174,17 @@ impl List {
     }
 
     pub(super) fn execute(self, resources: &Resources, moment: Moment) -> Result {
-        let (page, last) =
-            resources.ingest_configurations.page(self.after, self.max_results, |row| {
-                row.listed_from.is_some_and(|from| from <= moment.now)
-                    && self.stage_arn.as_ref().is_none_or(|arn| *arn == row.stage_arn)
-                    && self.active.is_none_or(|active| active == row.active)
-            });
+        let matches = |row: &IngestConfiguration| {
+            is_past(row.listed_from, moment.now)
+                && self.stage_arn.as_ref().is_none_or(|arn| *arn == row.stage_arn)
+                && self.active.is_none_or(|active| active == row.active)
+        };
+        let rows = &resources.ingest_configurations;
+        let (page, last) = if moment.consistency.pages_by_offset {
+            rows.page_by_offset(self.after, self.max_results, matches)
+        } else {
+            rows.page(self.after, self.max_results, matches)
+        };
         json(&ListResponse::of(&page, last.map(token)))
     }
 }
@@ -208,15 +216,15 @@ impl Update {
         Ok(Self { arn, stage_arn: members.stage_arn, redundant_ingest: members.redundant_ingest })
     }
 
-    pub(super) fn execute(self, resources: &mut Resources) -> Result {
-        let found = resources.ingest_configurations.get(&self.arn).ok_or_else(absent)?;
+    pub(super) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
+        let found = resources.configuration(&self.arn, moment.now).ok_or_else(absent)?;
         if found.active {
             return Err(ApiError::conflict("An active ingest configuration cannot be updated"));
         }
+        let was_redundant = !found.redundant_credentials.is_empty();
         if self.stage_arn.as_ref().is_some_and(|arn| !stage_exists(resources, arn)) {
             return Err(ApiError::not_found("The stage of stageArn does not exist"));
         }
-        let was_redundant = !found.redundant_credentials.is_empty();
         let new_credentials = self
             .redundant_ingest
             .filter(|redundant| *redundant != was_redundant)
@@ -228,7 +236,7 @@ impl Update {
         if let Some(credentials) = new_credentials {
             row.redundant_credentials = credentials;
         }
-        json(&ConfigurationResponse::of(row))
+        json(&ConfigurationResponse::of(row, row.tags_at(moment.now)))
     }
 }
 
@@ -253,8 +261,8 @@ impl Delete {
         Ok(Self { arn, force: members.force.unwrap_or_default() })
     }
 
-    pub(super) fn execute(self, resources: &mut Resources) -> Result {
-        let found = resources.ingest_configurations.get(&self.arn).ok_or_else(absent)?;
+    pub(super) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
+        let found = resources.configuration(&self.arn, moment.now).ok_or_else(absent)?;
         if found.active && !self.force {
             return Err(ApiError::conflict(
                 "An active ingest configuration cannot be deleted without force",

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
-use super::members;
+use super::{Moment, members};
 use crate::{
     operation::TAGS_PATH,
     resources::Resources,
@@ -33,8 +33,8 @@ impl ListTags {
         Ok(Self { arn })
     }
 
-    pub(super) fn execute(self, resources: &mut Resources) -> Result {
-        let tags = resources.tags_mut(&self.arn).ok_or_else(absent)?;
+    pub(super) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
+        let tags = resources.tags(&self.arn, moment.now).ok_or_else(absent)?;
         json(&ListTagsResponse { tags })
     }
 }
@@ -64,8 +64,8 @@ impl Tag {
         Ok(Self { arn, tags })
     }
 
-    pub(super) fn execute(self, resources: &mut Resources) -> Result {
-        let present = resources.tags_mut(&self.arn).ok_or_else(absent)?;
+    pub(super) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
+        let present = resources.tags_mut(&self.arn, moment.now).ok_or_else(absent)?;
         let added = self.tags.keys().filter(|key| !present.contains_key(*key)).count();
         if present.len() + added > MAX_TAGS {
             return Err(ApiError::validation("A resource has at most 50 tags"));
@@ -99,8 +99,8 @@ impl Untag {
         Ok(Self { arn, tag_keys })
     }
 
-    pub(super) fn execute(self, resources: &mut Resources) -> Result {
-        let present = resources.tags_mut(&self.arn).ok_or_else(absent)?;
+    pub(super) fn execute(self, resources: &mut Resources, moment: Moment) -> Result {
+        let present = resources.tags_mut(&self.arn, moment.now).ok_or_else(absent)?;
         for key in &self.tag_keys {
             present.remove(key);
         }

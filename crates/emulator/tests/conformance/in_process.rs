@@ -10,7 +10,7 @@ use aws_sigv4::{
 };
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use ivs_realtime_emulator::{Clock, Emulator, Fault, FaultKind, Ids, Settings};
+use ivs_realtime_emulator::{Clock, Emulator, Fault, FaultKind, Ids, Settings, SettingsChange};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -26,7 +26,8 @@ fn emulator() -> Emulator {
 }
 
 /// Returns a signed request.
-fn signed(path: &str, body: &'static str) -> Request<Full<bytes::Bytes>> {
+fn signed(path: &str, body: impl Into<String>) -> Request<Full<bytes::Bytes>> {
+    let body = body.into();
     let identity = Credentials::new("emulator", "emulator", None, None, "test").into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
@@ -94,4 +95,50 @@ async fn a_dropped_connection_is_an_error() {
     let state = Request::get("/_emulator/state").body(Full::default()).unwrap();
     let (_, state) = call(&emulator, state).await;
     assert_eq!(state["ingestConfigurations"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_and_tags_of_a_new_configuration_can_be_late() {
+    let emulator = emulator();
+    let change = SettingsChange {
+        read_delay_ms: Some(10_000),
+        tag_delay_ms: Some(20_000),
+        ..SettingsChange::default()
+    };
+    emulator.change_settings(&change).unwrap();
+    let create = r#"{"ingestProtocol": "RTMPS", "tags": {"show": "morning"}}"#;
+    let (_, created) = call(&emulator, signed("/CreateIngestConfiguration", create)).await;
+    assert_eq!(created["ingestConfiguration"]["tags"]["show"], "morning");
+    let arn = &created["ingestConfiguration"]["arn"];
+    let get = || signed("/GetIngestConfiguration", format!(r#"{{"arn": {arn}}}"#));
+    let early = emulator.respond(get()).await.unwrap();
+    assert_eq!(early.status(), StatusCode::NOT_FOUND);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let (_, found) = call(&emulator, get()).await;
+    assert_eq!(found["ingestConfiguration"]["tags"], serde_json::json!({}));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let (_, tagged) = call(&emulator, get()).await;
+    assert_eq!(tagged["ingestConfiguration"]["tags"]["show"], "morning");
+}
+
+#[tokio::test]
+async fn pages_by_offset_skip_a_configuration_after_a_delete() {
+    let emulator = emulator();
+    let change = SettingsChange { pages_by_offset: Some(true), ..SettingsChange::default() };
+    emulator.change_settings(&change).unwrap();
+    let mut arns = Vec::new();
+    for _ in 0..3 {
+        let create = signed("/CreateIngestConfiguration", r#"{"ingestProtocol": "RTMPS"}"#);
+        let (_, created) = call(&emulator, create).await;
+        arns.push(created["ingestConfiguration"]["arn"].as_str().unwrap().to_owned());
+    }
+    let list = |body: String| signed("/ListIngestConfigurations", body);
+    let (_, page) = call(&emulator, list(r#"{"maxResults": 1}"#.into())).await;
+    let token = page["nextToken"].as_str().unwrap();
+    let delete = format!(r#"{{"arn": "{}"}}"#, arns[0]);
+    call(&emulator, signed("/DeleteIngestConfiguration", delete)).await;
+    let (_, page) = call(&emulator, list(format!(r#"{{"nextToken": "{token}"}}"#))).await;
+    let rest = page["ingestConfigurations"].as_array().unwrap();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0]["arn"], arns[2].as_str());
 }

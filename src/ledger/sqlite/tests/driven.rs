@@ -38,7 +38,7 @@ fn drive(mut store: Store, mut queues: Queues) -> JoinHandle<Vec<usize>> {
                 tokio::time::sleep(FLUSH).await;
                 groups.push(jobs);
             }
-            store.run(group);
+            store.run(group, commit);
         }
         groups
     })

@@ -57,7 +57,7 @@ struct Summary<'a> {
 }
 
 impl<'a> ConfigurationResponse<'a> {
-    pub(super) fn of(row: &'a IngestConfiguration) -> Self {
+    pub(super) fn of(row: &'a IngestConfiguration, tags: &'a BTreeMap<String, String>) -> Self {
         let redundant = |credential: &'a Credential| RedundantCredential {
             participant_id: &credential.participant_id,
             stream_key: credential.stream_key.expose_secret(),
@@ -67,7 +67,7 @@ impl<'a> ConfigurationResponse<'a> {
             stream_key: row.credential.stream_key.expose_secret(),
             redundant_ingest_credentials: row.redundant_credentials.iter().map(redundant).collect(),
             attributes: &row.attributes,
-            tags: &row.tags,
+            tags,
         };
         Self { ingest_configuration }
     }

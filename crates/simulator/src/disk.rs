@@ -1,0 +1,178 @@
+//! The disk of the gateway: the ledger's file, and the faults of its commits.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use ivs_ingest_gateway::ledger::{Group, Queues, State, Store, commit};
+use rusqlite::{Connection, OpenFlags, Transaction, ffi};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::{
+    plan::{CommitFault, Fault, Plan},
+    trace::Trace,
+};
+
+/// A folder in memory, where it exists: a run needs no real flush.
+const MEMORY: &str = "/dev/shm";
+
+/// The files of a ledger, as suffixes of its name. SQLite makes `-shm` anew.
+const FILES: [&str; 2] = ["", "-wal"];
+
+/// A disk. Clones share it.
+#[derive(Clone)]
+pub struct Disk(Arc<Shared>);
+
+struct Shared {
+    folder: TempDir,
+    faults: BTreeMap<u32, CommitFault>,
+    commits: AtomicU32,
+    is_healed: AtomicBool,
+    trace: Trace,
+}
+
+/// A row of the ledger.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The id of the create.
+    pub operation_id: String,
+    /// The tenant.
+    pub tenant: String,
+    /// The `request_id`.
+    pub request_id: String,
+    /// The state.
+    pub state: State,
+    /// The ARN, if one is known.
+    pub arn: Option<String>,
+}
+
+impl Disk {
+    /// Returns an empty disk with the faults of the plan.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(plan: &Plan, trace: Trace) -> io::Result<Self> {
+        let builder = tempfile::Builder::new();
+        let folder =
+            if Path::new(MEMORY).is_dir() { builder.tempdir_in(MEMORY) } else { builder.tempdir() };
+        let faults = plan.faults.iter().filter_map(|fault| match fault {
+            Fault::Commit { nth, kind } => Some((*nth, *kind)),
+            _ => None,
+        });
+        Ok(Self(Arc::new(Shared {
+            folder: folder?,
+            faults: faults.collect(),
+            commits: AtomicU32::new(0),
+            is_healed: AtomicBool::new(false),
+            trace,
+        })))
+    }
+
+    /// Ends all faults.
+    pub fn heal(&self) {
+        self.0.is_healed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the path of the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.0.folder.path().join("ledger.db")
+    }
+
+    fn copy(&self) -> PathBuf {
+        self.0.folder.path().join("copy.db")
+    }
+
+    /// Copies the ledger, as an operator does between two transactions.
+    ///
+    /// # Errors
+    /// A file cannot be copied.
+    pub fn back_up(&self) -> io::Result<()> {
+        replace(&self.ledger(), &self.copy())
+    }
+
+    /// Replaces the ledger by its copy.
+    ///
+    /// # Errors
+    /// A file cannot be copied.
+    pub fn restore(&self) -> io::Result<()> {
+        let _ = fs::remove_file(with_suffix(&self.ledger(), "-shm"));
+        replace(&self.copy(), &self.ledger())
+    }
+
+    /// Returns the rows of the ledger.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn rows(&self) -> rusqlite::Result<Vec<Row>> {
+        let connection =
+            Connection::open_with_flags(self.ledger(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut statement = connection.prepare(
+            "SELECT hex(operation_id), tenant, request_id, state, arn FROM ingest_configurations
+             ORDER BY operation_id",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(Row {
+                operation_id: row.get(0)?,
+                tenant: row.get(1)?,
+                request_id: row.get(2)?,
+                state: State::from_code(row.get(3)?).ok_or(rusqlite::Error::InvalidQuery)?,
+                arn: row.get(4)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// Runs the jobs of a ledger until it is dropped.
+    pub async fn drive(self, mut store: Store, mut queues: Queues) {
+        while let Some(group) = queues.next_group().await {
+            let Group::Write(_) = group else {
+                store.run(group, commit);
+                continue;
+            };
+            let number = self.0.commits.fetch_add(1, Ordering::Relaxed);
+            let fault = self.0.faults.get(&number).copied();
+            let fault = fault.filter(|_| !self.0.is_healed.load(Ordering::Relaxed));
+            if let Some(fault) = fault {
+                self.0.trace.add(format_args!("commit #{number}: {fault:?}"));
+            }
+            if let Some(CommitFault::Stalls(time)) = fault {
+                sleep(time).await;
+            }
+            store.run(group, |transaction| end(transaction, fault));
+        }
+    }
+}
+
+fn end(transaction: Transaction<'_>, fault: Option<CommitFault>) -> rusqlite::Result<()> {
+    match fault {
+        None | Some(CommitFault::Stalls(_)) => return commit(transaction),
+        Some(CommitFault::Fails) => transaction.rollback()?,
+        Some(CommitFault::FailsButDurable) => transaction.commit()?,
+    }
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), None))
+}
+
+fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    for suffix in FILES {
+        let (from, to) = (with_suffix(from, suffix), with_suffix(to, suffix));
+        let _ = fs::remove_file(&to);
+        if from.exists() {
+            fs::copy(from, to)?;
+        }
+    }
+    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

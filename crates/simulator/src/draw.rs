@@ -1,0 +1,192 @@
+//! Draws the plan of a run from a seed.
+
+use std::time::Duration;
+
+use ivs_realtime_emulator::Operation;
+
+use crate::{
+    level::Level,
+    plan::{CallFault, CallerPlan, CommitFault, Fault, Outage, Plan, Step, TENANTS},
+    random::Draws,
+};
+
+/// The number of callers.
+const CALLERS: u64 = 40;
+
+/// The time in which the callers start, in milliseconds.
+const ACTIVE_MS: u64 = 60_000;
+
+/// The operations with faults, and the number of calls among which a faulty one is drawn.
+const OPERATIONS: [(Operation, u64); 7] = [
+    (Operation::CreateIngestConfiguration, 50),
+    (Operation::GetIngestConfiguration, 60),
+    (Operation::ListIngestConfigurations, 60),
+    (Operation::UpdateIngestConfiguration, 10),
+    (Operation::DeleteIngestConfiguration, 20),
+    (Operation::GetStage, 10),
+    (Operation::ListTagsForResource, 40),
+];
+
+/// Draws the plan of the seed.
+#[must_use]
+pub fn plan(seed: u64, level: Level) -> Plan {
+    let draws = &mut Draws::new(seed, 1);
+    let callers = (0..CALLERS).map(|number| caller(draws, number)).collect();
+    let mut faults = Vec::new();
+    calls(draws, level, &mut faults);
+    outages(draws, &mut faults);
+    consistency(draws, level, &mut faults);
+    crashes(draws, &mut faults);
+    if level == Level::BadMachine {
+        machine(draws, &mut faults);
+    }
+    if level == Level::Mistakes {
+        mistakes(draws, &mut faults);
+    }
+    Plan { seed, callers, faults, faults_end: Duration::from_millis(3 * ACTIVE_MS) }
+}
+
+fn caller(draws: &mut Draws, number: u64) -> CallerPlan {
+    // Some callers repeat the request of another one.
+    let request = if draws.percent(10) { draws.below(CALLERS) } else { number };
+    let mut of_request = Draws::new(request, 2);
+    let leaves = draws.percent(30);
+    CallerPlan {
+        starts: Duration::from_micros(draws.below(ACTIVE_MS * 1000)),
+        tenant: usize::try_from(of_request.below(TENANTS.len() as u64)).unwrap_or(0),
+        request: u32::try_from(request).unwrap_or(0),
+        has_stage: of_request.percent(70),
+        name: of_request.one_of(&["", "studio", "camera-1"]),
+        deadline: Duration::from_secs(draws.one_of(&[2, 5, 10, 30])),
+        leaves: leaves.then(|| Duration::from_millis(draws.magnitude(1, 8000))),
+        leaves_times: u32::try_from(draws.between(1, 3)).unwrap_or(1),
+        gives_up: draws.percent(30),
+        is_twin: draws.percent(8),
+        then: steps(draws),
+    }
+}
+
+fn steps(draws: &mut Draws) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let wait = |draws: &mut Draws| Step::Wait(Duration::from_millis(draws.magnitude(10, 120_000)));
+    if draws.percent(40) {
+        steps.extend([wait(draws), Step::Repeat]);
+    }
+    if draws.percent(15) {
+        steps.extend([wait(draws), draws.one_of(&[Step::Get, Step::List, Step::Update])]);
+    }
+    if draws.percent(35) {
+        steps.extend([wait(draws), Step::Delete]);
+        if draws.percent(50) {
+            steps.extend([wait(draws), Step::Repeat]);
+        }
+    }
+    steps
+}
+
+fn calls(draws: &mut Draws, level: Level, faults: &mut Vec<Fault>) {
+    // A third of the runs has few faults, so that each one shows its own effect.
+    let percent = draws.one_of(&[3, 10, 25]);
+    let execution = u64::try_from(level.aws().execution.as_millis()).unwrap_or(0);
+    for (operation, count) in OPERATIONS {
+        for nth in 0..count {
+            if !draws.percent(percent) {
+                continue;
+            }
+            let kind = match draws.below(9) {
+                0 => CallFault::RequestLost,
+                1 => CallFault::ResponseLost,
+                2 => CallFault::ResponseDelayed(Duration::from_millis(draws.magnitude(50, 20_000))),
+                3 | 4 => {
+                    CallFault::ExecutedLate(Duration::from_millis(draws.magnitude(10, execution)))
+                }
+                5 => CallFault::ResponseGarbled,
+                6 => CallFault::Throttled,
+                7 => CallFault::ErrorBefore(draws.one_of(&[500, 503])),
+                _ => CallFault::ErrorAfter(draws.one_of(&[500, 503])),
+            };
+            let nth = u32::try_from(nth).unwrap_or(0);
+            faults.push(Fault::Call { operation, nth, kind });
+        }
+    }
+}
+
+fn outages(draws: &mut Draws, faults: &mut Vec<Fault>) {
+    for _ in 0..draws.below(3) {
+        let operation = draws.percent(70).then(|| draws.one_of(&OPERATIONS).0);
+        let from = Duration::from_millis(draws.below(2 * ACTIVE_MS));
+        let to = from + Duration::from_millis(draws.magnitude(2000, 120_000));
+        let kinds = [
+            Outage::Closed,
+            Outage::Silent,
+            Outage::Unavailable,
+            Outage::Denied,
+            Outage::Throttled,
+        ];
+        faults.push(Fault::Outage { operation, from, to, kind: draws.one_of(&kinds) });
+    }
+}
+
+fn consistency(draws: &mut Draws, level: Level, faults: &mut Vec<Fault>) {
+    let bounds = level.aws();
+    for _ in 0..draws.between(1, 4) {
+        let from = Duration::from_millis(draws.below(2 * ACTIVE_MS));
+        let to = from + Duration::from_millis(draws.between(1000, ACTIVE_MS));
+        let mut up_to = |bound: Duration| match u64::try_from(bound.as_millis()) {
+            Ok(most @ 1..) if draws.percent(60) => Duration::from_millis(draws.magnitude(1, most)),
+            _ => Duration::ZERO,
+        };
+        let (lists, reads, tags) = (up_to(bounds.lists), up_to(bounds.reads), up_to(bounds.tags));
+        faults.push(Fault::Consistency { from, to, lists, reads, tags });
+    }
+    if level == Level::SlowAws && draws.percent(30) {
+        faults.push(Fault::PagesByOffset);
+    }
+}
+
+fn crashes(draws: &mut Draws, faults: &mut Vec<Fault>) {
+    for _ in 0..draws.below(5) {
+        let at = Duration::from_micros(draws.below(2 * ACTIVE_MS * 1000));
+        let polls = u32::try_from(draws.magnitude(1, 2000)).unwrap_or(1);
+        let down = Duration::from_millis(draws.magnitude(10, 30_000));
+        faults.push(Fault::Crash { at, polls, down });
+    }
+    if draws.percent(10) {
+        faults.push(Fault::SecondProcess { at: Duration::from_millis(draws.below(ACTIVE_MS)) });
+    }
+}
+
+fn machine(draws: &mut Draws, faults: &mut Vec<Fault>) {
+    for _ in 0..draws.below(8) {
+        let kind = match draws.below(3) {
+            0 => CommitFault::Fails,
+            1 => CommitFault::FailsButDurable,
+            _ => CommitFault::Stalls(Duration::from_millis(draws.magnitude(10, 20_000))),
+        };
+        faults.push(Fault::Commit { nth: u32::try_from(draws.below(300)).unwrap_or(0), kind });
+    }
+    for _ in 0..draws.below(3) {
+        let by_ms = i64::try_from(draws.magnitude(100, 300_000)).unwrap_or(0);
+        let by_ms = if draws.percent(50) { by_ms } else { -by_ms };
+        let at = Duration::from_millis(draws.below(2 * ACTIVE_MS));
+        faults.push(Fault::ClockStep { at, by_ms });
+    }
+}
+
+fn mistakes(draws: &mut Draws, faults: &mut Vec<Fault>) {
+    if draws.percent(50) {
+        let copied = Duration::from_millis(draws.below(ACTIVE_MS));
+        let at = copied + Duration::from_millis(draws.magnitude(100, ACTIVE_MS));
+        let down = Duration::from_millis(draws.magnitude(10, 30_000));
+        faults.push(Fault::Restore { copied, at, down });
+    } else {
+        let from = Duration::from_millis(draws.below(ACTIVE_MS));
+        let to = from + Duration::from_millis(draws.magnitude(1000, 300_000));
+        faults.push(Fault::WrongEndpoint { from, to });
+    }
+    if draws.percent(30) {
+        let operation = Operation::CreateIngestConfiguration;
+        let nth = u32::try_from(draws.below(40)).unwrap_or(0);
+        faults.push(Fault::Call { operation, nth, kind: CallFault::Duplicated });
+    }
+}

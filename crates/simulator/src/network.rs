@@ -1,0 +1,313 @@
+//! The network between the gateway and AWS: the SDK's HTTP client, which calls an emulator in
+//! process and injects the faults of the plan. A call that has left the gateway is executed
+//! even if the gateway ends.
+
+mod messages;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header::HOST};
+use http_body_util::{BodyExt, Full};
+use ivs_ingest_gateway::request::MANAGED_TAG_PREFIX;
+use ivs_realtime_emulator::{Emulator, Operation, SettingsChange};
+use serde_json::Value;
+use tokio::{sync::oneshot, time::sleep};
+
+use self::messages::{error, operation, parsed, shown, subject, text};
+use crate::{
+    clock::WallClock,
+    history::{History, Invariant},
+    plan::{CallFault, Fault, Outage, Plan},
+    random::Draws,
+    trace::Trace,
+};
+
+/// The time that an [`Outage::Silent`] call waits: longer than any time-out.
+const SILENCE: Duration = Duration::from_mins(2);
+
+/// The network and the AWS accounts behind it. Clones share them.
+#[derive(Clone)]
+pub struct Network(Arc<Shared>);
+
+struct Shared {
+    account: Emulator,
+    /// The account behind a wrong endpoint.
+    other_account: Emulator,
+    history: History,
+    trace: Trace,
+    clock: WallClock,
+    state: Mutex<State>,
+}
+
+struct State {
+    faults: Vec<Fault>,
+    calls: BTreeMap<Operation, u32>,
+    injected: u32,
+    draws: Draws,
+}
+
+/// The fate of one call.
+enum Fate {
+    Delivered,
+    Call(CallFault),
+    Outage(Outage),
+}
+
+type Received = Result<Response<Bytes>, &'static str>;
+
+impl Network {
+    /// Returns a network with the faults of the plan.
+    #[must_use]
+    pub fn new(
+        plan: &Plan,
+        [account, other_account]: [Emulator; 2],
+        history: History,
+        trace: Trace,
+        clock: WallClock,
+    ) -> Self {
+        let state = State {
+            faults: plan.faults.clone(),
+            calls: BTreeMap::new(),
+            injected: 0,
+            draws: Draws::new(plan.seed, 3),
+        };
+        let state = Mutex::new(state);
+        Self(Arc::new(Shared { account, other_account, history, trace, clock, state }))
+    }
+
+    /// Ends all faults. Configurations that lists do not show yet stay hidden for their time.
+    pub fn heal(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Returns the number of injected faults.
+    #[must_use]
+    pub fn injected(&self) -> u32 {
+        self.lock().injected
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Draws the fate of the next call of the operation, and the times to AWS and back.
+    fn fate(&self, operation: Operation) -> (u32, Fate, [Duration; 2]) {
+        let now = self.0.clock.elapsed();
+        let mut state = self.lock();
+        let calls = state.calls.entry(operation).or_default();
+        let number = *calls;
+        *calls += 1;
+        let latency = [state.draws.milliseconds(1, 30), state.draws.milliseconds(1, 30)];
+        let fate = state.faults.iter().find_map(|fault| match fault {
+            Fault::Call { operation: of, nth, kind } if (*of, *nth) == (operation, number) => {
+                Some(Fate::Call(*kind))
+            }
+            Fault::Outage { operation: of, from, to, kind }
+                if of.is_none_or(|of| of == operation) && (*from..*to).contains(&now) =>
+            {
+                Some(Fate::Outage(*kind))
+            }
+            _ => None,
+        });
+        state.injected += u32::from(fate.is_some());
+        (number, fate.unwrap_or(Fate::Delivered), latency)
+    }
+
+    /// Makes AWS execute the request, and records what it did.
+    async fn execute(&self, operation: Operation, request: Request<Bytes>) -> Received {
+        let now = self.0.clock.elapsed();
+        let mut consistency = SettingsChange {
+            visibility_delay_ms: Some(0),
+            read_delay_ms: Some(0),
+            tag_delay_ms: Some(0),
+            pages_by_offset: Some(false),
+            ..SettingsChange::default()
+        };
+        let mut is_elsewhere = false;
+        for fault in &self.lock().faults {
+            match fault {
+                Fault::Consistency { from, to, lists, reads, tags }
+                    if (*from..*to).contains(&now) =>
+                {
+                    let milliseconds =
+                        |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                    consistency.visibility_delay_ms = Some(milliseconds(lists));
+                    consistency.read_delay_ms = Some(milliseconds(reads));
+                    consistency.tag_delay_ms = Some(milliseconds(tags));
+                }
+                Fault::PagesByOffset => consistency.pages_by_offset = Some(true),
+                Fault::WrongEndpoint { from, to } if (*from..*to).contains(&now) => {
+                    is_elsewhere = true;
+                }
+                _ => {}
+            }
+        }
+        let account = if is_elsewhere { &self.0.other_account } else { &self.0.account };
+        account.change_settings(&consistency).map_err(|_| "the settings are invalid")?;
+        let deleted = (operation == Operation::DeleteIngestConfiguration)
+            .then(|| text(&parsed(request.body()), "/arn"));
+        let response = account.respond(request.map(Full::new)).await;
+        let (head, body) = response.map_err(|_| "the connection was closed")?.into_parts();
+        let body = body.collect().await.map_err(|_| "the response ended early")?.to_bytes();
+        if head.status == StatusCode::TOO_MANY_REQUESTS {
+            self.0.history.violated(Invariant::Rate, format!("AWS throttles {operation:?}"));
+        }
+        if head.status.is_success() && !is_elsewhere {
+            if let Some(arn) = deleted {
+                self.0.history.deleted(&arn);
+            }
+            if operation == Operation::CreateIngestConfiguration {
+                self.created(&parsed(&body));
+            }
+        }
+        Ok(Response::from_parts(head, body))
+    }
+
+    fn created(&self, response: &Value) {
+        let member = |name: &str| text(response, &format!("/ingestConfiguration/{name}"));
+        let tag = |name: &str| member(&format!("tags/{MANAGED_TAG_PREFIX}{name}"));
+        let request = (tag("tenant"), tag("request-id"));
+        self.0.history.created(member("arn"), request, member("streamKey"));
+    }
+
+    /// Carries one call to AWS and its response back.
+    async fn carry(self, operation: Operation, request: Request<Bytes>) -> Received {
+        let (number, fate, [there, back]) = self.fate(operation);
+        let call = format!("{operation:?} #{number}");
+        let subject = subject(&request);
+        match &fate {
+            Fate::Delivered => self.0.trace.add(format_args!("{call} {subject}")),
+            Fate::Call(fault) => self.0.trace.add(format_args!("{call} {subject}: {fault:?}")),
+            Fate::Outage(outage) => self.0.trace.add(format_args!("{call} {subject}: {outage:?}")),
+        }
+        sleep(there).await;
+        let received = self.meet(fate, operation, request, &call).await;
+        match &received {
+            Ok(response) => {
+                self.0.trace.add(format_args!("{call}: {} {}", response.status(), shown(response)));
+            }
+            Err(reason) => self.0.trace.add(format_args!("{call}: {reason}")),
+        }
+        sleep(back).await;
+        received
+    }
+
+    async fn meet(
+        &self,
+        fate: Fate,
+        operation: Operation,
+        request: Request<Bytes>,
+        call: &str,
+    ) -> Received {
+        match fate {
+            Fate::Delivered => self.execute(operation, request).await,
+            Fate::Call(CallFault::RequestLost) | Fate::Outage(Outage::Closed) => {
+                Err("the connection was closed")
+            }
+            Fate::Call(CallFault::ResponseLost) => {
+                self.execute(operation, request).await?;
+                Err("the connection was closed")
+            }
+            Fate::Call(CallFault::ResponseDelayed(delay)) => {
+                let response = self.execute(operation, request).await;
+                sleep(delay).await;
+                response
+            }
+            Fate::Call(CallFault::ExecutedLate(delay)) => {
+                let (network, call) = (self.clone(), call.to_owned());
+                tokio::spawn(async move {
+                    sleep(delay).await;
+                    let status = network.execute(operation, request).await.map(|it| it.status());
+                    network.0.trace.add(format_args!("{call}: executed late, {status:?}"));
+                });
+                Err("the connection was closed")
+            }
+            Fate::Call(CallFault::ResponseGarbled) => {
+                let response = self.execute(operation, request).await?;
+                Ok(response.map(|body| body.slice(..body.len().saturating_sub(1))))
+            }
+            Fate::Call(CallFault::Duplicated) => {
+                let first = self.execute(operation, request.clone()).await;
+                self.execute(operation, request).await?;
+                first
+            }
+            Fate::Call(CallFault::Throttled) | Fate::Outage(Outage::Throttled) => {
+                Ok(error(429, "ThrottlingException"))
+            }
+            Fate::Call(CallFault::ErrorBefore(status)) => Ok(error(status, "")),
+            Fate::Call(CallFault::ErrorAfter(status)) => {
+                self.execute(operation, request).await?;
+                Ok(error(status, ""))
+            }
+            Fate::Outage(Outage::Silent) => {
+                sleep(SILENCE).await;
+                Err("no response arrived")
+            }
+            Fate::Outage(Outage::Unavailable) => Ok(error(503, "")),
+            Fate::Outage(Outage::Denied) => Ok(error(403, "AccessDeniedException")),
+        }
+    }
+
+    /// Sends a request of the SDK. The rest happens without the gateway, which may end.
+    async fn send(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let io = |reason: &'static str| ConnectorError::io(reason.into());
+        let mut request =
+            request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+        // A client that writes to a socket adds this header, which is signed.
+        let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let host = HeaderValue::from_str(&authority)
+            .map_err(|error| ConnectorError::user(error.into()))?;
+        request.headers_mut().insert(HOST, host);
+        let body = Bytes::copy_from_slice(request.body().bytes().unwrap_or_default());
+        let request = request.map(|_| body);
+        let operation = operation(request.method(), request.uri().path())
+            .ok_or_else(|| io("the simulator does not know the operation"))?;
+        let (respond, response) = oneshot::channel();
+        tokio::spawn(async move {
+            // The gateway may wait no longer.
+            let _ = respond.send(self.carry(operation, request).await);
+        });
+        let received = response.await.map_err(|_| io("the network has ended"))?;
+        let (head, body) = received.map_err(io)?.into_parts();
+        Response::from_parts(head, SdkBody::from(body))
+            .try_into()
+            .map_err(|_| io("the response is not HTTP"))
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Network")
+    }
+}
+
+impl HttpConnector for Network {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(self.clone().send(request))
+    }
+}
+
+impl HttpClient for Network {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

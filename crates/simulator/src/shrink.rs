@@ -1,0 +1,62 @@
+//! Removes the callers and the faults that a violation does not need.
+
+use std::io;
+
+use crate::{history::Invariant, plan::Plan, run::run};
+
+/// Returns the smallest plan found that still breaks the invariant. Reports each success.
+///
+/// # Errors
+/// A run failed.
+pub fn shrink(plan: Plan, invariant: Invariant, mut report: impl FnMut(&Plan)) -> io::Result<Plan> {
+    let breaks = |plan: &Plan| -> io::Result<bool> {
+        let report = run(plan, false)?;
+        Ok(report.violations.iter().any(|violation| violation.invariant == invariant))
+    };
+    let mut smallest = plan;
+    loop {
+        let before = (smallest.callers.len(), smallest.faults.len());
+        let faults = smallest.faults.len();
+        smallest =
+            without(smallest, faults, |plan, from, to| drop(plan.faults.drain(from..to)), &breaks)?;
+        report(&smallest);
+        let callers = smallest.callers.len();
+        smallest = without(
+            smallest,
+            callers,
+            |plan, from, to| drop(plan.callers.drain(from..to)),
+            &breaks,
+        )?;
+        report(&smallest);
+        if (smallest.callers.len(), smallest.faults.len()) == before {
+            return Ok(smallest);
+        }
+    }
+}
+
+/// Removes ranges of items, at first half of them, at last single ones.
+fn without(
+    mut plan: Plan,
+    count: usize,
+    remove: impl Fn(&mut Plan, usize, usize),
+    breaks: &impl Fn(&Plan) -> io::Result<bool>,
+) -> io::Result<Plan> {
+    let mut count = count;
+    let mut size = count.div_ceil(2);
+    while size > 0 {
+        let mut from = 0;
+        while from < count {
+            let to = (from + size).min(count);
+            let mut smaller = plan.clone();
+            remove(&mut smaller, from, to);
+            if breaks(&smaller)? {
+                plan = smaller;
+                count -= to - from;
+            } else {
+                from = to;
+            }
+        }
+        size = if size == 1 { 0 } else { size.div_ceil(2) };
+    }
+    Ok(plan)
+}

@@ -1,0 +1,56 @@
+//! A seed repeats its run, and the gateway keeps its promises in a few of them. The command of
+//! `docs/simulation.md` runs thousands.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use simulator::{draw, level::Level, run::run};
+
+/// The number of seeds of a test. The command runs more.
+const SEEDS: u64 = 8;
+
+#[test]
+fn a_seed_repeats_its_run() {
+    for level in Level::ALL {
+        for seed in 0..2 {
+            let plan = draw::plan(seed, level);
+            let (once, again) = (run(&plan, true).unwrap(), run(&plan, false).unwrap());
+            assert_eq!(once.hash, again.hash, "seed {seed} at level {level}");
+            assert_eq!(once.events, u64::try_from(once.lines.len()).unwrap());
+        }
+    }
+}
+
+#[test]
+fn seeds_give_different_runs() {
+    let hashes: BTreeSet<u64> = (0..SEEDS)
+        .map(|seed| run(&draw::plan(seed, Level::Documented), false).unwrap().hash)
+        .collect();
+    assert_eq!(hashes.len() as u64, SEEDS);
+}
+
+#[test]
+fn the_promises_are_kept_at_level_0() {
+    for seed in 0..SEEDS {
+        let report = run(&draw::plan(seed, Level::Documented), false).unwrap();
+        assert_eq!(report.violations, [], "seed {seed}");
+    }
+}
+
+/// A run without faults and crashes executes each request once.
+#[test]
+fn without_faults_each_request_is_executed_once() {
+    let mut plan = draw::plan(3, Level::Documented);
+    plan.faults.clear();
+    for caller in &mut plan.callers {
+        caller.leaves = None;
+        caller.deadline = std::time::Duration::from_mins(1);
+    }
+    let requests: BTreeSet<_> =
+        plan.callers.iter().filter(|it| it.tenant != 1).map(|it| it.request).collect();
+    let report = run(&plan, false).unwrap();
+    assert_eq!(report.violations, []);
+    assert!(report.executed >= requests.len(), "{report:?}");
+    assert_eq!((report.crashes, report.faults), (0, 0));
+}
