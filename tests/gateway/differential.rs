@@ -72,8 +72,7 @@ const REQUIRED: [&str; 17] = [
 ];
 
 /// Further outcomes that a run with faults must contain.
-const REQUIRED_WITH_FAULTS: [&str; 5] = [
-    "create AWS_UNAVAILABLE",
+const REQUIRED_WITH_FAULTS: [&str; 4] = [
     "create OUTCOME_UNKNOWN",
     "get AWS_UNAVAILABLE",
     "update AWS_UNAVAILABLE",

@@ -75,8 +75,10 @@ impl Fault {
             (Operation::CreateIngestConfiguration, Request::Create(_)) => {
                 &["OUTCOME_UNKNOWN", "IN_PROGRESS"]
             }
-            (Operation::DeleteIngestConfiguration, Request::Delete(_)) => &["OUTCOME_UNKNOWN"],
-            (Operation::GetIngestConfiguration, Request::Create(_) | Request::Get(_))
+            // A create reads the configuration of an earlier create.
+            (Operation::DeleteIngestConfiguration, Request::Delete(_))
+            | (Operation::GetIngestConfiguration, Request::Create(_)) => &["OUTCOME_UNKNOWN"],
+            (Operation::GetIngestConfiguration, Request::Get(_))
             | (Operation::GetStage, Request::Create(_) | Request::Update(_))
             | (Operation::UpdateIngestConfiguration, Request::Update(_)) => &["AWS_UNAVAILABLE"],
             // The fault affects only a lookup that an earlier fault made necessary.
