@@ -43,7 +43,7 @@ pub struct Shared {
     /// The ledger: idempotency and quota.
     pub ledger: Arc<dyn Ledger>,
     /// The owners of stages.
-    pub stages: StageOwnership,
+    pub stages: StageOwnership<Error>,
     /// Running creates with a `request_id`. A call with the same `request_id` joins the first.
     creates: SingleFlight<(TenantId, RequestId), Fingerprint, Created>,
     /// Running reads from AWS. Concurrent calls for the same ARN share one read.
@@ -68,7 +68,7 @@ impl Shared {
     #[must_use]
     pub fn new(
         ledger: Arc<dyn Ledger>,
-        stages: StageOwnership,
+        stages: StageOwnership<Error>,
         resolutions: Resolutions,
         resolution_wait: Duration,
         ledger_complete: watch::Receiver<bool>,

@@ -25,7 +25,7 @@ impl Handlers {
     ) -> Result<CallersConfiguration, Error> {
         let row = self.owned_row(context, &request.arn).await?;
         match request.view {
-            ConfigurationView::Basic => Ok(self.basic(row).await),
+            ConfigurationView::Basic => Ok(self.basic(row)),
             ConfigurationView::Full => self.full(context, &row).await,
         }
     }
@@ -47,17 +47,11 @@ impl Handlers {
     }
 
     /// Returns the configuration from the ledger, without an AWS call.
-    pub(super) async fn basic(&self, row: Row) -> CallersConfiguration {
+    pub(super) fn basic(&self, row: Row) -> CallersConfiguration {
         let Fields { stage_arn, ingest_protocol, .. } = &row.fields;
-        let ingest_endpoint = match stage_arn {
-            Some(arn) => self
-                .shared
-                .stages
-                .known(arn)
-                .await
-                .and_then(|stage| stage.ingest_endpoint(*ingest_protocol).map(str::to_owned)),
-            None => None,
-        };
+        let stage = stage_arn.as_ref().and_then(|arn| self.shared.stages.known(arn));
+        let ingest_endpoint =
+            stage.and_then(|stage| stage.ingest_endpoint(*ingest_protocol).map(str::to_owned));
         CallersConfiguration::of_row(row, ingest_endpoint)
     }
 

@@ -55,7 +55,7 @@ impl Handlers {
         };
         let mut configurations = Vec::with_capacity(rows.len());
         for row in rows {
-            configurations.push(self.basic(row).await);
+            configurations.push(self.basic(row));
         }
         Ok(Listed { configurations, next_page_token })
     }

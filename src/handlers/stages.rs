@@ -44,7 +44,7 @@ impl Handlers {
         context: &CallContext,
         arn: &StageArn,
     ) -> Result<bool, Error> {
-        self.shared.stages.forget(&context.tenant().id, arn).await;
+        self.shared.stages.forget(&context.tenant().id, arn);
         match self.stage(context, arn).await {
             Ok(_) => Ok(false),
             Err(Error::StageForbidden) => Ok(true),
@@ -78,7 +78,7 @@ impl Handlers {
         let Configuration { stage_arn, ingest_protocol, .. } = configuration;
         let stage_arn = stage_arn.as_deref()?;
         let stages = &self.shared.stages;
-        if let Some(stage) = stages.known(stage_arn).await {
+        if let Some(stage) = stages.known(stage_arn) {
             return stage.ingest_endpoint(*ingest_protocol).map(str::to_owned);
         }
         let arn = StageArn::parse(stage_arn).ok()?;

@@ -7,11 +7,13 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use moka::future::Cache;
+use lru::LruCache;
+use tokio::sync::OnceCell;
 
 use super::{Tenant, TenantId, Tenants};
 use crate::{
@@ -19,8 +21,9 @@ use crate::{
     request::{IngestProtocol, StageArn},
 };
 
-/// Maximum number of cached stages. Each uses about 2 KiB.
-const MAX_CACHED: u64 = 10_000;
+/// Maximum number of cached stages. Each uses about 2 KiB. The least recently used one is
+/// replaced.
+const MAX_CACHED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
 
 /// Maximum age of a cached endpoint, according to AWS's documentation.
 const ENDPOINT_AGE: Duration = Duration::from_hours(14 * 24);
@@ -62,19 +65,23 @@ pub enum OwnershipError<E> {
     Lookup(E),
 }
 
-/// A cache of the owners of stages, in which the age of an entry is bounded.
+/// A cache of the owners of stages, in which the age of an entry is bounded. `E` is the error
+/// of a lookup.
 #[derive(Debug, Clone)]
-pub struct StageOwnership {
-    /// The cache bounds the number of entries and shares lookups. [`Lookup::expires_at`] ends an
-    /// entry, because the cache's own expiry does not use `clock`.
-    lookups: Cache<(TenantId, StageArn), Lookup>,
-    endpoints: Cache<String, Endpoints>,
+pub struct StageOwnership<E> {
+    lookups: Lookups<E>,
+    endpoints: Arc<Mutex<LruCache<String, Endpoints>>>,
     age: Duration,
     clock: Clock,
     tenants: Arc<Tenants>,
     region: String,
     account_id: Option<String>,
 }
+
+type Lookups<E> = Arc<Mutex<LruCache<(TenantId, StageArn), SharedLookup<E>>>>;
+
+/// A lookup that concurrent callers share. Empty while it runs.
+type SharedLookup<E> = Arc<OnceCell<Result<Lookup, E>>>;
 
 /// The result of a tenant's lookup.
 #[derive(Debug, Clone)]
@@ -91,7 +98,7 @@ struct Endpoints {
     expires_at: Instant,
 }
 
-impl StageOwnership {
+impl<E: Clone> StageOwnership<E> {
     /// Returns an empty cache. The tags of a stage are cached for `age`, so that a change of the
     /// owner takes effect within `age`. Stages of another region are rejected without a lookup.
     /// If `account_id` is set, so are stages of another account.
@@ -103,7 +110,8 @@ impl StageOwnership {
         age: Duration,
         clock: Clock,
     ) -> Self {
-        let (lookups, endpoints) = (Cache::new(MAX_CACHED), Cache::new(MAX_CACHED));
+        let lookups = Arc::new(Mutex::new(LruCache::new(MAX_CACHED)));
+        let endpoints = Arc::new(Mutex::new(LruCache::new(MAX_CACHED)));
         Self { lookups, endpoints, age, clock, tenants, region, account_id }
     }
 
@@ -112,48 +120,57 @@ impl StageOwnership {
     ///
     /// # Errors
     /// [`OwnershipError`].
-    pub async fn owned_by<E, F>(
+    pub async fn owned_by<F>(
         &self,
         tenant: &Tenant,
         arn: &StageArn,
         lookup: impl FnOnce() -> F,
     ) -> Result<Arc<Stage>, OwnershipError<E>>
     where
-        E: Clone + Send + Sync + 'static,
         F: Future<Output = Result<Option<Stage>, E>>,
     {
         let is_foreign = |account: &String| account != arn.account_id();
         if arn.region() != self.region || self.account_id.as_ref().is_some_and(is_foreign) {
             return Err(OwnershipError::Forbidden);
         }
-        let key = (tenant.id.clone(), arn.clone());
-        let cached = self.lookups.get(&key).await;
-        let found = match cached {
-            Some(found) if self.clock.monotonic() < found.expires_at => found,
-            expired => {
-                if expired.is_some() {
-                    self.lookups.invalidate(&key).await;
-                }
-                let inserted = async { Ok(self.insert(tenant, arn, lookup().await?).await) };
-                // Boxed: the future has kilobytes, which would enlarge every enclosing future.
-                let found = Box::pin(self.lookups.try_get_with(key, inserted)).await;
-                found.map_err(|error: Arc<E>| OwnershipError::Lookup((*error).clone()))?
-            }
-        };
+        let shared = self.shared_lookup(tenant, arn);
+        // Boxed: the future has kilobytes, which would enlarge every enclosing future.
+        let found = Box::pin(shared.get_or_init(async || {
+            let stage = lookup().await?;
+            Ok(self.found(tenant, arn, stage))
+        }));
+        let found = found.await.clone().map_err(OwnershipError::Lookup)?;
         // Checked on each call: a reload may have changed the owner since the lookup.
         let owned = found.stage.filter(|stage| self.is_owner(tenant, arn, stage));
         owned.ok_or(OwnershipError::Forbidden)
     }
 
+    /// Returns the lookup that is cached or running, or starts a new one.
+    fn shared_lookup(&self, tenant: &Tenant, arn: &StageArn) -> SharedLookup<E> {
+        let now = self.clock.monotonic();
+        let is_usable =
+            |found: &Result<Lookup, E>| found.as_ref().is_ok_and(|found| now < found.expires_at);
+        let mut lookups = locked(&self.lookups);
+        let key = (tenant.id.clone(), arn.clone());
+        match lookups.get(&key) {
+            Some(shared) if shared.get().is_none_or(is_usable) => Arc::clone(shared),
+            _ => {
+                let shared = SharedLookup::default();
+                lookups.put(key, Arc::clone(&shared));
+                shared
+            }
+        }
+    }
+
     /// Removes the stage from the cache of the tenant, because AWS reports that it does not
     /// exist.
-    pub async fn forget(&self, tenant: &TenantId, arn: &StageArn) {
-        self.endpoints.invalidate(arn.as_str()).await;
-        self.lookups.invalidate(&(tenant.clone(), arn.clone())).await;
+    pub fn forget(&self, tenant: &TenantId, arn: &StageArn) {
+        locked(&self.endpoints).pop(arn.as_str());
+        locked(&self.lookups).pop(&(tenant.clone(), arn.clone()));
     }
 
     /// Returns the entry for a lookup, and caches the endpoints of a stage that the tenant owns.
-    async fn insert(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Lookup {
+    fn found(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Lookup {
         let stage = stage.map(Arc::new);
         let owned = stage.as_ref().filter(|stage| self.is_owner(tenant, arn, stage));
         let now = self.clock.monotonic();
@@ -161,7 +178,7 @@ impl StageOwnership {
             Some(stage) => {
                 let expires_at = now + ENDPOINT_AGE;
                 let endpoints = Endpoints { stage: Arc::clone(stage), expires_at };
-                self.endpoints.insert(arn.as_str().to_owned(), endpoints).await;
+                locked(&self.endpoints).put(arn.as_str().to_owned(), endpoints);
                 self.age
             }
             None => self.age.min(REJECTION_AGE),
@@ -180,10 +197,17 @@ impl StageOwnership {
     }
 
     /// Returns the stage if its endpoints are cached. Never starts a lookup.
-    pub async fn known(&self, arn: &str) -> Option<Arc<Stage>> {
-        let endpoints = self.endpoints.get(arn).await?;
-        (self.clock.monotonic() < endpoints.expires_at).then_some(endpoints.stage)
+    #[must_use]
+    pub fn known(&self, arn: &str) -> Option<Arc<Stage>> {
+        let now = self.clock.monotonic();
+        let mut endpoints = locked(&self.endpoints);
+        let endpoints = endpoints.get(arn).filter(|endpoints| now < endpoints.expires_at)?;
+        Some(Arc::clone(&endpoints.stage))
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -70,15 +70,24 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// Runs the plan in virtual time, on this thread.
+/// Runs the plan in virtual time, on this thread. Keeps the lines of the trace if `keeps_lines`.
 ///
 /// # Errors
 /// The disk or the runtime cannot be made.
 pub fn run(plan: &Plan, keeps_lines: bool) -> io::Result<Report> {
+    run_slowly(plan, keeps_lines, Duration::ZERO)
+}
+
+/// Runs the plan as [`run`] does, but each event of the trace takes `slowness` of real time,
+/// which must not change the result.
+///
+/// # Errors
+/// The disk or the runtime cannot be made.
+pub fn run_slowly(plan: &Plan, keeps_lines: bool, slowness: Duration) -> io::Result<Report> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
-        let trace = Trace::begin(keeps_lines);
+        let trace = Trace::begin(keeps_lines, slowness);
         let _log = log_to(&trace);
         let world = World::new(plan, trace).await?;
         world.run().await

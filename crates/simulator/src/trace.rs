@@ -3,6 +3,8 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -13,6 +15,7 @@ pub struct Trace(Arc<Shared>);
 
 struct Shared {
     began: Instant,
+    slowness: Duration,
     events: Mutex<Events>,
 }
 
@@ -24,16 +27,18 @@ struct Events {
 }
 
 impl Trace {
-    /// Begins a trace. Keeps its lines if `keeps_lines`; without them a run is faster.
+    /// Begins a trace. Keeps its lines if `keeps_lines`; without them a run is faster. Each event
+    /// takes `slowness` of real time.
     #[must_use]
-    pub fn begin(keeps_lines: bool) -> Self {
+    pub fn begin(keeps_lines: bool, slowness: Duration) -> Self {
         let lines = keeps_lines.then(Vec::new);
         let events = Mutex::new(Events { hash: OFFSET_BASIS, count: 0, lines });
-        Self(Arc::new(Shared { began: Instant::now(), events }))
+        Self(Arc::new(Shared { began: Instant::now(), slowness, events }))
     }
 
     /// Adds an event.
     pub fn add(&self, event: fmt::Arguments<'_>) {
+        thread::sleep(self.0.slowness);
         let line = format!("{:>12.6} {event}", self.0.began.elapsed().as_secs_f64());
         let mut events = self.lock();
         events.hash = fnv_1a(events.hash, line.as_bytes());

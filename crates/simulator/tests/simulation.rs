@@ -3,19 +3,26 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use simulator::{draw, level::Level, run::run};
+use simulator::{
+    draw,
+    level::Level,
+    run::{run, run_slowly},
+};
 
 /// The number of seeds of a test. The command runs more.
 const SEEDS: u64 = 8;
 
+/// Also on a slow machine: no library may use real time.
 #[test]
 fn a_seed_repeats_its_run() {
     for level in Level::ALL {
         for seed in 0..2 {
             let plan = draw::plan(seed, level);
-            let (once, again) = (run(&plan, true).unwrap(), run(&plan, false).unwrap());
+            let slowness = Duration::from_millis(1);
+            let (once, again) =
+                (run(&plan, true).unwrap(), run_slowly(&plan, false, slowness).unwrap());
             assert_eq!(once.hash, again.hash, "seed {seed} at level {level}");
             assert_eq!(once.events, u64::try_from(once.lines.len()).unwrap());
         }
@@ -45,7 +52,7 @@ fn without_faults_each_request_is_executed_once() {
     plan.faults.clear();
     for caller in &mut plan.callers {
         caller.leaves = None;
-        caller.deadline = std::time::Duration::from_mins(1);
+        caller.deadline = Duration::from_mins(1);
     }
     let requests: BTreeSet<_> =
         plan.callers.iter().filter(|it| it.tenant != 1).map(|it| it.request).collect();

@@ -14,7 +14,7 @@ fn arn() -> StageArn {
     StageArn::parse("arn:aws:ivs:us-east-1:123456789012:stage/a").unwrap()
 }
 
-fn ownership() -> (StageOwnership, Arc<Tenants>) {
+fn ownership() -> (StageOwnership<&'static str>, Arc<Tenants>) {
     let settings = TenancySettings {
         default: Some(Arc::new(TenantSettings::default())),
         ..TenancySettings::default()
@@ -79,7 +79,7 @@ async fn concurrent_callers_share_a_lookup_and_other_tenants_have_their_own() {
     assert_eq!(lookups.count(), 2);
     assert_eq!(look(&globex).await, Err(OwnershipError::Forbidden));
     assert_eq!(lookups.count(), 2);
-    let known = stages.known(arn.as_str()).await.unwrap();
+    let known = stages.known(arn.as_str()).unwrap();
     assert_eq!(known.ingest_endpoint(IngestProtocol::Rtmps), Some("rtmps://x"));
     assert_eq!(known.ingest_endpoint(IngestProtocol::Rtmp), None);
 }
@@ -147,7 +147,7 @@ async fn a_rejection_is_cached_for_ten_seconds_and_an_owner_for_the_configured_a
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(look(None).await, Err(OwnershipError::Forbidden));
     assert_eq!(lookups.count(), 3);
-    assert!(stages.known(arn.as_str()).await.is_some());
+    assert!(stages.known(arn.as_str()).is_some());
     tokio::time::sleep(ENDPOINT_AGE).await;
-    assert!(stages.known(arn.as_str()).await.is_none());
+    assert!(stages.known(arn.as_str()).is_none());
 }
