@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use invariants::{Invariant, RequestKey};
 use ivs_ingest_gateway::proto::v1::{
     CreateIngestConfigurationRequest, CreateIngestConfigurationResponse as Created,
     DeleteIngestConfigurationRequest, GetIngestConfigurationRequest, IngestConfigurationView,
@@ -16,9 +17,9 @@ use tokio::{
 
 use crate::{
     gateway::{CallError, Gateway},
-    history::{History, Invariant, RequestKey},
+    history::History,
     method,
-    plan::{CallerPlan, Step, TENANTS},
+    plan::{CallerPlan, Step, TENANTS, request_id},
     random::Draws,
     trace::Trace,
 };
@@ -77,7 +78,7 @@ impl Caller {
     }
 
     fn key(&self) -> RequestKey {
-        (self.tenant().to_owned(), format!("request-{}", self.plan.request))
+        (self.tenant().to_owned(), request_id(self.plan.request))
     }
 
     fn says(&self, what: &str) {
@@ -86,6 +87,13 @@ impl Caller {
 
     /// Sends the create until it has an outcome.
     async fn create(&mut self, leaves_times: u32) -> End {
+        let began = Instant::now();
+        let end = self.create_until_it_ends(leaves_times).await;
+        self.history.call_ended(&format!("the create of {:?}", self.key()), began);
+        end
+    }
+
+    async fn create_until_it_ends(&mut self, leaves_times: u32) -> End {
         let key = self.key();
         for attempt in 0..MAX_ATTEMPTS {
             let gateway = self.connected().await;
@@ -102,7 +110,7 @@ impl Caller {
                 if self.plan.gives_up {
                     return End::GaveUp;
                 }
-                sleep(RECONNECT).await;
+                sleep(self.plan.returns_after).await;
                 continue;
             };
             match self.outcome(&key, responses, began) {
@@ -110,7 +118,7 @@ impl Caller {
                 Err(delay) => self.pause(delay).await,
             }
         }
-        self.history.violated(Invariant::Outcome, format!("{key:?} has no outcome"));
+        self.history.violated(Invariant::Liveness, format!("{key:?} has no outcome"));
         End::GaveUp
     }
 
@@ -124,13 +132,17 @@ impl Caller {
             ..CreateIngestConfigurationRequest::default()
         };
         let call = || {
-            self.history.create_called();
-            gateway.call(
+            let waiting = self.history.create_called(&self.key(), !self.plan.has_stage);
+            let call = gateway.call(
                 self.tenant(),
                 message.clone(),
                 self.plan.deadline,
                 method!(create_ingest_configuration),
-            )
+            );
+            async {
+                let _waiting = waiting;
+                call.await
+            }
         };
         if self.plan.is_twin {
             let (one, other) = tokio::join!(biased; call(), call());
@@ -188,12 +200,13 @@ impl Caller {
             return;
         }
         let existing = self.history.existing();
-        let found = existing.iter().find(|(_, it)| it.request == *key);
+        let found = existing.iter().find(|it| it.request == *key);
         // A delete that runs concurrently makes the error true.
-        let found = found.filter(|(arn, _)| !self.history.is_delete_begun(arn));
-        if let Some((arn, _)) = found {
+        let found = found.filter(|it| !self.history.is_delete_begun(&it.arn));
+        if let Some(found) = found {
             let kind = if is_expected { "" } else { " unexpectedly" };
-            let detail = format!("{key:?} was rejected{kind} with {reason}, and {arn} exists");
+            let detail =
+                format!("{key:?} was rejected{kind} with {reason}, and {} exists", found.arn);
             self.history.violated(Invariant::ErrorsAreTrue, detail);
         }
     }
@@ -282,10 +295,16 @@ impl Caller {
     async fn delete(&mut self, end: &End) {
         let End::Returned(arn) = end else { return };
         self.history.delete_begun(arn);
+        let began = Instant::now();
+        self.delete_until_it_ends(arn).await;
+        self.history.call_ended(&format!("the delete of {arn}"), began);
+    }
+
+    async fn delete_until_it_ends(&mut self, arn: &str) {
         for _ in 0..MAX_ATTEMPTS {
             let gateway = self.connected().await;
             self.says(&format!("delete {arn}"));
-            let message = DeleteIngestConfigurationRequest { arn: arn.clone(), force: false };
+            let message = DeleteIngestConfigurationRequest { arn: arn.to_owned(), force: false };
             let call = gateway.call(
                 self.tenant(),
                 message,
@@ -304,7 +323,7 @@ impl Caller {
                 Err(CallError::Final { reason }) => return self.missed(arn, &reason),
             }
         }
-        self.history.violated(Invariant::Outcome, format!("the delete of {arn} has no outcome"));
+        self.history.violated(Invariant::Liveness, format!("the delete of {arn} has no outcome"));
     }
 
     /// A call for an own configuration failed.

@@ -38,6 +38,12 @@ impl WallClock {
         self.offset_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
+    /// Corrects the wall clock, and returns the step in milliseconds.
+    #[must_use]
+    pub fn correct(&self) -> i64 {
+        -self.offset_ms.swap(0, Ordering::Relaxed)
+    }
+
     /// Returns the wall clock's time.
     #[must_use]
     pub fn now(&self) -> SystemTime {

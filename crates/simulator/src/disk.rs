@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use invariants::Row;
 use ivs_ingest_gateway::ledger::{Group, Queues, State, Store, commit};
 use rusqlite::{Connection, OpenFlags, Transaction, ffi};
 use tempfile::TempDir;
@@ -36,21 +37,6 @@ struct Shared {
     commits: AtomicU32,
     is_healed: AtomicBool,
     trace: Trace,
-}
-
-/// A row of the ledger.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// The id of the create.
-    pub operation_id: String,
-    /// The tenant.
-    pub tenant: String,
-    /// The `request_id`.
-    pub request_id: String,
-    /// The state.
-    pub state: State,
-    /// The ARN, if one is known.
-    pub arn: Option<String>,
 }
 
 impl Disk {
@@ -115,16 +101,16 @@ impl Disk {
         let connection =
             Connection::open_with_flags(self.ledger(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let mut statement = connection.prepare(
-            "SELECT hex(operation_id), tenant, request_id, state, arn FROM ingest_configurations
-             ORDER BY operation_id",
+            "SELECT tenant, request_id, state, arn FROM ingest_configurations ORDER BY operation_id",
         )?;
         let rows = statement.query_map([], |row| {
+            let state = State::from_code(row.get(2)?).ok_or(rusqlite::Error::InvalidQuery)?;
             Ok(Row {
-                operation_id: row.get(0)?,
-                tenant: row.get(1)?,
-                request_id: row.get(2)?,
-                state: State::from_code(row.get(3)?).ok_or(rusqlite::Error::InvalidQuery)?,
-                arn: row.get(4)?,
+                request: (row.get(0)?, row.get(1)?),
+                arn: row.get(3)?,
+                state: state.to_string(),
+                uses_quota: state.counts_against_quota(),
+                is_resolved: matches!(state, State::Live | State::Deleted | State::Rejected),
             })
         })?;
         rows.collect()

@@ -16,6 +16,16 @@ const CALLERS: u64 = 40;
 /// The time in which the callers start, in milliseconds.
 const ACTIVE_MS: u64 = 60_000;
 
+/// The largest step of the clock. Two steps stay below five minutes, beyond which AWS rejects
+/// every signature.
+const MAX_STEP_MS: u64 = 140_000;
+
+/// The time after which no fault begins.
+const FAULTS_END: Duration = Duration::from_millis(3 * ACTIVE_MS);
+
+/// The default of `settle.give_up_after_ms`.
+const GIVE_UP_AFTER: Duration = Duration::from_mins(15);
+
 /// The operations with faults, and the number of calls among which a faulty one is drawn.
 const OPERATIONS: [(Operation, u64); 7] = [
     (Operation::CreateIngestConfiguration, 50),
@@ -31,19 +41,74 @@ const OPERATIONS: [(Operation, u64); 7] = [
 #[must_use]
 pub fn plan(seed: u64, level: Level) -> Plan {
     let draws = &mut Draws::new(seed, 1);
-    let callers = (0..CALLERS).map(|number| caller(draws, number)).collect();
+    let shape = match draws.below(10) {
+        0 => Shape::Contended,
+        1 => Shape::LateReturns,
+        _ => Shape::Spread,
+    };
+    let mut callers: Vec<_> = (0..CALLERS).map(|number| caller(draws, number)).collect();
     let mut faults = Vec::new();
+    let mut give_up_after = GIVE_UP_AFTER;
+    match shape {
+        Shape::Spread => {}
+        Shape::Contended => contend(draws, &mut callers),
+        Shape::LateReturns => {
+            give_up_after = Duration::from_secs(draws.between(61, 120));
+            return_late(draws, give_up_after, &mut callers, &mut faults);
+        }
+    }
     calls(draws, level, &mut faults);
     outages(draws, &mut faults);
     consistency(draws, level, &mut faults);
     crashes(draws, &mut faults);
-    if level == Level::BadMachine {
+    if level.has_bad_machine() {
         machine(draws, &mut faults);
     }
     if level == Level::Mistakes {
         mistakes(draws, &mut faults);
     }
-    Plan { seed, callers, faults, faults_end: Duration::from_millis(3 * ACTIVE_MS) }
+    Plan { seed, callers, faults, faults_end: FAULTS_END, give_up_after }
+}
+
+/// What the callers of a run have in common.
+enum Shape {
+    /// They start within a minute.
+    Spread,
+    /// They start within two seconds, and wait for AWS's rate.
+    Contended,
+    /// Some come back when the gateway gives up their creates.
+    LateReturns,
+}
+
+/// Makes tenants of different weights wait at the same time, for nothing but AWS's rate.
+fn contend(draws: &mut Draws, callers: &mut [CallerPlan]) {
+    for caller in callers {
+        caller.starts = Duration::from_micros(draws.below(2_000_000));
+        caller.deadline = Duration::from_secs(30);
+        caller.has_stage = false;
+    }
+}
+
+/// Lets callers come back at the moment at which absence is proved, while lists are slow, and
+/// loses the responses to what they send then.
+fn return_late(
+    draws: &mut Draws,
+    give_up_after: Duration,
+    callers: &mut [CallerPlan],
+    faults: &mut Vec<Fault>,
+) {
+    for caller in callers.iter_mut().take(10) {
+        caller.leaves = Some(draws.milliseconds(50, 300));
+        caller.leaves_times = 1;
+        caller.gives_up = false;
+        caller.returns_after = give_up_after + draws.milliseconds(0, 3000);
+        let request = caller.request;
+        faults.push(Fault::Create { request, nth: 0, kind: CallFault::RequestLost });
+        faults.push(Fault::Create { request, nth: 1, kind: CallFault::ResponseLost });
+    }
+    let kind = Outage::Slow(draws.milliseconds(500, 3500));
+    let operation = Some(Operation::ListIngestConfigurations);
+    faults.push(Fault::Outage { operation, from: give_up_after, to: FAULTS_END, kind });
 }
 
 fn caller(draws: &mut Draws, number: u64) -> CallerPlan {
@@ -59,6 +124,7 @@ fn caller(draws: &mut Draws, number: u64) -> CallerPlan {
         name: of_request.one_of(&["", "studio", "camera-1"]),
         deadline: Duration::from_secs(draws.one_of(&[2, 5, 10, 30])),
         leaves: leaves.then(|| Duration::from_millis(draws.magnitude(1, 8000))),
+        returns_after: Duration::from_secs(1),
         leaves_times: u32::try_from(draws.between(1, 3)).unwrap_or(1),
         gives_up: draws.percent(30),
         is_twin: draws.percent(8),
@@ -139,7 +205,7 @@ fn consistency(draws: &mut Draws, level: Level, faults: &mut Vec<Fault>) {
         let (lists, reads, tags) = (up_to(bounds.lists), up_to(bounds.reads), up_to(bounds.tags));
         faults.push(Fault::Consistency { from, to, lists, reads, tags });
     }
-    if level == Level::SlowAws && draws.percent(30) {
+    if level.has_slow_aws() && draws.percent(30) {
         faults.push(Fault::PagesByOffset);
     }
 }
@@ -166,7 +232,12 @@ fn machine(draws: &mut Draws, faults: &mut Vec<Fault>) {
         faults.push(Fault::Commit { nth: u32::try_from(draws.below(300)).unwrap_or(0), kind });
     }
     for _ in 0..draws.below(3) {
-        let by_ms = i64::try_from(draws.magnitude(100, 300_000)).unwrap_or(0);
+        let by_ms = if draws.percent(50) {
+            draws.magnitude(100, MAX_STEP_MS)
+        } else {
+            draws.between(MAX_STEP_MS / 4, MAX_STEP_MS)
+        };
+        let by_ms = i64::try_from(by_ms).unwrap_or(0);
         let by_ms = if draws.percent(50) { by_ms } else { -by_ms };
         let at = Duration::from_millis(draws.below(2 * ACTIVE_MS));
         faults.push(Fault::ClockStep { at, by_ms });

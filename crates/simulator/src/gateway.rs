@@ -36,7 +36,7 @@ use crate::{
     clock::WallClock,
     disk::Disk,
     network::Network,
-    plan::{TENANTS, TenantPlan},
+    plan::{Plan, TENANTS, TenantPlan},
 };
 
 /// The margin of the leases, as in `gateway.rs` of the gateway.
@@ -108,21 +108,26 @@ impl Life {
     }
 }
 
-/// Returns the settings of the gateway: the defaults, except for the tenants.
+/// Returns the settings of the gateway: the defaults, except for the tenants and for
+/// `settle.give_up_after_ms`.
 ///
 /// # Errors
 /// The problems of the settings.
-pub fn config() -> Result<Config, String> {
-    let mut text = r#"
+pub fn config(plan: &Plan) -> Result<Config, String> {
+    let give_up_after_ms = plan.give_up_after.as_millis();
+    let mut text = format!(
+        r#"
         [upstream]
         region = "us-east-1"
         endpoint_url = "http://emulator"
         [ledger]
         url = "sqlite:unused.db"
+        [settle]
+        give_up_after_ms = {give_up_after_ms}
         [identity.metadata]
         enabled = true
     "#
-    .to_owned();
+    );
     for TenantPlan { id, quota, weight } in &TENANTS {
         let section =
             format!("[tenants.{id}]\nmax_ingest_configurations = {quota}\nweight = {weight}\n");

@@ -3,86 +3,39 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use invariants::{Configuration, Invariant, Received, RequestKey, Violation};
 use tokio::time::Instant;
 
-use crate::{plan::TENANTS, trace::Trace};
+use crate::{
+    fairness::Shares,
+    plan::{Fault, Plan, TENANTS},
+    trace::Trace,
+};
 
-/// A promise of the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Invariant {
-    /// AWS executes at most one create for each tenant and `request_id`.
-    OneCreate,
-    /// At most one configuration for each tenant and `request_id` is left in the end.
-    OneConfiguration,
-    /// The gateway does not delete a configuration whose stream key a caller received, unless a
-    /// caller deletes it.
-    KeyStaysValid,
-    /// All responses for a `request_id` have the same configuration and stream key.
-    SameResponse,
-    /// A configuration whose delete was confirmed does not exist.
-    DeletedStaysDeleted,
-    /// A final error means that no configuration exists.
-    ErrorsAreTrue,
-    /// A tenant can read, list and delete every configuration of its own.
-    Reachable,
-    /// Quota use is the number of configurations at AWS.
-    QuotaIsTrue,
-    /// A tenant has at most as many configurations as its quota allows.
-    Limit,
-    /// Everything in doubt is resolved after the faults.
-    Resolved,
-    /// An outcome that a caller received is in the ledger while the disk works.
-    Recorded,
-    /// AWS never has to throttle.
-    Rate,
-    /// No stream key is in the log.
-    Secrets,
-    /// A second process cannot open the ledger.
-    OneProcess,
-    /// Each caller has an outcome in the end.
-    Outcome,
-}
-
-/// A broken promise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// The promise.
-    pub invariant: Invariant,
-    /// The events that break it.
-    pub detail: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.invariant, self.detail)
-    }
-}
-
-/// A tenant and a `request_id`.
-pub type RequestKey = (String, String);
-
-/// A configuration that AWS created.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Creation {
-    /// Its tenant and `request_id`, from its tags.
-    pub request: RequestKey,
-    /// Its stream key.
-    pub stream_key: String,
-    /// Whether it was deleted since.
-    pub is_deleted: bool,
-}
+/// The longest time until a call has an outcome, once no fault begins any more and if the clock
+/// has no steps: the time after which an absent create is sent again, the lists that prove it,
+/// and the callers' delays.
+const LONGEST_CALL: Duration = Duration::from_mins(3);
 
 /// The history of a run. Clones share it.
 #[derive(Clone)]
-pub struct History(Arc<Mutex<Events>>, Trace);
+pub struct History {
+    events: Arc<Mutex<Events>>,
+    trace: Trace,
+    faults_end: Instant,
+    /// The longest time until a call has an outcome after the faults.
+    longest_call: Duration,
+}
 
 #[derive(Default)]
 struct Events {
-    created: BTreeMap<String, Creation>,
+    /// The configurations that AWS created, by ARN.
+    created: BTreeMap<String, Configuration>,
+    deleted: BTreeSet<String>,
     /// The configurations that callers received.
     returned: BTreeMap<RequestKey, String>,
     /// The configurations that callers received, without those of a replaced response.
@@ -90,26 +43,81 @@ struct Events {
     deletes_begun: BTreeSet<String>,
     deletes_confirmed: BTreeMap<String, Instant>,
     create_calls: u64,
+    shares: Shares,
+    longest_call: Duration,
     violations: Vec<Violation>,
 }
 
+impl Events {
+    fn exists(&self, arn: &str) -> bool {
+        self.created.contains_key(arn) && !self.deleted.contains(arn)
+    }
+
+    fn existing(&self) -> impl Iterator<Item = &Configuration> {
+        self.created.values().filter(|it| !self.deleted.contains(&it.arn))
+    }
+}
+
 impl History {
-    /// Returns an empty history. Violations are events of the trace.
+    /// Returns an empty history of the plan. Violations are events of the trace.
     #[must_use]
-    pub fn new(trace: Trace) -> Self {
-        Self(Arc::default(), trace)
+    pub fn new(plan: &Plan, trace: Trace) -> Self {
+        let faults_end = trace.began() + plan.faults_end;
+        let steps = plan.faults.iter().map(|fault| match fault {
+            Fault::ClockStep { by_ms, .. } => Duration::from_millis(by_ms.unsigned_abs()),
+            _ => Duration::ZERO,
+        });
+        // A create is as much younger as the clock was set back since it was sent.
+        let longest_call = LONGEST_CALL + steps.sum::<Duration>();
+        Self { events: Arc::default(), trace, faults_end, longest_call }
     }
 
     /// Records a violation.
     pub fn violated(&self, invariant: Invariant, detail: impl Into<String>) {
         let violation = Violation { invariant, detail: detail.into() };
-        self.1.add(format_args!("VIOLATION {violation}"));
+        self.trace.add(format_args!("VIOLATION {violation}"));
         self.lock().violations.push(violation);
     }
 
-    /// A caller sends a create to the gateway.
-    pub fn create_called(&self) {
-        self.lock().create_calls += 1;
+    /// A caller sends a create to the gateway. It waits for nothing but AWS's rate if
+    /// `only_paced`.
+    pub fn create_called(&self, request: &RequestKey, only_paced: bool) -> Waiting {
+        let mut events = self.lock();
+        events.create_calls += 1;
+        let is_waiting = only_paced && events.shares.waits(request);
+        drop(events);
+        Waiting(is_waiting.then(|| (self.clone(), request.clone())))
+    }
+
+    /// The gateway sends a create to AWS.
+    pub fn create_sent(&self, request: &RequestKey) {
+        let unfair = self.lock().shares.sent(request);
+        if let Some(detail) = unfair {
+            self.violated(Invariant::Fairness, detail);
+        }
+    }
+
+    /// A call of a caller that began at `began` has an outcome.
+    pub fn call_ended(&self, what: &str, began: Instant) {
+        let took = began.max(self.faults_end).elapsed();
+        let mut events = self.lock();
+        events.longest_call = events.longest_call.max(took);
+        drop(events);
+        if took > self.longest_call {
+            self.violated(Invariant::Liveness, format!("{what} took {took:?} without a fault"));
+        }
+    }
+
+    /// Returns the longest time from the end of the faults until a call had an outcome.
+    #[must_use]
+    pub fn longest_call(&self) -> Duration {
+        self.lock().longest_call
+    }
+
+    /// Returns the largest difference of the shares of two tenants that waited at the same time.
+    #[must_use]
+    pub fn largest_difference(&self) -> f64 {
+        self.lock().shares.largest_difference()
     }
 
     /// Returns the number of creates that callers have sent, with their repetitions.
@@ -119,16 +127,15 @@ impl History {
     }
 
     /// AWS executed a create.
-    pub fn created(&self, arn: String, request: RequestKey, stream_key: String) {
+    pub fn created(&self, configuration: Configuration) {
         let mut events = self.lock();
-        let earlier = events.created.iter().find(|(_, it)| it.request == request);
-        let earlier = earlier.map(|(arn, _)| arn.clone());
+        let Configuration { arn, request, .. } = &configuration;
+        let earlier = events.created.values().find(|it| it.request == *request);
+        let earlier = earlier.map(|it| it.arn.clone());
         let detail = format!("{request:?} was created as {earlier:?} and as {arn}");
         let tenant = request.0.clone();
-        let creation = Creation { request, stream_key, is_deleted: false };
-        events.created.insert(arn, creation);
-        let of_tenant = |it: &&Creation| it.request.0 == tenant && !it.is_deleted;
-        let count = events.created.values().filter(of_tenant).count();
+        events.created.insert(arn.clone(), configuration);
+        let count = events.existing().filter(|it| it.request.0 == tenant).count();
         drop(events);
         if earlier.is_some() {
             self.violated(Invariant::OneCreate, detail);
@@ -143,9 +150,9 @@ impl History {
     /// AWS executed a delete.
     pub fn deleted(&self, arn: &str) {
         let mut events = self.lock();
-        let Some(creation) = events.created.get_mut(arn) else { return };
-        creation.is_deleted = true;
-        let request = creation.request.clone();
+        let Some(configuration) = events.created.get(arn) else { return };
+        let request = configuration.request.clone();
+        events.deleted.insert(arn.to_owned());
         let is_wanted = !events.received.contains(arn) || events.deletes_begun.contains(arn);
         drop(events);
         if !is_wanted {
@@ -188,7 +195,7 @@ impl History {
     pub fn delete_confirmed(&self, arn: &str) {
         let mut events = self.lock();
         events.deletes_confirmed.insert(arn.to_owned(), Instant::now());
-        let exists = events.created.get(arn).is_some_and(|it| !it.is_deleted);
+        let exists = events.exists(arn);
         drop(events);
         if exists {
             let detail = format!("the delete of {arn} was confirmed, and it exists");
@@ -205,15 +212,13 @@ impl History {
     /// Whether the configuration exists at AWS.
     #[must_use]
     pub fn exists(&self, arn: &str) -> bool {
-        self.lock().created.get(arn).is_some_and(|it| !it.is_deleted)
+        self.lock().exists(arn)
     }
 
-    /// Returns the configurations that exist, by ARN.
+    /// Returns the configurations that exist.
     #[must_use]
-    pub fn existing(&self) -> BTreeMap<String, Creation> {
-        let events = self.lock();
-        let existing = events.created.iter().filter(|(_, it)| !it.is_deleted);
-        existing.map(|(arn, it)| (arn.clone(), it.clone())).collect()
+    pub fn existing(&self) -> Vec<Configuration> {
+        self.lock().existing().cloned().collect()
     }
 
     /// Returns the number of executed creates.
@@ -224,9 +229,14 @@ impl History {
 
     /// Returns the configurations that callers received and did not ask to delete.
     #[must_use]
-    pub fn kept(&self) -> BTreeSet<String> {
+    pub fn kept(&self) -> Vec<Received> {
         let events = self.lock();
-        events.received.difference(&events.deletes_begun).cloned().collect()
+        let kept = events.received.difference(&events.deletes_begun);
+        kept.map(|arn| {
+            let stream_key = events.created.get(arn).map(|it| it.stream_key.clone());
+            Received { arn: arn.clone(), stream_key: stream_key.unwrap_or_default() }
+        })
+        .collect()
     }
 
     /// Returns the violations so far.
@@ -236,6 +246,18 @@ impl History {
     }
 
     fn lock(&self) -> MutexGuard<'_, Events> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A create that waits in the gateway for AWS's rate, until this value is dropped.
+#[must_use]
+pub struct Waiting(Option<(History, RequestKey)>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some((history, request)) = &self.0 {
+            history.lock().shares.waits_no_more(request);
+        }
     }
 }

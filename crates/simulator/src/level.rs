@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use invariants::Invariant;
+
 /// The assumptions of a run. Each level breaks others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -16,6 +18,19 @@ pub enum Level {
     BadMachine,
     /// The operator makes mistakes: an old ledger is restored, or the endpoint is wrong.
     Mistakes,
+    /// A slow AWS and a bad machine together.
+    SlowAwsAndBadMachine,
+}
+
+/// What a level does to a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expected {
+    /// It is kept.
+    Kept,
+    /// It is broken for some time, and holds in the end.
+    Heals,
+    /// It is broken, and stays broken.
+    Breaks,
 }
 
 /// The bounds of what AWS does at a level.
@@ -33,25 +48,92 @@ pub struct AwsBounds {
 
 impl Level {
     /// Every level.
-    pub const ALL: [Self; 4] = [Self::Documented, Self::SlowAws, Self::BadMachine, Self::Mistakes];
+    pub const ALL: [Self; 5] = [
+        Self::Documented,
+        Self::SlowAws,
+        Self::BadMachine,
+        Self::Mistakes,
+        Self::SlowAwsAndBadMachine,
+    ];
+
+    /// Whether AWS is slower than assumed.
+    #[must_use]
+    pub const fn has_slow_aws(self) -> bool {
+        matches!(self, Self::SlowAws | Self::SlowAwsAndBadMachine)
+    }
+
+    /// Whether the disk and the clock are worse than assumed.
+    #[must_use]
+    pub const fn has_bad_machine(self) -> bool {
+        matches!(self, Self::BadMachine | Self::SlowAwsAndBadMachine)
+    }
+
+    /// Returns what the level does to the promise. `docs/simulation.md` has the reasons.
+    #[must_use]
+    pub fn expected(self, invariant: Invariant) -> Expected {
+        match self {
+            Self::Documented => Expected::Kept,
+            Self::SlowAws => with_slow_aws(invariant),
+            Self::BadMachine => with_bad_machine(invariant),
+            Self::Mistakes => with_mistakes(invariant),
+            Self::SlowAwsAndBadMachine => match invariant {
+                Invariant::KeyStaysValid | Invariant::SameResponse => Expected::Breaks,
+                _ => with_slow_aws(invariant).max(with_bad_machine(invariant)),
+            },
+        }
+    }
 
     /// Returns the bounds of AWS.
     #[must_use]
     pub const fn aws(self) -> AwsBounds {
-        match self {
-            Self::SlowAws => AwsBounds {
+        if self.has_slow_aws() {
+            AwsBounds {
                 execution: Duration::from_mins(3),
                 lists: Duration::from_mins(2),
                 reads: Duration::from_secs(20),
                 tags: Duration::from_secs(20),
-            },
-            _ => AwsBounds {
+            }
+        } else {
+            AwsBounds {
                 execution: Duration::from_secs(30),
                 lists: Duration::from_secs(20),
                 reads: Duration::ZERO,
                 tags: Duration::ZERO,
-            },
+            }
         }
+    }
+}
+
+const fn with_slow_aws(invariant: Invariant) -> Expected {
+    match invariant {
+        Invariant::OneCreate
+        | Invariant::OneConfiguration
+        | Invariant::DeletedStaysDeleted
+        | Invariant::ErrorsAreTrue
+        | Invariant::QuotaIsTrue
+        | Invariant::Limit => Expected::Breaks,
+        Invariant::Reachable => Expected::Heals,
+        _ => Expected::Kept,
+    }
+}
+
+const fn with_bad_machine(invariant: Invariant) -> Expected {
+    match invariant {
+        Invariant::OneCreate => Expected::Breaks,
+        Invariant::Reachable | Invariant::Rate | Invariant::Fairness => Expected::Heals,
+        _ => Expected::Kept,
+    }
+}
+
+const fn with_mistakes(invariant: Invariant) -> Expected {
+    match invariant {
+        Invariant::Liveness
+        | Invariant::Recorded
+        | Invariant::Rate
+        | Invariant::Fairness
+        | Invariant::OneProcess
+        | Invariant::Secrets => Expected::Kept,
+        _ => Expected::Breaks,
     }
 }
 
@@ -68,6 +150,6 @@ impl FromStr for Level {
         Self::ALL
             .into_iter()
             .find(|level| level.to_string() == text)
-            .ok_or_else(|| "use 0, 1, 2 or 3".to_owned())
+            .ok_or_else(|| "use a number from 0 to 4".to_owned())
     }
 }

@@ -15,7 +15,8 @@
 //! | [`gateway`] | one process of the gateway |
 //! | [`network`] | the network to AWS, and its faults |
 //! | [`disk`] | the ledger's file, and its faults |
-//! | [`history`] | what happened, and the promises that it must keep |
+//! | [`history`] | what happened, and the promises that hold at every moment |
+//! | [`fairness`] | the shares of tenants that wait |
 //! | [`clock`] | the wall clock, and its steps |
 //! | [`trace`] | the events of a run |
 //! | [`random`] | draws that a seed reproduces |
@@ -24,6 +25,7 @@ pub mod caller;
 pub mod clock;
 pub mod disk;
 pub mod draw;
+pub mod fairness;
 pub mod gateway;
 pub mod history;
 pub mod level;

@@ -23,16 +23,17 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::HOST};
 use http_body_util::{BodyExt, Full};
+use invariants::{Configuration, Invariant, RequestKey};
 use ivs_ingest_gateway::request::MANAGED_TAG_PREFIX;
 use ivs_realtime_emulator::{Emulator, Operation, SettingsChange};
 use serde_json::Value;
 use tokio::{sync::oneshot, time::sleep};
 
-use self::messages::{error, operation, parsed, shown, subject, text};
+use self::messages::{created_request, error, operation, parsed, shown, subject, text};
 use crate::{
     clock::WallClock,
-    history::{History, Invariant},
-    plan::{CallFault, Fault, Outage, Plan},
+    history::History,
+    plan::{CallFault, Fault, Outage, Plan, request_id},
     random::Draws,
     trace::Trace,
 };
@@ -57,6 +58,8 @@ struct Shared {
 struct State {
     faults: Vec<Fault>,
     calls: BTreeMap<Operation, u32>,
+    /// The creates of each `request_id`.
+    creates: BTreeMap<String, u32>,
     injected: u32,
     draws: Draws,
 }
@@ -83,6 +86,7 @@ impl Network {
         let state = State {
             faults: plan.faults.clone(),
             calls: BTreeMap::new(),
+            creates: BTreeMap::new(),
             injected: 0,
             draws: Draws::new(plan.seed, 3),
         };
@@ -105,16 +109,27 @@ impl Network {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Draws the fate of the next call of the operation, and the times to AWS and back.
-    fn fate(&self, operation: Operation) -> (u32, Fate, [Duration; 2]) {
+    /// Draws the fate of the next call of the operation, and the times to AWS and back. `create`
+    /// is the request that the call creates.
+    fn fate(
+        &self,
+        operation: Operation,
+        create: Option<&RequestKey>,
+    ) -> (u32, Fate, [Duration; 2]) {
         let now = self.0.clock.elapsed();
         let mut state = self.lock();
-        let calls = state.calls.entry(operation).or_default();
-        let number = *calls;
-        *calls += 1;
+        let number = next(state.calls.entry(operation).or_default());
+        let of_request =
+            create.map(|create| next(state.creates.entry(create.1.clone()).or_default()));
         let latency = [state.draws.milliseconds(1, 30), state.draws.milliseconds(1, 30)];
         let fate = state.faults.iter().find_map(|fault| match fault {
             Fault::Call { operation: of, nth, kind } if (*of, *nth) == (operation, number) => {
+                Some(Fate::Call(*kind))
+            }
+            Fault::Create { request, nth, kind }
+                if of_request == Some(*nth)
+                    && create.is_some_and(|(_, id)| *id == request_id(*request)) =>
+            {
                 Some(Fate::Call(*kind))
             }
             Fault::Outage { operation: of, from, to, kind }
@@ -182,12 +197,17 @@ impl Network {
         let member = |name: &str| text(response, &format!("/ingestConfiguration/{name}"));
         let tag = |name: &str| member(&format!("tags/{MANAGED_TAG_PREFIX}{name}"));
         let request = (tag("tenant"), tag("request-id"));
-        self.0.history.created(member("arn"), request, member("streamKey"));
+        let (arn, stream_key) = (member("arn"), member("streamKey"));
+        self.0.history.created(Configuration { arn, stream_key, request });
     }
 
     /// Carries one call to AWS and its response back.
     async fn carry(self, operation: Operation, request: Request<Bytes>) -> Received {
-        let (number, fate, [there, back]) = self.fate(operation);
+        let create = created_request(operation, &request);
+        if let Some(create) = &create {
+            self.0.history.create_sent(create);
+        }
+        let (number, fate, [there, back]) = self.fate(operation, create.as_ref());
         let call = format!("{operation:?} #{number}");
         let subject = subject(&request);
         match &fate {
@@ -223,7 +243,7 @@ impl Network {
                 self.execute(operation, request).await?;
                 Err("the connection was closed")
             }
-            Fate::Call(CallFault::ResponseDelayed(delay)) => {
+            Fate::Call(CallFault::ResponseDelayed(delay)) | Fate::Outage(Outage::Slow(delay)) => {
                 let response = self.execute(operation, request).await;
                 sleep(delay).await;
                 response
@@ -288,6 +308,13 @@ impl Network {
             .try_into()
             .map_err(|_| io("the response is not HTTP"))
     }
+}
+
+/// Returns the number, and counts it.
+const fn next(count: &mut u32) -> u32 {
+    let number = *count;
+    *count += 1;
+    number
 }
 
 impl fmt::Debug for Network {

@@ -16,6 +16,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// The time after which no fault begins.
     pub faults_end: Duration,
+    /// `settle.give_up_after_ms` of the gateway.
+    pub give_up_after: Duration,
 }
 
 /// One caller, which wants one configuration.
@@ -35,6 +37,8 @@ pub struct CallerPlan {
     pub deadline: Duration,
     /// The time after which it disconnects from its first calls.
     pub leaves: Option<Duration>,
+    /// The time until it calls again after it has disconnected.
+    pub returns_after: Duration,
     /// The number of calls from which it disconnects.
     pub leaves_times: u32,
     /// Whether it does not retry after it has disconnected.
@@ -70,6 +74,15 @@ pub enum Fault {
         /// The operation.
         operation: Operation,
         /// The number of the call among those of the operation, counted from 0.
+        nth: u32,
+        /// The fault.
+        kind: CallFault,
+    },
+    /// One create of a request fails.
+    Create {
+        /// The request.
+        request: u32,
+        /// The number of the create among those of the request, counted from 0.
         nth: u32,
         /// The fault.
         kind: CallFault,
@@ -182,6 +195,8 @@ pub enum Outage {
     Denied,
     /// AWS throttles.
     Throttled,
+    /// AWS responds after that time.
+    Slow(Duration),
 }
 
 /// A fault of one commit of the ledger.
@@ -193,6 +208,12 @@ pub enum CommitFault {
     FailsButDurable,
     /// The commit takes that long.
     Stalls(Duration),
+}
+
+/// Returns the `request_id` of a request.
+#[must_use]
+pub fn request_id(request: u32) -> String {
+    format!("request-{request}")
 }
 
 /// A tenant of the simulation.

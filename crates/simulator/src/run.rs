@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use invariants::{Invariant, Violation};
 use ivs_ingest_gateway::{clock::Clock, config::Config, ids::Ids, ivs::Sdk};
 use ivs_realtime_emulator::{Clock as AwsClock, Emulator, Ids as AwsIds, Settings};
 use tokio::{
@@ -18,13 +19,12 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use self::comparison::is_resolved;
 use crate::{
     caller::Caller,
     clock::WallClock,
     disk::Disk,
     gateway::{self, Gateway, Running},
-    history::{History, Invariant, Violation},
+    history::History,
     network::Network,
     plan::{Fault, Plan, TENANTS},
     random::Draws,
@@ -40,9 +40,9 @@ const RESTART: Duration = Duration::from_secs(2);
 /// The time between two looks at the ledger while it heals.
 const LOOK: Duration = Duration::from_secs(20);
 
-/// The time in which everything must be resolved after the last fault and the last call:
-/// `settle.give_up_after_ms`, and some scans.
-const HEALING: Duration = Duration::from_mins(15 + 10);
+/// The time in which everything must be resolved after the last fault and the last call, in
+/// addition to `settle.give_up_after_ms`: a lease, and the probes of a round.
+const HEALING: Duration = Duration::from_mins(3);
 
 /// The time of two scans of AWS, which find what no row knows.
 const TWO_SCANS: Duration = Duration::from_secs(150);
@@ -66,6 +66,10 @@ pub struct Report {
     pub crashes: u32,
     /// The faults injected into calls.
     pub faults: u32,
+    /// The longest time from the end of the faults until a call had an outcome.
+    pub longest_call: Duration,
+    /// The largest difference of the shares of two tenants that waited at the same time.
+    pub largest_difference: f64,
     /// The virtual time of the run.
     pub took: Duration,
 }
@@ -142,7 +146,7 @@ struct World {
 impl World {
     async fn new(plan: &Plan, trace: Trace) -> io::Result<Self> {
         let clock = WallClock::start();
-        let history = History::new(trace.clone());
+        let history = History::new(plan, trace.clone());
         // AWS's clock has no steps.
         let aws_clock = WallClock::start();
         let account = |purpose: u64| {
@@ -163,7 +167,7 @@ impl World {
         let account = accounts[0].clone();
         let network = Network::new(plan, accounts, history.clone(), trace.clone(), clock.clone());
         let disk = Disk::new(plan, trace.clone())?;
-        let config = gateway::config().map_err(io::Error::other)?;
+        let config = gateway::config(plan).map_err(io::Error::other)?;
         let wall = clock.clone();
         let signing = Clock::with_wall(move || wall.now());
         let sdk = gateway::sdk(&config, &network, signing).await.map_err(io::Error::other)?;
@@ -206,9 +210,13 @@ impl World {
         self.trace.add(format_args!("the faults end"));
         self.network.heal();
         self.disk.heal();
+        let by_ms = self.clock.correct();
+        if by_ms != 0 {
+            self.trace.add(format_args!("the clock is corrected by {by_ms} ms"));
+        }
         while let Some(ended) = callers.join_next().await {
             if let Err(error) = ended {
-                self.history.violated(Invariant::Outcome, format!("a caller panicked: {error}"));
+                self.history.violated(Invariant::Liveness, format!("a caller panicked: {error}"));
             }
         }
         self.trace.add(format_args!("the callers have ended"));
@@ -310,15 +318,16 @@ impl World {
 
     /// Waits until nothing is in doubt.
     async fn heal(&self) -> io::Result<()> {
-        let latest = self.clock.elapsed() + HEALING;
+        let latest = self.clock.elapsed() + self.plan.give_up_after + HEALING;
         loop {
             let rows = self.disk.rows().map_err(io::Error::other)?;
-            if rows.iter().all(is_resolved) {
+            let mut unresolved = rows.iter().filter(|row| !row.is_resolved).peekable();
+            if unresolved.peek().is_none() {
                 break;
             }
             if self.clock.elapsed() > latest {
-                for row in rows.iter().filter(|row| !is_resolved(row)) {
-                    self.history.violated(Invariant::Resolved, format!("{row:?}"));
+                for row in unresolved {
+                    self.history.violated(Invariant::Liveness, format!("in doubt: {row:?}"));
                 }
                 break;
             }
@@ -344,6 +353,8 @@ impl World {
             executed: self.history.creations(),
             crashes: self.crashes,
             faults: self.network.injected(),
+            longest_call: self.history.longest_call(),
+            largest_difference: self.history.largest_difference(),
             took: self.clock.elapsed(),
         }
     }

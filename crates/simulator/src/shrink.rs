@@ -2,7 +2,9 @@
 
 use std::io;
 
-use crate::{history::Invariant, plan::Plan, run::run};
+use invariants::Invariant;
+
+use crate::{plan::Plan, run::run};
 
 /// Returns the smallest plan found that still breaks the invariant. Reports each success.
 ///

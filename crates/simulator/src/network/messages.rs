@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use invariants::RequestKey;
 use ivs_ingest_gateway::request::MANAGED_TAG_PREFIX;
 use ivs_realtime_emulator::Operation;
 use serde_json::Value;
@@ -34,6 +35,19 @@ pub(super) fn parsed(body: &Bytes) -> Value {
 /// Returns the text at the path, whose last part may contain `/`.
 pub(super) fn text(json: &Value, path: &str) -> String {
     json.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Returns the tenant and the `request_id` of a create.
+pub(super) fn created_request(
+    operation: Operation,
+    request: &Request<Bytes>,
+) -> Option<RequestKey> {
+    if operation != Operation::CreateIngestConfiguration {
+        return None;
+    }
+    let body = parsed(request.body());
+    let tag = |name: &str| text(&body, &format!("/tags/{MANAGED_TAG_PREFIX}{name}"));
+    Some((tag("tenant"), tag("request-id")))
 }
 
 /// Returns the text of a request in the trace.
