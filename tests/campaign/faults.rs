@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use invariants::Invariant;
 use ivs_realtime_emulator::Operation;
 use tokio::{sync::watch, task::JoinSet};
 
@@ -110,9 +111,7 @@ pub(crate) async fn campaign() {
 
     let GatewayResult { findings, .. } = outcome;
     assert!(findings.wrong.is_empty(), "wrong responses: {:#?}", findings.wrong);
-    assert_eq!(findings.duplicates, 0, "duplicates");
-    assert!(findings.lost.is_empty(), "lost: {:#?}", findings.lost);
-    assert!(findings.leaked.is_empty(), "leaked: {:#?}", findings.leaked);
+    assert_eq!(findings.violations, [], "broken promises");
     assert_eq!(findings.tenants_that_differ(), 0, "(ledger, AWS): {:#?}", findings.tenants);
     assert_eq!(outcome.created_and_deleted, 0, "configurations that were created and then deleted");
     assert_eq!(outcome.keys_in_log, 0, "stream keys in the log");
@@ -212,12 +211,13 @@ fn table(plan: &Plan, outcome: &GatewayResult, bare: &bare_sdk::Outcome) -> Stri
     line("live at AWS", findings.live.to_string(), bare.live.to_string());
     line(
         "duplicates",
-        findings.duplicates.to_string(),
+        findings.count(Invariant::OneConfiguration).to_string(),
         (bare.live - bare.acknowledged).to_string(),
     );
     line("  created, then deleted", outcome.created_and_deleted.to_string(), none());
-    line("lost", findings.lost.len().to_string(), bare.lost.to_string());
-    line("leaked quota", findings.leaked.len().to_string(), none());
+    let lost = findings.count(Invariant::KeyStaysValid);
+    line("lost", lost.to_string(), bare.lost.to_string());
+    line("leaked quota", findings.count(Invariant::QuotaIsTrue).to_string(), none());
     let differ = format!("{} of {}", findings.tenants_that_differ(), findings.tenants.len());
     line("tenants whose quota use is wrong", differ, none());
     line("stream keys in the log", outcome.keys_in_log.to_string(), none());

@@ -1,7 +1,8 @@
-//! Compares the responses to callers, the rows of the ledger, and the configurations at AWS.
+//! Counts the outcomes of the callers, and finds the promises that are broken in the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use invariants::{End, Invariant, Received, RequestKey, Row, Violation};
 use ivs_ingest_gateway::ledger::State;
 
 use crate::{
@@ -22,20 +23,13 @@ pub(crate) struct Findings {
     /// Requests that were not executed and whose callers abandoned them.
     pub(crate) abandoned: usize,
     pub(crate) live: usize,
-    /// Configurations beyond the first of each request.
-    pub(crate) duplicates: usize,
-    /// Configurations that a caller received, and that AWS does not have or has with another
-    /// key.
-    pub(crate) lost: Vec<String>,
-    /// Used quota without a configuration, and configurations that use no quota.
-    pub(crate) leaked: Vec<String>,
+    /// The broken promises.
+    pub(crate) violations: Vec<Violation>,
     /// Tenants, with their quota use in the ledger and their configurations at AWS.
     pub(crate) tenants: BTreeMap<String, (usize, usize)>,
     /// Responses that no caller should receive.
     pub(crate) wrong: Vec<String>,
 }
-
-type Key = (String, String);
 
 impl Findings {
     pub(crate) fn of(
@@ -43,75 +37,66 @@ impl Findings {
         at_aws: &[Configuration],
         rows: &[LedgerRow],
     ) -> Self {
+        let configurations: Vec<_> = at_aws.iter().map(configuration).collect();
+        let rows: Vec<_> = rows.iter().map(row).collect();
         let mut findings = Self { live: at_aws.len(), ..Self::default() };
-        let mut by_request: BTreeMap<Key, Vec<&Configuration>> = BTreeMap::new();
-        for configuration in at_aws {
-            let tag = |name| configuration.tag(name).to_owned();
-            let key = (tag("tenant"), tag("request-id"));
-            findings.tenants.entry(key.0.clone()).or_default().1 += 1;
-            by_request.entry(key).or_default().push(configuration);
+        for configuration in &configurations {
+            findings.tenants.entry(configuration.request.0.clone()).or_default().1 += 1;
         }
-        findings.duplicates = by_request.values().map(|same| same.len() - 1).sum();
-        findings.compare_callers(outcomes, &by_request);
-        findings.compare_ledger(at_aws, rows);
+        for row in rows.iter().filter(|row| row.uses_quota) {
+            findings.tenants.entry(row.request.0.clone()).or_default().0 += 1;
+        }
+        let (mut received, mut rejected) = (Vec::new(), Vec::new());
+        for (job, outcome) in outcomes {
+            let request = (job.tenant.clone(), job.request.request_id.clone());
+            let was_created = configurations.iter().any(|created| created.request == request);
+            match outcome {
+                Outcome::Acknowledged { arn, stream_key } => {
+                    let (arn, stream_key) = (arn.clone(), stream_key.clone());
+                    received.push(Received { arn, stream_key });
+                }
+                Outcome::Rejected => rejected.push(request),
+                Outcome::Abandoned if was_created => findings.resolved += 1,
+                Outcome::Abandoned => findings.abandoned += 1,
+                Outcome::Wrong(what) => findings.wrong.push(format!("{request:?}: {what}")),
+            }
+        }
+        (findings.acknowledged, findings.rejected) = (received.len(), rejected.len());
+        let end = End {
+            configurations: &configurations,
+            rows: &rows,
+            received: &received,
+            rejected: &rejected,
+        };
+        findings.violations = end.violations();
         findings
     }
 
-    fn compare_callers(
-        &mut self,
-        outcomes: &[(Job, Outcome)],
-        by_request: &BTreeMap<Key, Vec<&Configuration>>,
-    ) {
-        for (job, outcome) in outcomes {
-            let key = (job.tenant.clone(), job.request.request_id.clone());
-            let created = by_request.get(&key).map_or(&[][..], Vec::as_slice);
-            match outcome {
-                Outcome::Acknowledged { arn, stream_key } => {
-                    self.acknowledged += 1;
-                    let is_same = |other: &&Configuration| {
-                        other.arn == *arn && other.stream_key == *stream_key
-                    };
-                    if !created.iter().any(is_same) {
-                        self.lost.push(format!("{key:?}: the caller received {arn}"));
-                    }
-                }
-                Outcome::Rejected => {
-                    self.rejected += 1;
-                    if !created.is_empty() {
-                        self.leaked.push(format!("{key:?}: rejected, but created"));
-                    }
-                }
-                Outcome::Abandoned if created.is_empty() => self.abandoned += 1,
-                Outcome::Abandoned => self.resolved += 1,
-                Outcome::Wrong(what) => self.wrong.push(format!("{key:?}: {what}")),
-            }
-        }
-    }
-
-    fn compare_ledger(&mut self, configurations: &[Configuration], rows: &[LedgerRow]) {
-        let at_aws: BTreeSet<[&str; 3]> = configurations
-            .iter()
-            .map(|at| [at.tag("tenant"), at.tag("request-id"), at.arn.as_str()])
-            .collect();
-        let mut counted = BTreeSet::new();
-        for row in rows {
-            let state = State::from_code(row.state).unwrap();
-            if !state.counts_against_quota() {
-                continue;
-            }
-            self.tenants.entry(row.tenant.clone()).or_default().0 += 1;
-            let identity = [&*row.tenant, &*row.request_id, row.arn.as_deref().unwrap_or_default()];
-            if state != State::Live || !at_aws.contains(&identity) {
-                self.leaked.push(format!("{identity:?} uses quota and is {state}"));
-            }
-            counted.insert(identity);
-        }
-        let uncounted = at_aws.difference(&counted);
-        self.leaked.extend(uncounted.map(|identity| format!("{identity:?} uses no quota")));
+    /// The number of times that the promise is broken.
+    pub(crate) fn count(&self, invariant: Invariant) -> usize {
+        self.violations.iter().filter(|violation| violation.invariant == invariant).count()
     }
 
     /// Tenants whose quota use differs from their configurations at AWS.
     pub(crate) fn tenants_that_differ(&self) -> usize {
         self.tenants.values().filter(|(used, created)| used != created).count()
+    }
+}
+
+fn configuration(at_aws: &Configuration) -> invariants::Configuration {
+    let request: RequestKey =
+        (at_aws.tag("tenant").to_owned(), at_aws.tag("request-id").to_owned());
+    let (arn, stream_key) = (at_aws.arn.clone(), at_aws.stream_key.clone());
+    invariants::Configuration { arn, stream_key, request }
+}
+
+fn row(row: &LedgerRow) -> Row {
+    let state = State::from_code(row.state).unwrap();
+    Row {
+        request: (row.tenant.clone(), row.request_id.clone()),
+        arn: row.arn.clone(),
+        state: state.to_string(),
+        uses_quota: state.counts_against_quota(),
+        is_resolved: matches!(state, State::Live | State::Deleted | State::Rejected),
     }
 }

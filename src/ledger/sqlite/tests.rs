@@ -1,5 +1,6 @@
 mod agreement;
 mod driven;
+mod durability;
 mod plans;
 
 use std::{cell::RefCell, fs, sync::Arc};
