@@ -24,10 +24,6 @@ use crate::{
     tenancy::Tenants,
 };
 
-/// Margin added to every lease, so that a paused process or a slow disk does not make live
-/// work look abandoned.
-const LEASE_MARGIN: Duration = Duration::from_secs(30);
-
 /// Time that a start waits for the rebuild of a new ledger before the gateway serves
 /// without creates. Without configurations at AWS, the rebuild is one list call.
 const REBUILD_WAIT: Duration = Duration::from_secs(3);
@@ -83,10 +79,7 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let determinism = Determinism::system();
         let LedgerUrl::Sqlite(path) = &config.ledger.url;
-        let leases = Leases {
-            reserved: config.server.max_deadline + LEASE_MARGIN,
-            sending: config.upstream.attempt_timeout + LEASE_MARGIN,
-        };
+        let leases = Leases::new(config.server.max_deadline, config.upstream.attempt_timeout);
         let (ledger, expired) = SqliteLedger::open(path, leases, determinism.clock.clone())?;
         let is_rebuilt = ledger.is_rebuilt().await?;
         let Expired { rejected, in_doubt } = expired;

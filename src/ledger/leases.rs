@@ -13,6 +13,10 @@ pub enum Lease {
     Sending,
 }
 
+/// Margin of every lease, so that a paused process or a slow disk does not make live work look
+/// abandoned.
+const MARGIN: Duration = Duration::from_secs(30);
+
 /// The length of each lease.
 #[derive(Debug, Clone, Copy)]
 pub struct Leases {
@@ -35,6 +39,13 @@ impl Lease {
 }
 
 impl Leases {
+    /// Returns the leases for the longest deadline of a caller and the time-out of a call to
+    /// AWS.
+    #[must_use]
+    pub fn new(max_deadline: Duration, attempt_timeout: Duration) -> Self {
+        Self { reserved: max_deadline + MARGIN, sending: attempt_timeout + MARGIN }
+    }
+
     /// The length of `lease`.
     #[must_use]
     pub const fn length(&self, lease: Lease) -> Duration {

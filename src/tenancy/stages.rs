@@ -134,10 +134,10 @@ impl<E: Clone> StageOwnership<E> {
             return Err(OwnershipError::Forbidden);
         }
         let shared = self.shared_lookup(tenant, arn);
-        // Boxed: the future has kilobytes, which would enlarge every enclosing future.
+        // Boxed: the future is several KiB large, which would enlarge every enclosing future.
         let found = Box::pin(shared.get_or_init(async || {
             let stage = lookup().await?;
-            Ok(self.found(tenant, arn, stage))
+            Ok(self.cached(tenant, arn, stage))
         }));
         let found = found.await.clone().map_err(OwnershipError::Lookup)?;
         // Checked on each call: a reload may have changed the owner since the lookup.
@@ -170,7 +170,7 @@ impl<E: Clone> StageOwnership<E> {
     }
 
     /// Returns the entry for a lookup, and caches the endpoints of a stage that the tenant owns.
-    fn found(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Lookup {
+    fn cached(&self, tenant: &Tenant, arn: &StageArn, stage: Option<Stage>) -> Lookup {
         let stage = stage.map(Arc::new);
         let owned = stage.as_ref().filter(|stage| self.is_owner(tenant, arn, stage));
         let now = self.clock.monotonic();

@@ -217,6 +217,8 @@ fn table(plan: &Plan, outcome: &GatewayResult, bare: &bare_sdk::Outcome) -> Stri
     line("  created, then deleted", outcome.created_and_deleted.to_string(), none());
     let lost = findings.count(Invariant::KeyStaysValid);
     line("lost", lost.to_string(), bare.lost.to_string());
+    let rejected = findings.count(Invariant::ErrorsAreTrue);
+    line("rejected, but created", rejected.to_string(), none());
     line("leaked quota", findings.count(Invariant::QuotaIsTrue).to_string(), none());
     let differ = format!("{} of {}", findings.tenants_that_differ(), findings.tenants.len());
     line("tenants whose quota use is wrong", differ, none());

@@ -1,8 +1,8 @@
 //! Counts the outcomes of the callers, and finds the promises that are broken in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use invariants::{End, Invariant, Received, RequestKey, Row, Violation};
+use invariants::{FinalState, Invariant, Received, RequestKey, Row, Violation};
 use ivs_ingest_gateway::ledger::State;
 
 use crate::{
@@ -43,26 +43,26 @@ impl Findings {
         for configuration in &configurations {
             findings.tenants.entry(configuration.request.0.clone()).or_default().1 += 1;
         }
-        for row in rows.iter().filter(|row| row.uses_quota) {
+        for row in rows.iter().filter(|row| row.uses_quota()) {
             findings.tenants.entry(row.request.0.clone()).or_default().0 += 1;
         }
+        let created: BTreeSet<_> = configurations.iter().map(|it| &it.request).collect();
         let (mut received, mut rejected) = (Vec::new(), Vec::new());
         for (job, outcome) in outcomes {
             let request = (job.tenant.clone(), job.request.request_id.clone());
-            let was_created = configurations.iter().any(|created| created.request == request);
             match outcome {
                 Outcome::Acknowledged { arn, stream_key } => {
                     let (arn, stream_key) = (arn.clone(), stream_key.clone());
-                    received.push(Received { arn, stream_key });
+                    received.push(Received { request, arn, stream_key });
                 }
                 Outcome::Rejected => rejected.push(request),
-                Outcome::Abandoned if was_created => findings.resolved += 1,
+                Outcome::Abandoned if created.contains(&request) => findings.resolved += 1,
                 Outcome::Abandoned => findings.abandoned += 1,
                 Outcome::Wrong(what) => findings.wrong.push(format!("{request:?}: {what}")),
             }
         }
         (findings.acknowledged, findings.rejected) = (received.len(), rejected.len());
-        let end = End {
+        let end = FinalState {
             configurations: &configurations,
             rows: &rows,
             received: &received,
@@ -91,12 +91,9 @@ fn configuration(at_aws: &Configuration) -> invariants::Configuration {
 }
 
 fn row(row: &LedgerRow) -> Row {
-    let state = State::from_code(row.state).unwrap();
     Row {
         request: (row.tenant.clone(), row.request_id.clone()),
         arn: row.arn.clone(),
-        state: state.to_string(),
-        uses_quota: state.counts_against_quota(),
-        is_resolved: matches!(state, State::Live | State::Deleted | State::Rejected),
+        state: State::from_code(row.state).unwrap().to_string(),
     }
 }

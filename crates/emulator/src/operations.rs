@@ -48,12 +48,20 @@ pub(crate) struct Consistency {
     pub(crate) read_delay: Duration,
     pub(crate) tag_delay: Duration,
     pub(crate) pages_by_offset: bool,
+    pub(crate) max_page_size: usize,
 }
 
 impl From<&Settings> for Consistency {
     fn from(settings: &Settings) -> Self {
-        let Settings { visibility_delay, read_delay, tag_delay, pages_by_offset, .. } = *settings;
-        Self { visibility_delay, read_delay, tag_delay, pages_by_offset }
+        let Settings {
+            visibility_delay,
+            read_delay,
+            tag_delay,
+            pages_by_offset,
+            max_page_size,
+            ..
+        } = *settings;
+        Self { visibility_delay, read_delay, tag_delay, pages_by_offset, max_page_size }
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Settings {
     /// on an earlier page makes a list skip one. Default false: no deletion affects later
     /// pages.
     pub pages_by_offset: bool,
+    /// The most items on a page of a list of ingest configurations, even if the request allows
+    /// more. Default 100.
+    pub max_page_size: usize,
     /// The id of the only access key. Default `emulator`.
     pub access_key_id: String,
     /// The secret of the access key, with which signatures are verified. Default `emulator`.
@@ -66,6 +69,7 @@ impl Default for Settings {
             read_delay: Duration::ZERO,
             tag_delay: Duration::ZERO,
             pages_by_offset: false,
+            max_page_size: 100,
             access_key_id: "emulator".into(),
             secret_access_key: SecretString::from("emulator"),
             seed: 1,

@@ -3,12 +3,16 @@
 //!
 //! It does not depend on the gateway, so that a mistake there cannot hide itself here.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 #[cfg(test)]
 mod tests;
 
-/// A promise of the gateway.
+/// A promise of the gateway. [`FinalState`] checks four of them. The simulator checks the
+/// others when a call begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
     /// AWS executes at most one create for each tenant and `request_id`.
@@ -40,9 +44,11 @@ pub enum Invariant {
     Rate,
     /// Tenants that wait at the same time get creates in the ratio of their weights.
     Fairness,
+    /// A tenant never sees a configuration of another tenant.
+    Isolation,
     /// A second process cannot open the ledger.
     OneProcess,
-    /// No stream key is in the log.
+    /// No stream key is in the log or in the trace of a simulation.
     Secrets,
 }
 
@@ -84,15 +90,27 @@ pub struct Row {
     pub arn: Option<String>,
     /// The name of the state.
     pub state: String,
-    /// Whether the state uses quota.
-    pub uses_quota: bool,
+}
+
+impl Row {
+    /// Whether the row uses quota.
+    #[must_use]
+    pub fn uses_quota(&self) -> bool {
+        !matches!(self.state.as_str(), "deleted" | "rejected")
+    }
+
     /// Whether no task must act on the row.
-    pub is_resolved: bool,
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        matches!(self.state.as_str(), "live" | "deleted" | "rejected")
+    }
 }
 
 /// A configuration that a caller received and did not ask to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
+    /// The request that it was the response to.
+    pub request: RequestKey,
     /// The ARN.
     pub arn: String,
     /// The stream key.
@@ -101,7 +119,7 @@ pub struct Received {
 
 /// What AWS, the ledger and the callers know after everything was resolved.
 #[derive(Debug, Clone, Copy)]
-pub struct End<'a> {
+pub struct FinalState<'a> {
     /// The configurations at AWS.
     pub configurations: &'a [Configuration],
     /// The rows of the ledger.
@@ -112,28 +130,29 @@ pub struct End<'a> {
     pub rejected: &'a [RequestKey],
 }
 
-impl End<'_> {
+impl FinalState<'_> {
     /// Returns the promises that are broken.
     #[must_use]
     pub fn violations(&self) -> Vec<Violation> {
         let mut violations = Violations(Vec::new());
-        self.compare_requests(&mut violations);
-        self.compare_callers(&mut violations);
-        self.compare_rows(&mut violations);
+        self.check_requests(&mut violations);
+        self.check_responses(&mut violations);
+        self.check_rows(&mut violations);
         violations.0
     }
 
-    fn compare_requests(&self, violations: &mut Violations) {
+    fn check_requests(&self, violations: &mut Violations) {
         let mut arns: BTreeMap<&RequestKey, Vec<&str>> = BTreeMap::new();
         for configuration in self.configurations {
             arns.entry(&configuration.request).or_default().push(&configuration.arn);
         }
         for (request, arns) in &arns {
-            if arns.len() > 1 {
-                violations.add(Invariant::OneConfiguration, format!("{request:?} has {arns:?}"));
+            for surplus in arns.iter().skip(1) {
+                let detail = format!("{request:?} has {surplus} and {}", arns[0]);
+                violations.add(Invariant::OneConfiguration, detail);
             }
         }
-        for request in self.rejected {
+        for request in self.rejected.iter().collect::<BTreeSet<_>>() {
             if let Some(arns) = arns.get(request) {
                 let detail = format!("{request:?} was rejected, and {arns:?} exists");
                 violations.add(Invariant::ErrorsAreTrue, detail);
@@ -141,13 +160,13 @@ impl End<'_> {
         }
     }
 
-    fn compare_callers(&self, violations: &mut Violations) {
-        for Received { arn, stream_key } in self.received {
+    fn check_responses(&self, violations: &mut Violations) {
+        for Received { request, arn, stream_key } in self.received {
             let mut configurations = self.configurations.iter();
             match configurations.find(|configuration| configuration.arn == *arn) {
-                Some(configuration) if configuration.stream_key == *stream_key => {}
+                Some(it) if it.stream_key == *stream_key && it.request == *request => {}
                 found => {
-                    let what = found.map_or("does not exist", |_| "has another stream key");
+                    let what = found.map_or("does not exist", |_| "has another key or request");
                     violations
                         .add(Invariant::KeyStaysValid, format!("{arn} was returned, and {what}"));
                 }
@@ -155,20 +174,20 @@ impl End<'_> {
         }
     }
 
-    fn compare_rows(&self, violations: &mut Violations) {
+    fn check_rows(&self, violations: &mut Violations) {
         let mut without_row: BTreeMap<&str, &RequestKey> = BTreeMap::new();
         for configuration in self.configurations {
             without_row.insert(&configuration.arn, &configuration.request);
         }
         for row in self.rows {
-            if !row.is_resolved {
+            if !row.is_resolved() {
                 violations.add(Invariant::Liveness, format!("not resolved: {row:?}"));
             }
-            if !row.uses_quota {
+            if !row.uses_quota() {
                 continue;
             }
-            let arn = row.arn.as_deref().unwrap_or_default();
-            if without_row.remove(arn) != Some(&row.request) {
+            let request = row.arn.as_deref().and_then(|arn| without_row.remove(arn));
+            if request != Some(&row.request) {
                 violations.add(Invariant::QuotaIsTrue, format!("no configuration has {row:?}"));
             }
         }

@@ -9,28 +9,24 @@ fn configuration(arn: &str, id: &str) -> Configuration {
 }
 
 fn row(arn: Option<&str>, id: &str, uses_quota: bool) -> Row {
-    Row {
-        request: request(id),
-        arn: arn.map(str::to_owned),
-        state: String::new(),
-        uses_quota,
-        is_resolved: true,
-    }
+    let state = if uses_quota { "live" } else { "rejected" };
+    Row { request: request(id), arn: arn.map(str::to_owned), state: state.to_owned() }
 }
 
 fn received(arn: &str) -> Received {
-    Received { arn: arn.to_owned(), stream_key: format!("key-{arn}") }
+    Received { request: request("1"), arn: arn.to_owned(), stream_key: format!("key-{arn}") }
 }
 
-const NOTHING: End<'_> = End { configurations: &[], rows: &[], received: &[], rejected: &[] };
+const NOTHING: FinalState<'_> =
+    FinalState { configurations: &[], rows: &[], received: &[], rejected: &[] };
 
-fn broken(end: End<'_>) -> Vec<Invariant> {
+fn broken(end: FinalState<'_>) -> Vec<Invariant> {
     end.violations().into_iter().map(|violation| violation.invariant).collect()
 }
 
 #[test]
 fn an_end_in_which_all_agree_breaks_nothing() {
-    let end = End {
+    let end = FinalState {
         configurations: &[configuration("one", "1"), configuration("two", "2")],
         rows: &[row(Some("one"), "1", true), row(Some("two"), "2", true), row(None, "3", false)],
         received: &[received("one")],
@@ -42,7 +38,7 @@ fn an_end_in_which_all_agree_breaks_nothing() {
 
 #[test]
 fn two_configurations_of_a_request_are_found() {
-    let end = End {
+    let end = FinalState {
         configurations: &[configuration("one", "1"), configuration("two", "1")],
         rows: &[row(Some("one"), "1", true), row(Some("two"), "1", true)],
         ..NOTHING
@@ -52,7 +48,7 @@ fn two_configurations_of_a_request_are_found() {
 
 #[test]
 fn a_rejected_create_that_exists_is_found() {
-    let end = End {
+    let end = FinalState {
         configurations: &[configuration("one", "1")],
         rows: &[row(Some("one"), "1", true)],
         rejected: &[request("1")],
@@ -63,10 +59,11 @@ fn a_rejected_create_that_exists_is_found() {
 
 #[test]
 fn a_received_configuration_must_exist_with_its_key() {
-    let mut other_key = received("one");
+    let (mut other_key, mut other_request) = (received("one"), received("one"));
     other_key.stream_key.push('x');
-    for received in [received("two"), other_key] {
-        let end = End {
+    other_request.request = request("2");
+    for received in [received("two"), other_key, other_request] {
+        let end = FinalState {
             configurations: &[configuration("one", "1")],
             rows: &[row(Some("one"), "1", true)],
             received: &[received],
@@ -87,7 +84,7 @@ fn rows_that_use_quota_are_the_configurations_at_aws() {
         &[row(Some("one"), "1", true), row(Some("one"), "1", true)],
     ];
     for rows in rows {
-        let broken = broken(End { configurations, rows, ..NOTHING });
+        let broken = broken(FinalState { configurations, rows, ..NOTHING });
         assert!(!broken.is_empty(), "{rows:?}");
         assert!(broken.iter().all(|it| *it == Invariant::QuotaIsTrue), "{broken:?}");
     }
@@ -95,7 +92,10 @@ fn rows_that_use_quota_are_the_configurations_at_aws() {
 
 #[test]
 fn a_row_in_doubt_is_found() {
-    let mut in_doubt = row(None, "1", false);
-    in_doubt.is_resolved = false;
-    assert_eq!(broken(End { rows: &[in_doubt], ..NOTHING }), [Invariant::Liveness]);
+    for state in ["reserved", "sending", "in_doubt", "deleting"] {
+        let row = Row { state: state.to_owned(), ..row(Some("one"), "1", true) };
+        let configurations = &[configuration("one", "1")];
+        let end = FinalState { configurations, rows: &[row], ..NOTHING };
+        assert_eq!(broken(end), [Invariant::Liveness], "{state}");
+    }
 }

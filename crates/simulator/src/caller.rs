@@ -4,16 +4,20 @@
 use std::time::Duration;
 
 use invariants::{Invariant, RequestKey};
-use ivs_ingest_gateway::proto::v1::{
-    CreateIngestConfigurationRequest, CreateIngestConfigurationResponse as Created,
-    DeleteIngestConfigurationRequest, GetIngestConfigurationRequest, IngestConfigurationView,
-    IngestProtocol, ListIngestConfigurationsRequest, UpdateIngestConfigurationRequest,
+use ivs_ingest_gateway::{
+    proto::v1::{
+        CreateIngestConfigurationRequest, CreateIngestConfigurationResponse as Created,
+        DeleteIngestConfigurationRequest, GetIngestConfigurationRequest, IngestConfigurationView,
+        IngestProtocol, ListIngestConfigurationsRequest, UpdateIngestConfigurationRequest,
+    },
+    rpc::Rpc,
 };
 use prost_types::FieldMask;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
+use tonic::{Request, Response, Status};
 
 use crate::{
     gateway::{CallError, Gateway},
@@ -32,8 +36,6 @@ const MAX_ATTEMPTS: u32 = 2000;
 
 /// One caller.
 pub struct Caller {
-    /// Its number, for the trace.
-    pub number: usize,
     /// Its calls.
     pub plan: CallerPlan,
     /// The stage of its tenant.
@@ -48,9 +50,9 @@ pub struct Caller {
     pub draws: Draws,
 }
 
-/// The end of a create, as its caller knows it.
+/// The outcome of a create, as its caller knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum End {
+enum CreateOutcome {
     Returned(String),
     Rejected(String),
     GaveUp,
@@ -82,18 +84,18 @@ impl Caller {
     }
 
     fn says(&self, what: &str) {
-        self.trace.add(format_args!("caller {}: {what}", self.number));
+        self.trace.add(format_args!("caller {}: {what}", self.plan.number));
     }
 
     /// Sends the create until it has an outcome.
-    async fn create(&mut self, leaves_times: u32) -> End {
+    async fn create(&mut self, leaves_times: u32) -> CreateOutcome {
         let began = Instant::now();
         let end = self.create_until_it_ends(leaves_times).await;
         self.history.call_ended(&format!("the create of {:?}", self.key()), began);
         end
     }
 
-    async fn create_until_it_ends(&mut self, leaves_times: u32) -> End {
+    async fn create_until_it_ends(&mut self, leaves_times: u32) -> CreateOutcome {
         let key = self.key();
         for attempt in 0..MAX_ATTEMPTS {
             let gateway = self.connected().await;
@@ -108,7 +110,7 @@ impl Caller {
             let Some(responses) = responses else {
                 self.says("disconnects");
                 if self.plan.gives_up {
-                    return End::GaveUp;
+                    return CreateOutcome::GaveUp;
                 }
                 sleep(self.plan.returns_after).await;
                 continue;
@@ -119,7 +121,7 @@ impl Caller {
             }
         }
         self.history.violated(Invariant::Liveness, format!("{key:?} has no outcome"));
-        End::GaveUp
+        CreateOutcome::GaveUp
     }
 
     /// Sends the create once, or twice concurrently.
@@ -158,7 +160,7 @@ impl Caller {
         key: &RequestKey,
         responses: Vec<Result<Created, CallError>>,
         began: Instant,
-    ) -> Result<End, Duration> {
+    ) -> Result<CreateOutcome, Duration> {
         let (mut returned, mut delay, mut rejected) = (None, None, None);
         for response in responses {
             match response {
@@ -174,40 +176,25 @@ impl Caller {
                 }
                 Err(CallError::Final { reason }) => {
                     self.says(&reason);
+                    self.rejected(key, &reason);
                     rejected = Some(reason);
                 }
             }
         }
         match (returned, delay, rejected) {
-            (Some(arn), _, _) => Ok(End::Returned(arn)),
+            (Some(arn), _, _) => Ok(CreateOutcome::Returned(arn)),
             (None, Some(delay), _) => Err(delay),
-            (None, None, reason) => {
-                let reason = reason.unwrap_or_default();
-                self.rejected(key, &reason);
-                Ok(End::Rejected(reason))
-            }
+            (None, None, reason) => Ok(CreateOutcome::Rejected(reason.unwrap_or_default())),
         }
     }
 
     /// A final error: no configuration may exist.
     fn rejected(&self, key: &RequestKey, reason: &str) {
-        let is_expected =
-            ["NOT_FOUND", "TENANT_COUNT_QUOTA", "REQUEST_ID_REUSED"].contains(&reason);
-        if reason.starts_with("UNEXPECTED") || reason == "INTERNAL" {
+        // All callers of a request send equal fields.
+        if is_defect(reason) || reason == "REQUEST_ID_REUSED" {
             self.history.violated(Invariant::ErrorsAreTrue, format!("{key:?}: {reason}"));
-        }
-        if reason == "REQUEST_ID_REUSED" {
-            return;
-        }
-        let existing = self.history.existing();
-        let found = existing.iter().find(|it| it.request == *key);
-        // A delete that runs concurrently makes the error true.
-        let found = found.filter(|it| !self.history.is_delete_begun(&it.arn));
-        if let Some(found) = found {
-            let kind = if is_expected { "" } else { " unexpectedly" };
-            let detail =
-                format!("{key:?} was rejected{kind} with {reason}, and {} exists", found.arn);
-            self.history.violated(Invariant::ErrorsAreTrue, detail);
+        } else {
+            self.history.rejected_finally(key, reason);
         }
     }
 
@@ -228,111 +215,115 @@ impl Caller {
         sleep(delay + Duration::from_micros(self.draws.below(micros / 5 + 1))).await;
     }
 
-    async fn get(&mut self, end: &End) {
-        let End::Returned(arn) = end else { return };
-        for _ in 0..MAX_ATTEMPTS {
-            let gateway = self.connected().await;
-            let message = GetIngestConfigurationRequest {
-                arn: arn.clone(),
-                view: IngestConfigurationView::Full.into(),
-            };
-            let began = Instant::now();
-            let call = gateway.call(
-                self.tenant(),
-                message,
-                self.plan.deadline,
-                method!(get_ingest_configuration),
-            );
-            match call.await {
-                Ok(response) => {
-                    let read = response.ingest_configuration.unwrap_or_default();
-                    self.says(&format!("read {}", read.arn));
-                    return self.history.returned(&self.key(), &read.arn, &read.stream_key, began);
-                }
-                Err(CallError::Retry { delay, .. }) => self.pause(delay).await,
-                Err(CallError::Final { reason }) => return self.missed(arn, &reason),
+    /// A call for an own configuration failed.
+    fn failed(&self, arn: &str, reason: &str) {
+        self.says(reason);
+        // Other reasons, for example that AWS denies the call, say nothing about existence.
+        if reason == "NOT_FOUND" && self.history.exists(arn) {
+            let detail = format!("{arn} exists, and its tenant got {reason}");
+            self.history.violated(Invariant::Reachable, detail);
+        }
+        if is_defect(reason) {
+            self.history.violated(Invariant::ErrorsAreTrue, format!("{arn}: {reason}"));
+        }
+    }
+
+    async fn get(&mut self, outcome: &CreateOutcome) {
+        let CreateOutcome::Returned(arn) = outcome else { return };
+        let message = GetIngestConfigurationRequest {
+            arn: arn.clone(),
+            view: IngestConfigurationView::Full.into(),
+        };
+        let began = Instant::now();
+        match self.retried("get", &message, method!(get_ingest_configuration)).await {
+            Ok(response) => {
+                let read = response.ingest_configuration.unwrap_or_default();
+                self.says(&format!("read {}", read.arn));
+                self.history.returned(&self.key(), &read.arn, &read.stream_key, began);
             }
+            Err(reason) => self.failed(arn, &reason),
         }
     }
 
     async fn list(&mut self) {
-        let gateway = self.connected().await;
         let message = ListIngestConfigurationsRequest::default();
-        let call = gateway.call(
-            self.tenant(),
-            message,
-            self.plan.deadline,
-            method!(list_ingest_configurations),
-        );
-        let listed = call.await.map(|it| it.ingest_configurations.len());
-        self.says(&format!("listed {listed:?}"));
-    }
-
-    async fn update(&mut self, end: &End) {
-        let End::Returned(arn) = end else { return };
-        for _ in 0..MAX_ATTEMPTS {
-            let gateway = self.connected().await;
-            let message = UpdateIngestConfigurationRequest {
-                arn: arn.clone(),
-                redundant_ingest: true,
-                update_mask: Some(FieldMask { paths: vec!["redundant_ingest".into()] }),
-                ..UpdateIngestConfigurationRequest::default()
-            };
-            let call = gateway.call(
-                self.tenant(),
-                message,
-                self.plan.deadline,
-                method!(update_ingest_configuration),
-            );
-            match call.await {
-                Ok(_) => return self.says("updated"),
-                Err(CallError::Retry { delay, .. }) => self.pause(delay).await,
-                Err(CallError::Final { reason }) => return self.missed(arn, &reason),
+        match self.retried("list", &message, method!(list_ingest_configurations)).await {
+            Ok(response) => {
+                self.says(&format!("listed {}", response.ingest_configurations.len()));
+                for listed in response.ingest_configurations {
+                    self.history.listed(self.tenant(), &listed.arn);
+                }
             }
+            Err(reason) => self.failed("the list", &reason),
         }
     }
 
-    async fn delete(&mut self, end: &End) {
-        let End::Returned(arn) = end else { return };
-        self.history.delete_begun(arn);
-        let began = Instant::now();
-        self.delete_until_it_ends(arn).await;
-        self.history.call_ended(&format!("the delete of {arn}"), began);
+    async fn update(&mut self, outcome: &CreateOutcome) {
+        let CreateOutcome::Returned(arn) = outcome else { return };
+        let message = UpdateIngestConfigurationRequest {
+            arn: arn.clone(),
+            redundant_ingest: true,
+            update_mask: Some(FieldMask { paths: vec!["redundant_ingest".into()] }),
+            ..UpdateIngestConfigurationRequest::default()
+        };
+        match self.retried("update", &message, method!(update_ingest_configuration)).await {
+            Ok(_) => self.says("updated"),
+            Err(reason) => self.failed(arn, &reason),
+        }
     }
 
-    async fn delete_until_it_ends(&mut self, arn: &str) {
+    async fn delete(&mut self, outcome: &CreateOutcome) {
+        let CreateOutcome::Returned(arn) = outcome else { return };
+        self.history.delete_begun(arn);
+        let message = DeleteIngestConfigurationRequest { arn: arn.clone(), force: false };
+        match self.retried("delete", &message, method!(delete_ingest_configuration)).await {
+            Ok(_) => {
+                self.says(&format!("{arn} is deleted"));
+                self.history.delete_confirmed(arn);
+            }
+            Err(reason) => self.failed(arn, &reason),
+        }
+    }
+
+    /// Makes a call until it has an outcome. Returns the reason of a final error.
+    async fn retried<M, R, F>(
+        &mut self,
+        name: &str,
+        message: &M,
+        method: impl Fn(Rpc, Request<M>) -> F,
+    ) -> Result<R, String>
+    where
+        M: Clone,
+        R: Send + 'static,
+        F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
+    {
+        let began = Instant::now();
+        let mut outcome = Err("no outcome".to_owned());
         for _ in 0..MAX_ATTEMPTS {
             let gateway = self.connected().await;
-            self.says(&format!("delete {arn}"));
-            let message = DeleteIngestConfigurationRequest { arn: arn.to_owned(), force: false };
-            let call = gateway.call(
-                self.tenant(),
-                message,
-                self.plan.deadline,
-                method!(delete_ingest_configuration),
-            );
+            self.says(name);
+            let call = gateway.call(self.tenant(), message.clone(), self.plan.deadline, &method);
             match call.await {
-                Ok(_) => {
-                    self.says(&format!("{arn} is deleted"));
-                    return self.history.delete_confirmed(arn);
+                Ok(response) => {
+                    outcome = Ok(response);
+                    break;
                 }
                 Err(CallError::Retry { reason, delay }) => {
                     self.says(&format!("{reason}, retries after {delay:?}"));
                     self.pause(delay).await;
                 }
-                Err(CallError::Final { reason }) => return self.missed(arn, &reason),
+                Err(CallError::Final { reason }) => {
+                    outcome = Err(reason);
+                    break;
+                }
             }
         }
-        self.history.violated(Invariant::Liveness, format!("the delete of {arn} has no outcome"));
+        self.history.call_ended(&format!("the {name} of {:?}", self.key()), began);
+        outcome
     }
+}
 
-    /// A call for an own configuration failed.
-    fn missed(&self, arn: &str, reason: &str) {
-        self.says(reason);
-        // Other reasons are true: AWS may deny a call for the whole run.
-        if reason == "NOT_FOUND" && self.history.exists(arn) {
-            let detail = format!("{arn} exists, and its tenant got {reason}");
-            self.history.violated(Invariant::Reachable, detail);
-        }
-    }
+/// Whether no call may fail for this reason.
+fn is_defect(reason: &str) -> bool {
+    reason.starts_with("UNEXPECTED") || reason == "INTERNAL"
 }

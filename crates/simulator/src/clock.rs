@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// 2001-09-09T01:46:40Z: no real clock shows it.
+/// 2001-09-09T01:46:40Z, in the past, so that a use of the real clock is visible.
 const START: Duration = Duration::from_secs(1_000_000_000);
 
 /// A wall clock. Clones share the steps.

@@ -24,7 +24,7 @@ use crate::{
 /// A folder in memory, where it exists: a run needs no real flush.
 const MEMORY: &str = "/dev/shm";
 
-/// The files of a ledger, as suffixes of its name. SQLite makes `-shm` anew.
+/// The files of a ledger, as suffixes of its name. SQLite recreates `-shm`.
 const FILES: [&str; 2] = ["", "-wal"];
 
 /// A disk. Clones share it.
@@ -35,7 +35,8 @@ struct Shared {
     folder: TempDir,
     faults: BTreeMap<u32, CommitFault>,
     commits: AtomicU32,
-    is_healed: AtomicBool,
+    faults_ended: AtomicBool,
+    has_failed: AtomicBool,
     trace: Trace,
 }
 
@@ -56,14 +57,21 @@ impl Disk {
             folder: folder?,
             faults: faults.collect(),
             commits: AtomicU32::new(0),
-            is_healed: AtomicBool::new(false),
+            faults_ended: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             trace,
         })))
     }
 
     /// Ends all faults.
-    pub fn heal(&self) {
-        self.0.is_healed.store(true, Ordering::Relaxed);
+    pub fn end_faults(&self) {
+        self.0.faults_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a commit has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.0.has_failed.load(Ordering::Relaxed)
     }
 
     /// Returns the path of the ledger.
@@ -109,8 +117,6 @@ impl Disk {
                 request: (row.get(0)?, row.get(1)?),
                 arn: row.get(3)?,
                 state: state.to_string(),
-                uses_quota: state.counts_against_quota(),
-                is_resolved: matches!(state, State::Live | State::Deleted | State::Rejected),
             })
         })?;
         rows.collect()
@@ -125,19 +131,25 @@ impl Disk {
             };
             let number = self.0.commits.fetch_add(1, Ordering::Relaxed);
             let fault = self.0.faults.get(&number).copied();
-            let fault = fault.filter(|_| !self.0.is_healed.load(Ordering::Relaxed));
+            let fault = fault.filter(|_| !self.0.faults_ended.load(Ordering::Relaxed));
             if let Some(fault) = fault {
+                let fails = !matches!(fault, CommitFault::Stalls(_));
+                self.0.has_failed.fetch_or(fails, Ordering::Relaxed);
+                self.0.trace.count_fault(fault.kind());
                 self.0.trace.add(format_args!("commit #{number}: {fault:?}"));
             }
             if let Some(CommitFault::Stalls(time)) = fault {
                 sleep(time).await;
             }
-            store.run(group, |transaction| end(transaction, fault));
+            store.run(group, |transaction| commit_with_fault(transaction, fault));
         }
     }
 }
 
-fn end(transaction: Transaction<'_>, fault: Option<CommitFault>) -> rusqlite::Result<()> {
+fn commit_with_fault(
+    transaction: Transaction<'_>,
+    fault: Option<CommitFault>,
+) -> rusqlite::Result<()> {
     match fault {
         None | Some(CommitFault::Stalls(_)) => return commit(transaction),
         Some(CommitFault::Fails) => transaction.rollback()?,

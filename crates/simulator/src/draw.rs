@@ -31,7 +31,7 @@ const OPERATIONS: [(Operation, u64); 7] = [
     (Operation::CreateIngestConfiguration, 50),
     (Operation::GetIngestConfiguration, 60),
     (Operation::ListIngestConfigurations, 60),
-    (Operation::UpdateIngestConfiguration, 10),
+    (Operation::UpdateIngestConfiguration, 4),
     (Operation::DeleteIngestConfiguration, 20),
     (Operation::GetStage, 10),
     (Operation::ListTagsForResource, 40),
@@ -46,7 +46,7 @@ pub fn plan(seed: u64, level: Level) -> Plan {
         1 => Shape::LateReturns,
         _ => Shape::Spread,
     };
-    let mut callers: Vec<_> = (0..CALLERS).map(|number| caller(draws, number)).collect();
+    let mut callers: Vec<_> = (0..CALLERS).map(|number| caller(draws, seed, number)).collect();
     let mut faults = Vec::new();
     let mut give_up_after = GIVE_UP_AFTER;
     match shape {
@@ -67,7 +67,8 @@ pub fn plan(seed: u64, level: Level) -> Plan {
     if level == Level::Mistakes {
         mistakes(draws, &mut faults);
     }
-    Plan { seed, callers, faults, faults_end: FAULTS_END, give_up_after }
+    let page_size = draws.one_of(&[4, 20, 100]);
+    Plan { seed, callers, faults, faults_end: FAULTS_END, give_up_after, page_size }
 }
 
 /// What the callers of a run have in common.
@@ -111,12 +112,13 @@ fn return_late(
     faults.push(Fault::Outage { operation, from: give_up_after, to: FAULTS_END, kind });
 }
 
-fn caller(draws: &mut Draws, number: u64) -> CallerPlan {
+fn caller(draws: &mut Draws, seed: u64, number: u64) -> CallerPlan {
     // Some callers repeat the request of another one.
     let request = if draws.percent(10) { draws.below(CALLERS) } else { number };
-    let mut of_request = Draws::new(request, 2);
+    let mut of_request = Draws::new(seed, 1_000_000 + request);
     let leaves = draws.percent(30);
     CallerPlan {
+        number,
         starts: Duration::from_micros(draws.below(ACTIVE_MS * 1000)),
         tenant: usize::try_from(of_request.below(TENANTS.len() as u64)).unwrap_or(0),
         request: u32::try_from(request).unwrap_or(0),
@@ -183,6 +185,7 @@ fn outages(draws: &mut Draws, faults: &mut Vec<Fault>) {
         let from = Duration::from_millis(draws.below(2 * ACTIVE_MS));
         let to = from + Duration::from_millis(draws.magnitude(2000, 120_000));
         let kinds = [
+            Outage::Slow(draws.milliseconds(200, 6000)),
             Outage::Closed,
             Outage::Silent,
             Outage::Unavailable,
@@ -229,7 +232,7 @@ fn machine(draws: &mut Draws, faults: &mut Vec<Fault>) {
             1 => CommitFault::FailsButDurable,
             _ => CommitFault::Stalls(Duration::from_millis(draws.magnitude(10, 20_000))),
         };
-        faults.push(Fault::Commit { nth: u32::try_from(draws.below(300)).unwrap_or(0), kind });
+        faults.push(Fault::Commit { nth: u32::try_from(draws.below(200)).unwrap_or(0), kind });
     }
     for _ in 0..draws.below(3) {
         let by_ms = if draws.percent(50) {

@@ -39,9 +39,6 @@ use crate::{
     plan::{Plan, TENANTS, TenantPlan},
 };
 
-/// The margin of the leases, as in `gateway.rs` of the gateway.
-const LEASE_MARGIN: Duration = Duration::from_secs(30);
-
 /// The time after which a crash happens even without further polls.
 const LATEST_CRASH: Duration = Duration::from_secs(30);
 
@@ -173,10 +170,7 @@ impl Running {
             ids,
             process: Process::simulated(move || polled.polled()),
         };
-        let leases = Leases {
-            reserved: config.server.max_deadline + LEASE_MARGIN,
-            sending: config.upstream.attempt_timeout + LEASE_MARGIN,
-        };
+        let leases = Leases::new(config.server.max_deadline, config.upstream.attempt_timeout);
         let opened = Store::open(&disk.ledger(), &determinism.clock);
         let (store, _) = opened.map_err(|error| error.to_string())?;
         let (ledger, queues) = SqliteLedger::new(leases, determinism.clock.clone());
@@ -216,7 +210,7 @@ async fn end_task(task: JoinHandle<()>) {
 }
 
 impl Gateway {
-    /// Makes a call. The caller disconnects after `leaves`.
+    /// Makes a call. A drop of the future disconnects the caller.
     ///
     /// # Errors
     /// [`CallError`], as the rule of `docs/calling.md` classifies it.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     fairness::Shares,
-    plan::{Fault, Plan, TENANTS},
+    plan::{Plan, TENANTS},
     trace::Trace,
 };
 
@@ -21,14 +21,25 @@ use crate::{
 /// and the callers' delays.
 const LONGEST_CALL: Duration = Duration::from_mins(3);
 
+/// The time after the faults in which a promise may still be broken that heals.
+const HEALING: Duration = Duration::from_mins(3);
+
+/// A broken promise of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The promise, and the events that break it.
+    pub violation: Violation,
+    /// Whether it was broken long after the faults had ended.
+    pub is_late: bool,
+}
+
 /// The history of a run. Clones share it.
 #[derive(Clone)]
 pub struct History {
     events: Arc<Mutex<Events>>,
     trace: Trace,
-    faults_end: Instant,
-    /// The longest time until a call has an outcome after the faults.
-    longest_call: Duration,
+    /// The time in which a call must have an outcome after the faults.
+    call_limit: Duration,
 }
 
 #[derive(Default)]
@@ -36,16 +47,19 @@ struct Events {
     /// The configurations that AWS created, by ARN.
     created: BTreeMap<String, Configuration>,
     deleted: BTreeSet<String>,
-    /// The configurations that callers received.
+    /// The last ARN that callers received for each request.
     returned: BTreeMap<RequestKey, String>,
-    /// The configurations that callers received, without those of a replaced response.
-    received: BTreeSet<String>,
+    /// All configurations that callers received, by ARN.
+    received: BTreeMap<String, Received>,
+    /// The requests whose last response was a final error.
+    rejected: BTreeSet<RequestKey>,
     deletes_begun: BTreeSet<String>,
     deletes_confirmed: BTreeMap<String, Instant>,
     create_calls: u64,
     shares: Shares,
     longest_call: Duration,
-    violations: Vec<Violation>,
+    faults_ended: Option<Instant>,
+    findings: Vec<Finding>,
 }
 
 impl Events {
@@ -62,21 +76,23 @@ impl History {
     /// Returns an empty history of the plan. Violations are events of the trace.
     #[must_use]
     pub fn new(plan: &Plan, trace: Trace) -> Self {
-        let faults_end = trace.began() + plan.faults_end;
-        let steps = plan.faults.iter().map(|fault| match fault {
-            Fault::ClockStep { by_ms, .. } => Duration::from_millis(by_ms.unsigned_abs()),
-            _ => Duration::ZERO,
-        });
         // A create is as much younger as the clock was set back since it was sent.
-        let longest_call = LONGEST_CALL + steps.sum::<Duration>();
-        Self { events: Arc::default(), trace, faults_end, longest_call }
+        let call_limit = LONGEST_CALL + plan.clock_steps();
+        Self { events: Arc::default(), trace, call_limit }
+    }
+
+    /// No fault begins any more.
+    pub fn faults_ended(&self) {
+        self.lock().faults_ended = Some(Instant::now());
     }
 
     /// Records a violation.
     pub fn violated(&self, invariant: Invariant, detail: impl Into<String>) {
         let violation = Violation { invariant, detail: detail.into() };
         self.trace.add(format_args!("VIOLATION {violation}"));
-        self.lock().violations.push(violation);
+        let mut events = self.lock();
+        let is_late = events.faults_ended.is_some_and(|at| at.elapsed() > HEALING);
+        events.findings.push(Finding { violation, is_late });
     }
 
     /// A caller sends a create to the gateway. It waits for nothing but AWS's rate if
@@ -84,6 +100,7 @@ impl History {
     pub fn create_called(&self, request: &RequestKey, only_paced: bool) -> Waiting {
         let mut events = self.lock();
         events.create_calls += 1;
+        events.rejected.remove(request);
         let is_waiting = only_paced && events.shares.waits(request);
         drop(events);
         Waiting(is_waiting.then(|| (self.clone(), request.clone())))
@@ -99,12 +116,43 @@ impl History {
 
     /// A call of a caller that began at `began` has an outcome.
     pub fn call_ended(&self, what: &str, began: Instant) {
-        let took = began.max(self.faults_end).elapsed();
         let mut events = self.lock();
+        let Some(faults_ended) = events.faults_ended else { return };
+        let took = began.max(faults_ended).elapsed();
         events.longest_call = events.longest_call.max(took);
         drop(events);
-        if took > self.longest_call {
-            self.violated(Invariant::Liveness, format!("{what} took {took:?} without a fault"));
+        if took > self.call_limit {
+            self.violated(Invariant::Liveness, format!("{what} took {took:?} after the faults"));
+        }
+    }
+
+    /// The last response for a request was a final error: no configuration may exist.
+    pub fn rejected_finally(&self, request: &RequestKey, reason: &str) {
+        let mut events = self.lock();
+        let exists = |it: &&Configuration| {
+            // A delete that runs concurrently makes the error true.
+            it.request == *request && !events.deletes_begun.contains(&it.arn)
+        };
+        let found = events.existing().find(exists).map(|it| it.arn.clone());
+        if found.is_none() {
+            events.rejected.insert(request.clone());
+        }
+        drop(events);
+        if let Some(arn) = found {
+            let detail = format!("{request:?} was rejected with {reason}, and {arn} exists");
+            self.violated(Invariant::ErrorsAreTrue, detail);
+        }
+    }
+
+    /// A tenant saw the configuration in a list.
+    pub fn listed(&self, tenant: &str, arn: &str) {
+        let events = self.lock();
+        let owner = events.created.get(arn).map(|it| it.request.0.clone());
+        drop(events);
+        // The configurations of another account are unknown.
+        if let Some(owner) = owner.filter(|owner| owner != tenant) {
+            let detail = format!("{tenant} saw {arn} of {owner}");
+            self.violated(Invariant::Isolation, detail);
         }
     }
 
@@ -153,7 +201,7 @@ impl History {
         let Some(configuration) = events.created.get(arn) else { return };
         let request = configuration.request.clone();
         events.deleted.insert(arn.to_owned());
-        let is_wanted = !events.received.contains(arn) || events.deletes_begun.contains(arn);
+        let is_wanted = !events.received.contains_key(arn) || events.deletes_begun.contains(arn);
         drop(events);
         if !is_wanted {
             let detail = format!("{arn} of {request:?} was deleted, and a caller has its key");
@@ -171,17 +219,25 @@ impl History {
             .get(arn)
             .is_some_and(|it| it.stream_key == stream_key && it.request == *request);
         let earlier = events.returned.insert(request.clone(), arn.to_owned());
-        events.received.insert(arn.to_owned());
+        let owner = events.created.get(arn).map(|it| it.request.0.clone());
+        let (arn_received, stream_key) = (arn.to_owned(), stream_key.to_owned());
+        let received = Received { request: request.clone(), arn: arn_received, stream_key };
+        events.received.insert(arn.to_owned(), received);
         drop(events);
+        if let Some(owner) = owner.filter(|owner| *owner != request.0) {
+            let detail = format!("{request:?} received {arn} of {owner}");
+            self.violated(Invariant::Isolation, detail);
+        }
         if !is_valid {
-            self.violated(Invariant::SameResponse, format!("{request:?} has not the key of {arn}"));
+            let detail = format!("{request:?} received a key that is not the one of {arn}");
+            self.violated(Invariant::SameResponse, detail);
         }
         if is_confirmed {
             let detail = format!("{arn} of {request:?} was returned after its delete");
             self.violated(Invariant::DeletedStaysDeleted, detail);
         }
         if let Some(earlier) = earlier.filter(|earlier| earlier != arn) {
-            let detail = format!("{request:?} was answered {earlier}, then {arn}");
+            let detail = format!("{request:?} received {earlier}, then {arn}");
             self.violated(Invariant::SameResponse, detail);
         }
     }
@@ -203,22 +259,10 @@ impl History {
         }
     }
 
-    /// Whether a caller has asked for the delete of the configuration.
-    #[must_use]
-    pub fn is_delete_begun(&self, arn: &str) -> bool {
-        self.lock().deletes_begun.contains(arn)
-    }
-
     /// Whether the configuration exists at AWS.
     #[must_use]
     pub fn exists(&self, arn: &str) -> bool {
         self.lock().exists(arn)
-    }
-
-    /// Returns the configurations that exist.
-    #[must_use]
-    pub fn existing(&self) -> Vec<Configuration> {
-        self.lock().existing().cloned().collect()
     }
 
     /// Returns the number of executed creates.
@@ -231,18 +275,20 @@ impl History {
     #[must_use]
     pub fn kept(&self) -> Vec<Received> {
         let events = self.lock();
-        let kept = events.received.difference(&events.deletes_begun);
-        kept.map(|arn| {
-            let stream_key = events.created.get(arn).map(|it| it.stream_key.clone());
-            Received { arn: arn.clone(), stream_key: stream_key.unwrap_or_default() }
-        })
-        .collect()
+        let kept = events.received.values().filter(|it| !events.deletes_begun.contains(&it.arn));
+        kept.cloned().collect()
     }
 
-    /// Returns the violations so far.
+    /// Returns the requests whose last response was a final error.
     #[must_use]
-    pub fn violations(&self) -> Vec<Violation> {
-        self.lock().violations.clone()
+    pub fn rejected(&self) -> Vec<RequestKey> {
+        self.lock().rejected.iter().cloned().collect()
+    }
+
+    /// Returns the broken promises so far.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.lock().findings.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Events> {

@@ -4,32 +4,35 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use invariants::Invariant;
 
-/// The assumptions of a run. Each level breaks others.
+use crate::history::Finding;
+
+/// The assumptions of a run. Each level weakens different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// AWS and the machine keep what the documents assume: lost and late responses, errors,
     /// outages and crashes occur. A create is executed, and lists show it, before
     /// `settle.retry_after_ms`.
     Documented,
-    /// AWS is slower than assumed: executions, lists, reads and tags are minutes late, and
-    /// page tokens skip.
+    /// AWS is slower than assumed: executions are up to three minutes late, lists up to two,
+    /// reads and tags up to 20 seconds, and page tokens skip.
     SlowAws,
     /// The machine is worse than assumed: commits fail or stall, and the clock jumps.
     BadMachine,
-    /// The operator makes mistakes: an old ledger is restored, or the endpoint is wrong.
+    /// The operator makes mistakes: an old ledger is restored, the endpoint is wrong, or a proxy
+    /// sends a create twice.
     Mistakes,
     /// A slow AWS and a bad machine together.
     SlowAwsAndBadMachine,
 }
 
-/// What a level does to a promise.
+/// What a level does to a promise, from the strictest to the laxest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Expected {
     /// It is kept.
     Kept,
-    /// It is broken for some time, and holds in the end.
+    /// It may be broken until some time after the faults.
     Heals,
-    /// It is broken, and stays broken.
+    /// It may be broken at any time.
     Breaks,
 }
 
@@ -83,6 +86,16 @@ impl Level {
         }
     }
 
+    /// Whether the level may break the promise as the finding does.
+    #[must_use]
+    pub fn allows(self, finding: &Finding) -> bool {
+        match self.expected(finding.violation.invariant) {
+            Expected::Kept => false,
+            Expected::Heals => !finding.is_late,
+            Expected::Breaks => true,
+        }
+    }
+
     /// Returns the bounds of AWS.
     #[must_use]
     pub const fn aws(self) -> AwsBounds {
@@ -119,7 +132,7 @@ const fn with_slow_aws(invariant: Invariant) -> Expected {
 
 const fn with_bad_machine(invariant: Invariant) -> Expected {
     match invariant {
-        Invariant::OneCreate => Expected::Breaks,
+        Invariant::OneCreate | Invariant::Limit => Expected::Breaks,
         Invariant::Reachable | Invariant::Rate | Invariant::Fairness => Expected::Heals,
         _ => Expected::Kept,
     }
@@ -131,6 +144,7 @@ const fn with_mistakes(invariant: Invariant) -> Expected {
         | Invariant::Recorded
         | Invariant::Rate
         | Invariant::Fairness
+        | Invariant::Isolation
         | Invariant::OneProcess
         | Invariant::Secrets => Expected::Kept,
         _ => Expected::Breaks,

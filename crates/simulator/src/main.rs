@@ -1,7 +1,7 @@
 //! The command line of the simulator.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
     process::ExitCode,
     sync::{
@@ -44,13 +44,13 @@ struct Options {
     /// Print the smallest part of the seed's plan that breaks the same promise.
     #[arg(long, requires = "seed")]
     shrink: bool,
-    /// Stop after so many seconds.
+    /// Stop after this time, in seconds.
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
-    /// The number of threads. Default: one.
+    /// The number of threads.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
-    /// Stop after the first seed that breaks a promise that its level does not.
+    /// Stop after the first seed with an unexpected violation.
     #[arg(long)]
     until_broken: bool,
     /// Print the hash of each seed's trace.
@@ -72,12 +72,15 @@ fn main() -> io::Result<ExitCode> {
 
 #[expect(clippy::print_stdout, reason = "the output of the command")]
 fn one(seed: u64, options: &Options) -> io::Result<ExitCode> {
-    let mut plan = draw::plan(seed, options.level);
+    let level = options.level;
+    let mut plan = draw::plan(seed, level);
     let mut report = run(&plan, true)?;
+    let findings = &report.findings;
+    let first = findings.iter().find(|it| !level.allows(it)).or(findings.first());
     if options.shrink
-        && let Some(first) = report.violations.first()
+        && let Some(first) = first
     {
-        plan = shrink(plan, first.invariant, |plan| {
+        plan = shrink(plan, first.violation.invariant, |plan| {
             eprint_size(plan.callers.len(), plan.faults.len());
         })?;
         report = run(&plan, true)?;
@@ -88,12 +91,11 @@ fn one(seed: u64, options: &Options) -> io::Result<ExitCode> {
         }
     }
     println!("{plan:#?}");
-    for violation in &report.violations {
-        println!("{violation}");
+    for finding in &report.findings {
+        println!("{}", finding.violation);
     }
-    println!("seed {seed} level {}: {:016x}", options.level, report.hash);
-    let mut violations = report.violations.iter();
-    Ok(exit_code(!violations.any(|it| is_unexpected(options, it.invariant))))
+    println!("seed {seed} level {level}: {:016x}", report.hash);
+    Ok(exit_code(report.findings.iter().all(|it| level.allows(it))))
 }
 
 #[expect(clippy::print_stderr, reason = "the progress of a long command")]
@@ -107,115 +109,114 @@ struct Totals {
     seeds: u64,
     creates: u64,
     executed: usize,
-    crashes: u64,
-    faults: u64,
     took: Duration,
     events: u64,
     longest_call: Duration,
     largest_difference: f64,
+    faults: BTreeMap<&'static str, u64>,
     /// The seeds that break each promise.
-    broken: BTreeMap<Invariant, Vec<u64>>,
+    broken: BTreeMap<Invariant, BTreeSet<u64>>,
+    /// The seeds that break a promise which their level should keep.
+    unexpected: BTreeSet<u64>,
 }
 
 impl Totals {
-    fn add(&mut self, seed: u64, report: &Report) {
+    fn add(&mut self, seed: u64, level: Level, report: &Report) {
         self.seeds += 1;
         self.creates += report.creates;
         self.executed += report.executed;
-        self.crashes += u64::from(report.crashes);
-        self.faults += u64::from(report.faults);
         self.took += report.took;
         self.events += report.events;
         self.longest_call = self.longest_call.max(report.longest_call);
         self.largest_difference = self.largest_difference.max(report.largest_difference);
-        for violation in &report.violations {
-            let seeds = self.broken.entry(violation.invariant).or_default();
-            if seeds.last() != Some(&seed) {
-                seeds.push(seed);
+        for (kind, count) in &report.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+        for finding in &report.findings {
+            self.broken.entry(finding.violation.invariant).or_default().insert(seed);
+            if !level.allows(finding) {
+                self.unexpected.insert(seed);
             }
+        }
+    }
+
+    #[expect(clippy::print_stdout, reason = "the output of the command")]
+    fn print(&self, options: &Options, seconds: f64) {
+        #[expect(clippy::cast_precision_loss, reason = "for a person")]
+        let rate = self.creates as f64 / seconds;
+        println!(
+            "seeds {} to {} at level {}: {} create requests, {} creates executed by AWS, {} events, {} simulated seconds, in {seconds:.1} s; {rate:.0} create requests a second",
+            options.first,
+            options.first + self.seeds.saturating_sub(1),
+            options.level,
+            self.creates,
+            self.executed,
+            self.events,
+            self.took.as_secs(),
+        );
+        let faults: Vec<String> =
+            self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        println!("faults: {}", faults.join(", "));
+        println!(
+            "after the faults, a call had an outcome within {:.0} s; the shares of tenants that waited differed by at most {:.2} creates for each unit of weight",
+            self.longest_call.as_secs_f64(),
+            self.largest_difference,
+        );
+        for (invariant, seeds) in &self.broken {
+            let expected = match options.level.expected(*invariant) {
+                Expected::Kept => "",
+                Expected::Heals => " (expected until some time after the faults)",
+                Expected::Breaks => " (expected)",
+            };
+            println!(
+                "{invariant:?} is broken by {} seeds{expected}: {}",
+                seeds.len(),
+                first(seeds)
+            );
+        }
+        if !self.unexpected.is_empty() {
+            println!("UNEXPECTED in {} seeds: {}", self.unexpected.len(), first(&self.unexpected));
         }
     }
 }
 
+/// Returns the first ten seeds.
+fn first(seeds: &BTreeSet<u64>) -> String {
+    seeds.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
 #[expect(clippy::disallowed_methods, reason = "the command measures real time")]
-#[expect(clippy::print_stdout, reason = "the output of the command")]
 fn many(options: &Options) -> io::Result<ExitCode> {
     let began = Instant::now();
     let next = AtomicU64::new(options.first);
     let totals = Mutex::new(Totals::default());
-    let failure = Mutex::new(None);
-    let work = || {
+    let totals_now = || totals.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || -> io::Result<()> {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             let is_late =
                 options.seconds.is_some_and(|most| began.elapsed() > Duration::from_secs(most));
-            let is_broken = || {
-                let totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-                options.until_broken && totals.broken.keys().any(|it| is_unexpected(options, *it))
-            };
-            if is_late || seed >= options.first + options.seeds || is_broken() {
-                return;
+            let is_found = options.until_broken && !totals_now().unexpected.is_empty();
+            if is_late || is_found || seed >= options.first + options.seeds {
+                return Ok(());
             }
-            match run(&draw::plan(seed, options.level), false) {
-                Ok(report) => {
-                    if options.hashes {
-                        let _ = writeln!(io::stdout(), "{seed} {:016x}", report.hash);
-                    }
-                    totals.lock().unwrap_or_else(PoisonError::into_inner).add(seed, &report);
-                }
-                Err(error) => {
-                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    return;
-                }
+            let report = run(&draw::plan(seed, options.level), false)?;
+            if options.hashes {
+                writeln!(io::stdout(), "{seed} {:016x}", report.hash)?;
             }
+            totals_now().add(seed, options.level, &report);
         }
     };
-    thread::scope(|scope| {
-        for _ in 0..options.jobs {
-            scope.spawn(work);
-        }
+    let ended: io::Result<()> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.jobs).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker.join().unwrap_or_else(|_| Err(io::Error::other("a run panicked")))
+        })
     });
-    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    let totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let seconds = began.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "for a person")]
-    let rate = totals.creates as f64 / seconds;
-    println!(
-        "seeds {} to {} at level {}: {} create requests, {} creates executed by AWS, {} crashes, {} faults of calls, {} events, {} simulated seconds, in {seconds:.1} s; {rate:.0} create requests a second",
-        options.first,
-        options.first + totals.seeds.saturating_sub(1),
-        options.level,
-        totals.creates,
-        totals.executed,
-        totals.crashes,
-        totals.faults,
-        totals.events,
-        totals.took.as_secs(),
-    );
-    println!(
-        "after the faults, a call had an outcome within {:.0} s; the shares of tenants that waited differed by at most {:.2} creates for each unit of weight",
-        totals.longest_call.as_secs_f64(),
-        totals.largest_difference,
-    );
-    for (invariant, seeds) in &totals.broken {
-        let mut seeds = seeds.clone();
-        seeds.sort_unstable();
-        let shown: Vec<String> = seeds.iter().take(10).map(ToString::to_string).collect();
-        let expected = match options.level.expected(*invariant) {
-            Expected::Kept => "",
-            Expected::Heals => ", as expected for some time",
-            Expected::Breaks => ", as expected",
-        };
-        println!("{invariant:?} is broken by {} seeds{expected}: {}", seeds.len(), shown.join(" "));
-    }
-    let mut broken = totals.broken.keys();
-    Ok(exit_code(!broken.any(|it| is_unexpected(options, *it))))
-}
-
-fn is_unexpected(options: &Options, invariant: Invariant) -> bool {
-    options.level.expected(invariant) == Expected::Kept
+    ended?;
+    let totals = totals_now();
+    totals.print(options, began.elapsed().as_secs_f64());
+    Ok(exit_code(totals.unexpected.is_empty()))
 }
 
 fn exit_code(is_success: bool) -> ExitCode {

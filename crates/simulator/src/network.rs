@@ -35,7 +35,7 @@ use crate::{
     history::History,
     plan::{CallFault, Fault, Outage, Plan, request_id},
     random::Draws,
-    trace::Trace,
+    trace::{STREAM_KEY_PREFIX, Trace},
 };
 
 /// The time that an [`Outage::Silent`] call waits: longer than any time-out.
@@ -60,7 +60,6 @@ struct State {
     calls: BTreeMap<Operation, u32>,
     /// The creates of each `request_id`.
     creates: BTreeMap<String, u32>,
-    injected: u32,
     draws: Draws,
 }
 
@@ -87,7 +86,6 @@ impl Network {
             faults: plan.faults.clone(),
             calls: BTreeMap::new(),
             creates: BTreeMap::new(),
-            injected: 0,
             draws: Draws::new(plan.seed, 3),
         };
         let state = Mutex::new(state);
@@ -95,22 +93,16 @@ impl Network {
     }
 
     /// Ends all faults. Configurations that lists do not show yet stay hidden for their time.
-    pub fn heal(&self) {
+    pub fn end_faults(&self) {
         self.lock().faults.clear();
-    }
-
-    /// Returns the number of injected faults.
-    #[must_use]
-    pub fn injected(&self) -> u32 {
-        self.lock().injected
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Draws the fate of the next call of the operation, and the times to AWS and back. `create`
-    /// is the request that the call creates.
+    /// Returns the number of the next call of the operation, its fault if the plan has one, and
+    /// the times to AWS and back. `create` is the request that the call creates.
     fn fate(
         &self,
         operation: Operation,
@@ -139,7 +131,11 @@ impl Network {
             }
             _ => None,
         });
-        state.injected += u32::from(fate.is_some());
+        match &fate {
+            Some(Fate::Call(fault)) => self.0.trace.count_fault(fault.kind()),
+            Some(Fate::Outage(outage)) => self.0.trace.count_fault(outage.kind()),
+            Some(Fate::Delivered) | None => {}
+        }
         (number, fate.unwrap_or(Fate::Delivered), latency)
     }
 
@@ -164,9 +160,22 @@ impl Network {
                     consistency.visibility_delay_ms = Some(milliseconds(lists));
                     consistency.read_delay_ms = Some(milliseconds(reads));
                     consistency.tag_delay_ms = Some(milliseconds(tags));
+                    if operation == Operation::CreateIngestConfiguration {
+                        for (kind, delay) in
+                            [("lists late", lists), ("reads late", reads), ("tags late", tags)]
+                        {
+                            if !delay.is_zero() {
+                                self.0.trace.count_fault(kind);
+                            }
+                        }
+                    }
                 }
-                Fault::PagesByOffset => consistency.pages_by_offset = Some(true),
+                Fault::PagesByOffset => {
+                    self.0.trace.count_fault("PagesByOffset");
+                    consistency.pages_by_offset = Some(true);
+                }
                 Fault::WrongEndpoint { from, to } if (*from..*to).contains(&now) => {
+                    self.0.trace.count_fault("WrongEndpoint");
                     is_elsewhere = true;
                 }
                 _ => {}
@@ -195,6 +204,7 @@ impl Network {
 
     fn created(&self, response: &Value) {
         let member = |name: &str| text(response, &format!("/ingestConfiguration/{name}"));
+        debug_assert!(member("streamKey").starts_with(STREAM_KEY_PREFIX), "the form of the keys");
         let tag = |name: &str| member(&format!("tags/{MANAGED_TAG_PREFIX}{name}"));
         let request = (tag("tenant"), tag("request-id"));
         let (arn, stream_key) = (member("arn"), member("streamKey"));

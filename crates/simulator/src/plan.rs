@@ -18,11 +18,27 @@ pub struct Plan {
     pub faults_end: Duration,
     /// `settle.give_up_after_ms` of the gateway.
     pub give_up_after: Duration,
+    /// The most configurations on a page of AWS's lists.
+    pub page_size: usize,
+}
+
+impl Plan {
+    /// Returns the sum of the steps of the clock, regardless of their direction.
+    #[must_use]
+    pub fn clock_steps(&self) -> Duration {
+        let steps = self.faults.iter().map(|fault| match fault {
+            Fault::ClockStep { by_ms, .. } => Duration::from_millis(by_ms.unsigned_abs()),
+            _ => Duration::ZERO,
+        });
+        steps.sum()
+    }
 }
 
 /// One caller, which wants one configuration.
 #[derive(Debug, Clone)]
 pub struct CallerPlan {
+    /// Its number, which the trace shows and which determines its jitter.
+    pub number: u64,
     /// The time of its first call.
     pub starts: Duration,
     /// The index of its tenant in [`TENANTS`].
@@ -157,6 +173,51 @@ pub enum Fault {
         /// The time.
         at: Duration,
     },
+}
+
+impl CallFault {
+    /// Returns the name of its kind.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::RequestLost => "RequestLost",
+            Self::ResponseLost => "ResponseLost",
+            Self::ResponseDelayed(_) => "ResponseDelayed",
+            Self::ExecutedLate(_) => "ExecutedLate",
+            Self::ResponseGarbled => "ResponseGarbled",
+            Self::Duplicated => "Duplicated",
+            Self::Throttled => "Throttled",
+            Self::ErrorBefore(_) => "ErrorBefore",
+            Self::ErrorAfter(_) => "ErrorAfter",
+        }
+    }
+}
+
+impl Outage {
+    /// Returns the name of its kind.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Closed => "Outage::Closed",
+            Self::Silent => "Outage::Silent",
+            Self::Unavailable => "Outage::Unavailable",
+            Self::Denied => "Outage::Denied",
+            Self::Throttled => "Outage::Throttled",
+            Self::Slow(_) => "Outage::Slow",
+        }
+    }
+}
+
+impl CommitFault {
+    /// Returns the name of its kind.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Fails => "Commit::Fails",
+            Self::FailsButDurable => "Commit::FailsButDurable",
+            Self::Stalls(_) => "Commit::Stalls",
+        }
+    }
 }
 
 /// A fault of one call.

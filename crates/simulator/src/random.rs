@@ -35,8 +35,8 @@ impl Draws {
         from + self.below(to - from + 1)
     }
 
-    /// Draws a number from `from` to `to`. Each order of magnitude is about as likely as
-    /// another, so that small numbers are not rare.
+    /// Draws a number from `from` to `to`. Each doubling is about equally likely, so that small
+    /// numbers are not rare.
     pub fn magnitude(&mut self, from: u64, to: u64) -> u64 {
         let doublings = (to / from.max(1)).max(1).ilog2() + 1;
         let low = from << self.below(u64::from(doublings));
@@ -54,8 +54,8 @@ impl Draws {
         items[usize::try_from(index).unwrap_or(0)]
     }
 
-    /// Draws a time from `from` to `to` milliseconds, with microseconds.
+    /// Draws a time from `from` to `to` milliseconds.
     pub fn milliseconds(&mut self, from: u64, to: u64) -> Duration {
-        Duration::from_micros(self.between(from * 1000, to * 1000))
+        Duration::from_millis(self.between(from, to))
     }
 }

@@ -1,7 +1,8 @@
-//! One run: starts the gateway, the callers and the faults of a plan, heals everything, and
+//! One run: starts the gateway, the callers and the faults of a plan, ends the faults, and
 //! compares AWS, the ledger and the callers.
 
 mod comparison;
+mod processes;
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use invariants::{Invariant, Violation};
-use ivs_ingest_gateway::{clock::Clock, config::Config, ids::Ids, ivs::Sdk};
+use invariants::Invariant;
+use ivs_ingest_gateway::{clock::Clock, config::Config, ivs::Sdk};
 use ivs_realtime_emulator::{Clock as AwsClock, Emulator, Ids as AwsIds, Settings};
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{sleep, sleep_until},
+    time::{sleep, sleep_until, timeout},
 };
 
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     clock::WallClock,
     disk::Disk,
     gateway::{self, Gateway, Running},
-    history::History,
+    history::{Finding, History},
     network::Network,
     plan::{Fault, Plan, TENANTS},
     random::Draws,
@@ -34,24 +35,24 @@ use crate::{
 /// The rate that AWS allows.
 const AWS_RATE: f64 = 5.0;
 
-/// The time between two attempts to start, as a supervisor of processes waits.
-const RESTART: Duration = Duration::from_secs(2);
+/// The time between two reads of the ledger while rows are in doubt.
+const POLL_INTERVAL: Duration = Duration::from_secs(20);
 
-/// The time between two looks at the ledger while it heals.
-const LOOK: Duration = Duration::from_secs(20);
+/// The time in which every row must be resolved after the last call has ended, in addition to
+/// `settle.give_up_after_ms` and to the steps of the clock: a lease, and a round of probes.
+const LONGEST_RESOLUTION: Duration = Duration::from_mins(3);
 
-/// The time in which everything must be resolved after the last fault and the last call, in
-/// addition to `settle.give_up_after_ms`: a lease, and the probes of a round.
-const HEALING: Duration = Duration::from_mins(3);
-
-/// The time of two scans of AWS, which find what no row knows.
+/// The time of two scans of AWS, which adopt or delete configurations without a row.
 const TWO_SCANS: Duration = Duration::from_secs(150);
+
+/// The virtual time after which a run is stuck.
+const LONGEST_RUN: Duration = Duration::from_hours(6);
 
 /// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The broken promises.
-    pub violations: Vec<Violation>,
+    pub findings: Vec<Finding>,
     /// The hash of the trace.
     pub hash: u64,
     /// The number of events of the trace.
@@ -62,10 +63,8 @@ pub struct Report {
     pub creates: u64,
     /// The creates that AWS executed.
     pub executed: usize,
-    /// The crashes.
-    pub crashes: u32,
-    /// The faults injected into calls.
-    pub faults: u32,
+    /// The faults that had an effect, by their kind.
+    pub faults: BTreeMap<&'static str, u64>,
     /// The longest time from the end of the faults until a call had an outcome.
     pub longest_call: Duration,
     /// The largest difference of the shares of two tenants that waited at the same time.
@@ -92,41 +91,18 @@ pub fn run_slowly(plan: &Plan, keeps_lines: bool, slowness: Duration) -> io::Res
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let trace = Trace::begin(keeps_lines, slowness);
-        let _log = log_to(&trace);
-        let world = World::new(plan, trace).await?;
-        world.run().await
+        let _log = trace.collect_log();
+        let mut simulation = Simulation::new(plan, trace).await?;
+        match timeout(LONGEST_RUN, simulation.run()).await {
+            Ok(result) => result?,
+            Err(_) => simulation.history.violated(Invariant::Liveness, "the run does not end"),
+        }
+        Ok(simulation.report())
     })
 }
 
-/// Makes the log of the gateway part of the trace.
-fn log_to(trace: &Trace) -> tracing::subscriber::DefaultGuard {
-    let trace = trace.clone();
-    let writer = move || LogWriter(trace.clone());
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .without_time()
-        .with_ansi(false)
-        .with_target(false)
-        .with_writer(writer)
-        .finish();
-    tracing::subscriber::set_default(subscriber)
-}
-
-struct LogWriter(Trace);
-
-impl io::Write for LogWriter {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.add(format_args!("log {}", String::from_utf8_lossy(line).trim_end()));
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Everything around the gateway.
-struct World {
+/// The gateway and everything around it.
+struct Simulation {
     plan: Plan,
     trace: Trace,
     clock: WallClock,
@@ -140,10 +116,10 @@ struct World {
     running: Arc<Mutex<Option<Running>>>,
     gateway: watch::Sender<Option<Gateway>>,
     starts: u64,
-    crashes: u32,
+    is_restored: bool,
 }
 
-impl World {
+impl Simulation {
     async fn new(plan: &Plan, trace: Trace) -> io::Result<Self> {
         let clock = WallClock::start();
         let history = History::new(plan, trace.clone());
@@ -153,6 +129,7 @@ impl World {
             let clock = aws_clock.clone();
             Emulator::new(Settings {
                 calls_per_second: AWS_RATE,
+                max_page_size: plan.page_size,
                 clock: AwsClock::new(move || clock.now()),
                 ids: AwsIds::seeded(Draws::new(plan.seed, purpose).next()),
                 ..Settings::for_tests()
@@ -185,122 +162,37 @@ impl World {
             running: Arc::default(),
             gateway: watch::channel(None).0,
             starts: 0,
-            crashes: 0,
+            is_restored: false,
         })
     }
 
-    async fn run(mut self) -> io::Result<Report> {
+    async fn run(&mut self) -> io::Result<()> {
         self.start().await;
         let mut callers = JoinSet::new();
-        for (number, plan) in self.plan.callers.iter().enumerate() {
+        for plan in &self.plan.callers {
             let caller = Caller {
-                number,
                 plan: plan.clone(),
                 stage_arn: self.stages[plan.tenant].clone(),
                 gateway: self.gateway.subscribe(),
                 history: self.history.clone(),
                 trace: self.trace.clone(),
-                draws: Draws::new(self.plan.seed, 100 + number as u64),
+                draws: Draws::new(self.plan.seed, 100 + plan.number),
             };
             callers.spawn(caller.run());
         }
         self.spawn_clock_steps();
-        self.end_processes().await;
+        self.end_processes().await?;
         sleep_until(self.trace.began() + self.plan.faults_end).await;
-        self.trace.add(format_args!("the faults end"));
-        self.network.heal();
-        self.disk.heal();
-        let by_ms = self.clock.correct();
-        if by_ms != 0 {
-            self.trace.add(format_args!("the clock is corrected by {by_ms} ms"));
-        }
+        self.end_faults();
         while let Some(ended) = callers.join_next().await {
             if let Err(error) = ended {
                 self.history.violated(Invariant::Liveness, format!("a caller panicked: {error}"));
             }
         }
         self.trace.add(format_args!("the callers have ended"));
-        self.heal().await?;
-        self.compare()?;
-        Ok(self.report())
-    }
-
-    /// Starts the gateway, as often as that takes.
-    async fn start(&mut self) {
-        loop {
-            self.starts += 1;
-            let ids = Ids::seeded(Draws::new(self.plan.seed, 1000 + self.starts).next());
-            let started =
-                Running::start(&self.config, self.sdk.clone(), &self.disk, &self.clock, ids);
-            match started.await {
-                Ok(running) => {
-                    self.trace.add(format_args!("the gateway starts"));
-                    self.check_recorded();
-                    self.gateway.send_replace(Some(running.gateway.clone()));
-                    *self.running() = Some(running);
-                    return;
-                }
-                Err(error) => self.trace.add(format_args!("the gateway cannot start: {error}")),
-            }
-            sleep(RESTART).await;
-        }
-    }
-
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Carries out the faults that end the process, in their order.
-    async fn end_processes(&mut self) {
-        let mut ends = self.plan.faults.clone();
-        ends.retain(|fault| time_of(fault).is_some());
-        ends.sort_by_key(time_of);
-        for fault in ends {
-            let Some(at) = time_of(&fault) else { continue };
-            sleep_until(self.trace.began() + at).await;
-            match fault {
-                Fault::Crash { polls, down, .. } => {
-                    self.crash(polls).await;
-                    sleep(down).await;
-                    self.start().await;
-                }
-                Fault::Restore { copied, at, down } => {
-                    self.trace.add(format_args!("the ledger is copied"));
-                    self.disk.back_up().unwrap_or_default();
-                    sleep(at.saturating_sub(copied)).await;
-                    self.crash(0).await;
-                    self.trace.add(format_args!("the copy of the ledger is restored"));
-                    self.disk.restore().unwrap_or_default();
-                    sleep(down).await;
-                    self.start().await;
-                }
-                Fault::SecondProcess { .. } => {
-                    let ids = Ids::seeded(self.plan.seed);
-                    let sdk = self.sdk.clone();
-                    let second =
-                        Running::start(&self.config, sdk, &self.disk, &self.clock, ids).await;
-                    match second {
-                        Ok(_) => self.history.violated(Invariant::OneProcess, "a second one runs"),
-                        Err(error) => {
-                            // The folder has a random name.
-                            let error = error.rsplit_once('/').map_or(&*error, |(_, end)| end);
-                            self.trace.add(format_args!("a second process: {error}"));
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    async fn crash(&mut self, polls: u32) {
-        let running = self.running().take();
-        if let Some(running) = running {
-            running.crash(polls).await;
-            self.crashes += 1;
-            self.gateway.send_replace(None);
-            self.trace.add(format_args!("the gateway crashes"));
-        }
+        self.resolved().await?;
+        sleep(TWO_SCANS).await;
+        self.compare()
     }
 
     fn spawn_clock_steps(&self) {
@@ -309,6 +201,7 @@ impl World {
                 let (clock, trace) = (self.clock.clone(), self.trace.clone());
                 tokio::spawn(async move {
                     sleep_until(trace.began() + at).await;
+                    trace.count_fault("ClockStep");
                     trace.add(format_args!("the clock steps by {by_ms} ms"));
                     clock.step(by_ms);
                 });
@@ -316,55 +209,51 @@ impl World {
         }
     }
 
-    /// Waits until nothing is in doubt.
-    async fn heal(&self) -> io::Result<()> {
-        let latest = self.clock.elapsed() + self.plan.give_up_after + HEALING;
+    fn end_faults(&self) {
+        self.trace.add(format_args!("the faults end"));
+        self.network.end_faults();
+        self.disk.end_faults();
+        self.history.faults_ended();
+        let by_ms = self.clock.correct();
+        if by_ms != 0 {
+            self.trace.add(format_args!("the clock is corrected by {by_ms} ms"));
+        }
+    }
+
+    /// Waits until no row is in doubt, or until the longest time for that has passed.
+    async fn resolved(&self) -> io::Result<()> {
+        let longest = self.plan.give_up_after + LONGEST_RESOLUTION + self.plan.clock_steps();
+        let latest = self.clock.elapsed() + longest;
         loop {
             let rows = self.disk.rows().map_err(io::Error::other)?;
-            let mut unresolved = rows.iter().filter(|row| !row.is_resolved).peekable();
-            if unresolved.peek().is_none() {
-                break;
+            if rows.iter().all(invariants::Row::is_resolved) {
+                return Ok(());
             }
             if self.clock.elapsed() > latest {
-                for row in unresolved {
-                    self.history.violated(Invariant::Liveness, format!("in doubt: {row:?}"));
-                }
-                break;
+                let detail = format!("in doubt for {longest:?}: {rows:?}");
+                self.history.violated(Invariant::Liveness, detail);
+                return Ok(());
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
-        sleep(TWO_SCANS).await;
-        Ok(())
     }
 
     fn report(self) -> Report {
-        let lines = self.trace.take_lines();
-        let keys = self.account.snapshot().ingest_configurations;
-        let mut keys = keys.iter().flat_map(|it| &it.stream_keys);
-        if let Some(key) = keys.find(|key| lines.iter().any(|line| line.contains(key.as_str()))) {
-            self.history.violated(Invariant::Secrets, format!("a key of {} bytes", key.len()));
+        if self.trace.secrets() > 0 {
+            let detail = format!("{} lines have a stream key", self.trace.secrets());
+            self.history.violated(Invariant::Secrets, detail);
         }
         Report {
-            violations: self.history.violations(),
+            findings: self.history.findings(),
             hash: self.trace.hash(),
             events: self.trace.count(),
-            lines,
+            lines: self.trace.take_lines(),
             creates: self.history.create_calls(),
             executed: self.history.creations(),
-            crashes: self.crashes,
-            faults: self.network.injected(),
+            faults: self.trace.faults(),
             longest_call: self.history.longest_call(),
             largest_difference: self.history.largest_difference(),
             took: self.clock.elapsed(),
         }
-    }
-}
-
-fn time_of(fault: &Fault) -> Option<Duration> {
-    match fault {
-        Fault::Crash { at, .. }
-        | Fault::SecondProcess { at }
-        | Fault::Restore { copied: at, .. } => Some(*at),
-        _ => None,
     }
 }

@@ -13,7 +13,7 @@ use crate::{plan::Plan, run::run};
 pub fn shrink(plan: Plan, invariant: Invariant, mut report: impl FnMut(&Plan)) -> io::Result<Plan> {
     let breaks = |plan: &Plan| -> io::Result<bool> {
         let report = run(plan, false)?;
-        Ok(report.violations.iter().any(|violation| violation.invariant == invariant))
+        Ok(report.findings.iter().any(|finding| finding.violation.invariant == invariant))
     };
     let mut smallest = plan;
     loop {
@@ -36,14 +36,13 @@ pub fn shrink(plan: Plan, invariant: Invariant, mut report: impl FnMut(&Plan)) -
     }
 }
 
-/// Removes ranges of items, at first half of them, at last single ones.
+/// Removes ranges of items: halves first, single items last.
 fn without(
     mut plan: Plan,
-    count: usize,
+    mut count: usize,
     remove: impl Fn(&mut Plan, usize, usize),
     breaks: &impl Fn(&Plan) -> io::Result<bool>,
 ) -> io::Result<Plan> {
-    let mut count = count;
     let mut size = count.div_ceil(2);
     while size > 0 {
         let mut from = 0;

@@ -1,5 +1,5 @@
-//! A seed repeats its run, and the gateway keeps its promises in a few of them. The command of
-//! `docs/simulation.md` runs thousands.
+//! Equal seeds give equal runs, and a few seeds of each level break only the promises that it
+//! may break. The command of `docs/simulation.md` runs thousands.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -7,14 +7,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 use simulator::{
     draw,
-    level::{Expected, Level},
+    level::Level,
     run::{run, run_slowly},
 };
 
 /// The number of seeds of a test. The command runs more.
 const SEEDS: u64 = 4;
 
-/// Also on a slow machine: no library may use real time.
+/// The second run is slowed down, so that a library that uses real time changes the hash.
 #[test]
 fn a_seed_repeats_its_run() {
     for level in Level::ALL {
@@ -41,9 +41,9 @@ fn seeds_give_different_runs() {
 fn a_level_breaks_only_the_promises_that_it_names() {
     for level in Level::ALL {
         for seed in 0..SEEDS {
-            let mut violations = run(&draw::plan(seed, level), false).unwrap().violations;
-            violations.retain(|it| level.expected(it.invariant) == Expected::Kept);
-            assert_eq!(violations, [], "seed {seed} at level {level}");
+            let mut findings = run(&draw::plan(seed, level), false).unwrap().findings;
+            findings.retain(|it| !level.allows(it));
+            assert_eq!(findings, [], "seed {seed} at level {level}");
         }
     }
 }
@@ -57,10 +57,11 @@ fn without_faults_each_request_is_executed_once() {
         caller.leaves = None;
         caller.deadline = Duration::from_mins(1);
     }
-    let requests: BTreeSet<_> =
-        plan.callers.iter().filter(|it| it.tenant != 1).map(|it| it.request).collect();
+    // The quota of the tenant 1 is smaller than the number of its callers.
+    plan.callers.retain(|it| it.tenant != 1);
+    let requests: BTreeSet<_> = plan.callers.iter().map(|it| it.request).collect();
     let report = run(&plan, false).unwrap();
-    assert_eq!(report.violations, []);
-    assert!(report.executed >= requests.len(), "{report:?}");
-    assert_eq!((report.crashes, report.faults), (0, 0));
+    assert_eq!(report.findings, []);
+    assert_eq!(report.executed, requests.len());
+    assert!(report.faults.is_empty(), "{report:?}");
 }

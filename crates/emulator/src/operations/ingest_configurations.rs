@@ -180,10 +180,11 @@ impl List {
                 && self.active.is_none_or(|active| active == row.active)
         };
         let rows = &resources.ingest_configurations;
+        let size = self.max_results.min(moment.consistency.max_page_size);
         let (page, last) = if moment.consistency.pages_by_offset {
-            rows.page_by_offset(self.after, self.max_results, matches)
+            rows.page_by_offset(self.after, size, matches)
         } else {
-            rows.page(self.after, self.max_results, matches)
+            rows.page(self.after, size, matches)
         };
         json(&ListResponse::of(&page, last.map(token)))
     }

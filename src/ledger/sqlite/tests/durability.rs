@@ -1,6 +1,6 @@
-//! What a kill and a power cut leave. A kill leaves the files as they are; a copy of them
-//! does the same. A power cut also loses writes that were not flushed: any part of the log
-//! after the last change whose method has returned.
+//! The ledger's file after a kill and after a power cut. A kill keeps everything that was
+//! written, so a copy of the files represents it. A power cut may also lose writes after the
+//! last flush: any part of the log after the last change whose method has returned.
 
 use std::{collections::BTreeMap, fs};
 
@@ -12,24 +12,27 @@ use crate::ledger::{
     behaviour::{Reservations, resource},
 };
 
-const CREATES: usize = 4;
+const CREATES: usize = 3;
+
+/// The bytes of a frame of the log: a page and its header.
+const FRAME: usize = 4096 + 24;
 
 /// The states of all rows.
 type Rows = BTreeMap<[u8; 16], State>;
 
 /// The files after a change, and the rows that they must have.
-struct Moment {
+struct Snapshot {
     database: Vec<u8>,
     log: Vec<u8>,
     rows: Rows,
 }
 
 /// Makes changes, each of which is a transaction. Returns the files after each of them.
-async fn moments(path: &Path) -> Vec<Moment> {
+async fn snapshots(path: &Path) -> Vec<Snapshot> {
     let (ledger, _) = open_ledger(path);
     let reservations = Reservations::default();
     let mut rows = Rows::new();
-    let mut moments = Vec::new();
+    let mut snapshots = Vec::new();
     for number in 0..CREATES {
         let reservation = reservations.make("acme", None, 1000);
         let id = reservation.operation_id;
@@ -37,7 +40,7 @@ async fn moments(path: &Path) -> Vec<Moment> {
         let mut changed = |state| {
             rows.insert(id.ulid().to_bytes(), state);
             let log = fs::read(path.with_extension("db-wal")).unwrap();
-            moments.push(Moment { database: fs::read(path).unwrap(), log, rows: rows.clone() });
+            snapshots.push(Snapshot { database: fs::read(path).unwrap(), log, rows: rows.clone() });
         };
         changed(State::Reserved);
         assert!(ledger.send(id).await.unwrap().is_some());
@@ -50,7 +53,7 @@ async fn moments(path: &Path) -> Vec<Moment> {
         ledger.apply(id, event).await.unwrap();
         changed(state);
     }
-    moments
+    snapshots
 }
 
 /// Returns the rows that SQLite finds in the files.
@@ -73,31 +76,39 @@ fn recovered(folder: &Path, database: &[u8], log: &[u8]) -> Rows {
 #[tokio::test]
 async fn a_kill_keeps_every_change() {
     let folder = tempfile::tempdir().unwrap();
-    for moment in moments(&folder.path().join("ledger.db")).await {
-        assert_eq!(recovered(folder.path(), &moment.database, &moment.log), moment.rows);
+    for snapshot in snapshots(&folder.path().join("ledger.db")).await {
+        assert_eq!(recovered(folder.path(), &snapshot.database, &snapshot.log), snapshot.rows);
     }
 }
 
-/// SQLite flushes the log before `commit` returns, because `synchronous` is `FULL`. The rest
-/// of the log is cut at each frame and within it, or is filled with zeros from there.
+/// SQLite flushes the log before `commit` returns, because `synchronous` is `FULL`. What was
+/// written since is cut at each frame and within frames, is filled with zeros from there, or
+/// has a hole.
 #[tokio::test]
 async fn a_power_cut_keeps_every_change_and_no_part_of_another() {
     let folder = tempfile::tempdir().unwrap();
-    let moments = moments(&folder.path().join("ledger.db")).await;
+    let snapshots = snapshots(&folder.path().join("ledger.db")).await;
     let mut cuts = 0;
-    for [flushed, next] in moments.array_windows() {
+    for [flushed, next] in snapshots.array_windows() {
         assert_eq!(flushed.database, next.database, "a checkpoint");
         let (from, to) = (flushed.log.len(), next.log.len());
-        for cut in (from..=to).step_by(1019).chain([to - 1, to]) {
-            let mut zeroed = next.log.clone();
-            zeroed[cut..].fill(0);
-            for log in [&next.log[..cut], &zeroed] {
-                let rows = recovered(folder.path(), &flushed.database, log);
-                let expected = if cut == to { &next.rows } else { &flushed.rows };
-                assert_eq!(rows, *expected, "cut at {cut} of {from} to {to}");
-                cuts += 1;
+        let mut check = |log: &[u8], expected: &Rows| {
+            let rows = recovered(folder.path(), &flushed.database, log);
+            assert_eq!(rows, *expected, "a log of {} bytes, from {from} to {to}", log.len());
+            cuts += 1;
+        };
+        for frame in (from..to).step_by(FRAME) {
+            for cut in [frame, frame + 1, frame + FRAME / 2, frame + FRAME - 1] {
+                check(&next.log[..cut], &flushed.rows);
+                let mut zeroed = next.log.clone();
+                zeroed[cut..].fill(0);
+                check(&zeroed, &flushed.rows);
             }
+            let mut hole = next.log.clone();
+            hole[frame..frame + FRAME].fill(0);
+            check(&hole, &flushed.rows);
         }
+        check(&next.log, &next.rows);
         // Without the end of what was flushed, the last change is lost.
         let lost = recovered(folder.path(), &flushed.database, &flushed.log[..from - 1]);
         assert_ne!(lost, flushed.rows);
