@@ -9,7 +9,7 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The wall clock and the monotonic clock. Cheap to clone.
@@ -44,6 +44,13 @@ impl Clock {
     }
 }
 
+/// Whether something that happened at `since` is less than `age` ago. A wall clock that was set
+/// back makes it younger.
+#[must_use]
+pub fn is_younger(since: SystemTime, now: SystemTime, age: Duration) -> bool {
+    now.duration_since(since).unwrap_or_default() < age
+}
+
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clock").finish_non_exhaustive()
@@ -52,8 +59,6 @@ impl fmt::Debug for Clock {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -108,6 +108,7 @@ impl Core {
             stages,
             resolutions,
             wait,
+            resolution.retry_after,
             is_rebuilt.clone(),
             pacers,
             clock.clone(),

@@ -15,7 +15,10 @@ mod stages;
 mod update;
 mod view;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::sync::watch;
 
@@ -26,7 +29,7 @@ pub use list::Listed;
 pub use view::{CallersConfiguration, StreamKeys};
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, is_younger},
     error::Error,
     ids::Ids,
     ivs::{AwsFailure, FailureKind, Ivs, Pacers},
@@ -54,6 +57,9 @@ pub struct Shared {
     pub resolutions: Resolutions,
     /// How long a call waits for a resolution before it returns `OUTCOME_UNKNOWN`.
     pub resolution_wait: Duration,
+    /// The time after which AWS shows a configuration to every operation: until then its
+    /// response that a configuration does not exist is not believed.
+    pub visible_after: Duration,
     /// Whether the ledger contains all configurations at AWS. Until then creates are rejected.
     pub ledger_complete: watch::Receiver<bool>,
     /// The source of the ids of creates, which are the keys of the ledger's rows.
@@ -71,6 +77,7 @@ impl Shared {
         stages: StageOwnership<Error>,
         resolutions: Resolutions,
         resolution_wait: Duration,
+        visible_after: Duration,
         ledger_complete: watch::Receiver<bool>,
         pacers: Pacers,
         clock: Clock,
@@ -84,10 +91,19 @@ impl Shared {
             pacers,
             resolutions,
             resolution_wait,
+            visible_after,
             ledger_complete,
             ids,
             clock,
         }
+    }
+}
+
+impl Shared {
+    /// Whether AWS may not show the configuration of a create that was sent at `sent_at` to every
+    /// operation yet.
+    fn may_be_invisible(&self, sent_at: SystemTime) -> bool {
+        is_younger(sent_at, self.clock.wall(), self.visible_after)
     }
 }
 

@@ -108,7 +108,7 @@ pub trait Ledger: Send + Sync + 'static {
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>>;
 
     /// Records the observations of configurations that have rows, and returns the ARNs of
-    /// those that have none.
+    /// those that have none, or whose row had ended before the observation.
     fn observe(&self, seen: Vec<Observation>) -> LedgerFuture<'_, Vec<String>>;
 
     /// Ends a scan of all configurations at AWS: counts one more missed scan for each live

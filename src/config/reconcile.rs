@@ -34,7 +34,8 @@ impl ResolutionTimes {
                 Key::new(
                     "retry_after_ms",
                     "Time from the sending after which a create that AWS does not list may be sent \
-                     again, if its caller retries. Longer than `upstream.attempt_timeout_ms`.",
+                     again, if its caller retries. Until then AWS's response that a configuration \
+                     does not exist is not believed. Longer than `upstream.attempt_timeout_ms`.",
                 ),
                 60_000,
                 1000..=3_600_000,

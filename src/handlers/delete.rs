@@ -1,5 +1,7 @@
 //! `DeleteIngestConfiguration`: the quota is released when AWS confirms the delete.
 
+use std::time::SystemTime;
+
 use super::{
     CallContext, Handlers, ledger_failed,
     paced::{self, ReadError},
@@ -41,6 +43,7 @@ impl Handlers {
             context: context.clone(),
             id: row.operation_id,
             arn: row.arn,
+            sent_at: row.sent_at,
             force: request.force,
         };
         // In a separate task, which continues if the caller disconnects.
@@ -55,6 +58,8 @@ struct Delete {
     context: CallContext,
     id: OperationId,
     arn: String,
+    /// When the create of the configuration was sent.
+    sent_at: SystemTime,
     force: bool,
 }
 
@@ -82,7 +87,7 @@ impl Delete {
         match ivs.delete_ingest_configuration(permit, &self.arn, self.force).await {
             Ok(()) => self.confirm().await,
             Err(CallError::NotExecuted(failure)) if failure.kind == FailureKind::NotFound => {
-                self.confirm().await
+                self.not_found(failure).await
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "a delete was not executed");
@@ -98,22 +103,36 @@ impl Delete {
                 let pacer = &self.handlers.shared.pacers.get;
                 match paced::read(&self.context, pacer, get).await {
                     Err(ReadError::Aws(error)) if error.failure().kind == FailureKind::NotFound => {
-                        self.confirm().await
+                        self.not_found(failure).await
                     }
                     // AWS may still execute the delete. The resolver reads the configuration
                     // when that is no longer possible.
-                    _ => Err(Error::DeleteOutcomeUnknown {
-                        operation_id: id,
-                        aws_request_id: failure.aws_request_id,
-                    }),
+                    _ => Err(self.unknown(failure)),
                 }
             }
         }
     }
 
+    /// AWS does not have the configuration, or does not show it yet. The row stays `DELETING`
+    /// then, so that a retry sends the delete again.
+    async fn not_found(&self, failure: AwsFailure) -> Result<Sent, Error> {
+        if self.handlers.shared.may_be_invisible(self.sent_at) {
+            tracing::warn!(operation_id = %self.id, %failure, "AWS may not show a new configuration yet");
+            return Err(self.unknown(failure));
+        }
+        self.confirm().await
+    }
+
+    fn unknown(&self, failure: AwsFailure) -> Error {
+        let aws_request_id = failure.aws_request_id;
+        Error::DeleteOutcomeUnknown { operation_id: self.id, aws_request_id }
+    }
+
     /// Records that AWS no longer has the configuration.
     async fn confirm(&self) -> Result<Sent, Error> {
         self.apply(Event::DeleteConfirmed).await?;
+        // A read that began earlier may still show the configuration.
+        self.handlers.shared.reads.forget(&self.arn);
         Ok(Sent::Deleted)
     }
 

@@ -74,6 +74,20 @@ impl<K: Clone + Eq + Hash, M: Clone, T> SingleFlight<K, M, T> {
     }
 }
 
+impl<K: Eq + Hash, M, T> SingleFlight<K, M, T> {
+    /// Lets no other call join the running work, because its outcome may be outdated.
+    pub(super) fn forget(&self, key: &K) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// Removes the entry of the flight. Its key may have another flight by now.
+fn remove<K: Eq + Hash, M, T>(table: &mut Table<K, M, T>, key: &K, flight: &Arc<Flight<T>>) {
+    if table.get(key).is_some_and(|(_, other)| Arc::ptr_eq(other, flight)) {
+        table.remove(key);
+    }
+}
+
 impl<K: Eq + Hash, M, T> Leader<K, M, T> {
     /// Returns handles for work that no other call can join.
     pub(super) fn alone() -> (Self, Waiter<T>) {
@@ -106,7 +120,7 @@ impl<K: Eq + Hash, M, T> Leader<K, M, T> {
                     single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
                 // A call may have joined before the lock was acquired. None can join during it.
                 if !self.flight.is_awaited() {
-                    single_flight.remove(key);
+                    remove(&mut single_flight, key, &self.flight);
                     drop(single_flight);
                     self.entry = None;
                     return;
@@ -148,7 +162,8 @@ impl<T> Default for Flight<T> {
 impl<K: Eq + Hash, M, T> Drop for Leader<K, M, T> {
     fn drop(&mut self) {
         if let Some((single_flight, key)) = self.entry.take() {
-            single_flight.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            let mut table = single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
+            remove(&mut table, &key, &self.flight);
         }
         self.flight.publish(None);
     }

@@ -35,6 +35,8 @@ impl Handlers {
         let change = async move { handlers.change(change, permit, &task_context).await };
         let work = self.mutations.spawn(change);
         let changed = work.await.map_err(|_| Error::Internal)?;
+        // A read that began earlier may show the configuration without the change.
+        self.shared.reads.forget(&row.arn);
         if let (Err(error), Some(stage)) = (&changed, &stage) {
             // AWS does not report whether it did not find the configuration or the stage.
             let may_be_the_stage = match error {

@@ -57,6 +57,7 @@ where
     reading::a_tenant_finds_and_lists_its_own_rows_alone(&subject().await).await;
     reading::absent_texts_stay_absent(&subject().await).await;
     reading::pages_hold_every_row_once_whatever_is_added_or_removed(&subject().await).await;
+    creates::a_resent_create_stays_in_doubt(&subject().await).await;
     reading::lists_are_filtered_by_stage_and_state(&subject().await).await;
     reading::the_last_observation_counts(&subject().await).await;
     reconciling::expired_creates_are_taken_over(&subject().await).await;
@@ -68,6 +69,7 @@ where
     reconciling::a_ledger_is_rebuilt_once_marked(&subject().await).await;
     adopting::a_configuration_without_a_row_gets_one(&subject().await).await;
     adopting::the_row_of_a_create_gets_its_configuration(&subject().await).await;
+    adopting::a_deleted_configuration_that_aws_lists_is_live_again(&subject().await).await;
     adopting::a_create_under_way_records_its_own_configuration(&subject().await).await;
     adopting::a_second_configuration_of_a_create_is_an_orphan(&subject().await).await;
     adopting::a_request_id_of_another_create_displaces(&subject().await).await;

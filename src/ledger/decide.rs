@@ -24,6 +24,8 @@ pub enum Earlier {
     Mismatch,
     /// The same request created a configuration.
     Replay,
+    /// The same request created a configuration, which no longer exists.
+    Deleted,
     /// The same request was sent, with an unknown outcome so far.
     InDoubt,
     /// The same request is being executed.
@@ -42,7 +44,8 @@ pub fn earlier<F: PartialEq>(state: State, recorded: &F, requested: &F) -> Optio
         return Some(Earlier::Mismatch);
     }
     match state {
-        State::Live | State::Deleting | State::Deleted => Some(Earlier::Replay),
+        State::Live | State::Deleting => Some(Earlier::Replay),
+        State::Deleted => Some(Earlier::Deleted),
         State::InDoubt => Some(Earlier::InDoubt),
         State::Reserved | State::Sending => Some(Earlier::InProgress),
         State::Rejected => None,
@@ -69,6 +72,8 @@ pub struct Change {
     pub state: State,
     /// Whether the step is a sending, which sets the time of the last sending.
     pub is_sending: bool,
+    /// Whether the step is a sending of a create that an earlier sending may have created.
+    pub is_resend: bool,
     /// The lease that begins; none keeps the old one, which the new state ignores.
     pub lease: Option<Lease>,
     /// Whether the row holds its `request_id` again, which another row may hold by now.
@@ -76,18 +81,27 @@ pub struct Change {
 }
 
 /// Decides the effect of a step on a row in `state`: the transition, and the change if
-/// there is one.
+/// there is one. `was_resent` says whether an earlier sending of the create may have been
+/// executed: then the create stays in doubt even if AWS has not executed the last sending.
 ///
 /// # Errors
 /// [`IllegalTransition`] if the step cannot happen to a row in that state.
 pub fn step<'a>(
     state: State,
+    was_resent: bool,
     step: impl Into<Step<'a>>,
 ) -> Result<(Transition, Option<Change>), IllegalTransition> {
+    let step = match step.into() {
+        Step::Event(Event::NotExecuted | Event::Throttled) if was_resent => {
+            Step::Event(&Event::Ambiguous)
+        }
+        step => step,
+    };
     let transition = state.after(step)?;
     let change = transition.changed.then(|| Change {
         state: transition.state,
         is_sending: transition.state == State::Sending,
+        is_resend: matches!(step, Step::Resend),
         lease: Lease::of(transition.state),
         takes_request_id: !holds_request_id(state) && holds_request_id(transition.state),
     });
@@ -219,6 +233,13 @@ pub fn finish_scan<T: Copy + PartialOrd>(row: &Scanned<T>, scan_began: T) -> Aft
     let missed_scans = row.missed_scans.saturating_add(u32::from(was_missed));
     let is_missing = row.state == State::Live && missed_scans >= MAX_MISSED_SCANS;
     AfterScan { missed_scans, is_missing }
+}
+
+/// Whether an observation at `at` contradicts the end of a row in `state`, which last changed at
+/// `updated_at`: AWS has the configuration.
+#[must_use]
+pub fn contradicts_end<T: Copy + PartialOrd>(state: State, updated_at: T, at: T) -> bool {
+    matches!(state, State::Deleted | State::Rejected) && updated_at < at
 }
 
 /// Whether an observation at `at` replaces the one at `observed_at`. Two concurrent readers

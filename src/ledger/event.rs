@@ -13,8 +13,8 @@ pub enum Event {
     Created(Resource),
     /// The call has failed, and AWS has not executed it.
     NotExecuted,
-    /// AWS throttled the call and did not execute it. It will be sent again with its next
-    /// permit.
+    /// AWS throttled the call and did not execute it, or it was not sent after all. It will be
+    /// sent with its next permit.
     Throttled,
     /// The call may have been executed, or the task that sent it has ended.
     Ambiguous,

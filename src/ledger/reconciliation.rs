@@ -58,6 +58,8 @@ pub struct UnconfirmedRow {
     pub operation_id: OperationId,
     /// The configuration to read.
     pub arn: String,
+    /// When its create was last sent, or began if a scan has adopted it.
+    pub sent_at: SystemTime,
 }
 
 /// A configuration at AWS whose tags say that the gateway created it.

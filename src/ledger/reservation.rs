@@ -57,6 +57,13 @@ pub enum Reserved {
         /// The configuration that it created.
         arn: String,
     },
+    /// The same request was executed before, and its configuration no longer exists.
+    Deleted {
+        /// The row of the earlier request.
+        operation_id: OperationId,
+        /// The configuration that it created.
+        arn: String,
+    },
     /// The same request is being executed.
     InProgress {
         /// The row of the earlier request.

@@ -22,6 +22,8 @@ pub struct Row {
     pub state: IngestConfigurationState,
     /// When AWS last showed it; until then, when the row's state last changed.
     pub observed_at: SystemTime,
+    /// When its create was last sent, or began if a scan has adopted it.
+    pub sent_at: SystemTime,
 }
 
 impl Row {

@@ -89,6 +89,8 @@ impl State {
             // The conclusion that AWS did not execute the create was wrong. A configuration
             // that exists is counted, even above the quota.
             (Rejected, Step::Event(Created(_) | Found(_))) => Live,
+            // The response that AWS does not have the configuration was wrong.
+            (Deleted, Step::Event(Found(_))) => Live,
             (Live, Step::Event(Delete)) => Deleting,
             // A delete may have begun after the scan missed the row.
             (Live | Deleting, Step::Event(Vanished)) => Deleted,

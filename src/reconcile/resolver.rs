@@ -8,17 +8,17 @@
 mod deletes;
 mod probe;
 mod schedule;
+mod tags_read;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::schedule::{Absence, Schedule};
+use self::{
+    schedule::{Absence, Began, Schedule},
+    tags_read::TagsRead,
+};
 use super::{
     Parts, ScanError,
     metrics::ReconcileMetrics,
@@ -55,9 +55,7 @@ pub struct Resolver {
     tags: Ticker,
     deletes: Ticker,
     schedules: BTreeMap<OperationId, Schedule>,
-    /// Cache of the create that the tags of a configuration without a row name. An entry stays
-    /// valid for in-doubt creates: the command `adopt` writes the tag too, with a new id.
-    read: HashMap<String, Option<OperationId>>,
+    tags_read: TagsRead,
 }
 
 impl Resolver {
@@ -70,6 +68,7 @@ impl Resolver {
             ledger,
             ivs,
             pacers,
+            tags_read: TagsRead::new(times.retry_after),
             times,
             resolutions,
             metrics,
@@ -78,7 +77,6 @@ impl Resolver {
             tags: Ticker::per_second(calls_per_second * ListTags::RATE_FACTOR / 2.0),
             deletes: Ticker::per_second(calls_per_second / 10.0),
             schedules: BTreeMap::new(),
-            read: HashMap::new(),
         }
     }
 
@@ -124,15 +122,15 @@ impl Resolver {
         }
         let in_doubt = self.in_doubt().await?;
         let now = Instant::now();
-        let mut due: BTreeMap<Option<String>, Vec<InDoubtCreate>> = BTreeMap::new();
-        for create in in_doubt {
+        let mut due: BTreeMap<Option<&str>, Vec<&InDoubtCreate>> = BTreeMap::new();
+        for create in in_doubt.values() {
             let schedule = self.schedules.get(&create.operation_id);
             if schedule.is_some_and(|schedule| schedule.due <= now) {
-                due.entry(create.stage_arn.clone()).or_default().push(create);
+                due.entry(create.stage_arn.as_deref()).or_default().push(create);
             }
         }
-        for (stage_arn, in_doubt) in due {
-            self.probe(stage_arn.as_deref(), in_doubt).await?;
+        for (stage_arn, due) in due {
+            self.probe(stage_arn, &due, &in_doubt).await?;
         }
         let earliest = self.schedules.values().map(|schedule| schedule.due).min();
         let latest = Instant::now() + EXPIRY_INTERVAL;
@@ -141,7 +139,7 @@ impl Resolver {
 
     /// Returns the rows in doubt. Adds a schedule for each new row, and removes the schedules
     /// of resolved rows.
-    async fn in_doubt(&mut self) -> Result<Vec<InDoubtCreate>, LedgerError> {
+    async fn in_doubt(&mut self) -> Result<BTreeMap<OperationId, InDoubtCreate>, LedgerError> {
         let mut in_doubt: Vec<InDoubtCreate> = Vec::new();
         loop {
             let after = in_doubt.last().map(|create| create.operation_id);
@@ -167,15 +165,11 @@ impl Resolver {
             self.resolutions.unset_absent(*resolved);
         }
         self.schedules = schedules;
-        Ok(in_doubt)
+        Ok(in_doubt.into_iter().map(|create| (create.operation_id, create)).collect())
     }
 
     /// Records that a probe that began at `began` did not find the create.
-    async fn not_found(
-        &mut self,
-        create: &InDoubtCreate,
-        began: SystemTime,
-    ) -> Result<(), LedgerError> {
+    async fn not_found(&mut self, create: &InDoubtCreate, began: Began) -> Result<(), LedgerError> {
         let Some(schedule) = self.schedules.get_mut(&create.operation_id) else { return Ok(()) };
         match schedule.not_found(began, &self.times) {
             Absence::Unproved => {}

@@ -217,7 +217,7 @@ impl Scan {
     /// Reads a configuration that two scans have not listed. Only a read that does not find it
     /// releases its quota: an empty list may be a list of the wrong account or region.
     async fn confirm_gone(&mut self, missed: UnconfirmedRow) -> Result<(), ScanError> {
-        let UnconfirmedRow { operation_id, arn } = missed;
+        let UnconfirmedRow { operation_id, arn, .. } = missed;
         match self.read(&arn).await {
             Ok(response) => {
                 let at = self.clock.wall();

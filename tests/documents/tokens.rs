@@ -21,6 +21,8 @@ static VARYING: LazyLock<Regex> = LazyLock::new(|| {
         r#""\d+(?:\.\d+)?s""#,
         r"\b\d+ ms\b",
         r#"_(?:ms|us)":"?\d+"#,
+        // A rate refills while the session runs.
+        r#""available": \d+"#,
     ];
     Regex::new(&alternatives.join("|")).unwrap()
 });

@@ -155,9 +155,18 @@ async fn tenants_do_not_share_request_ids() {
 #[tokio::test]
 async fn a_configuration_deleted_at_aws_is_not_created_again() {
     let world = World::new();
-    let acme = world.gateway(&[]).await.caller("acme");
+    let lines = [
+        "upstream.connect_timeout_ms = 400",
+        "upstream.attempt_timeout_ms = 500",
+        "settle.retry_after_ms = 1000",
+    ];
+    let acme = world.gateway(&lines).await.caller("acme");
     let (arn, _, _) = created(&acme, request("r")).await;
     world.emulator.delete_all();
+    // AWS may not show a new configuration yet.
+    let unknown = acme.create(request("r")).await.unwrap_err();
+    assert_eq!((unknown.code, unknown.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
+    acme.deleted(&arn).await;
     let rejected = acme.create(request("r")).await.unwrap_err();
     assert_eq!((rejected.code, rejected.reason()), (Code::NotFound, "NOT_FOUND"));
     let resource = rejected.details.resource_info().unwrap();

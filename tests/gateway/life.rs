@@ -61,6 +61,16 @@ impl Caller {
         response.unwrap().into_inner().ingest_configurations.unwrap().used
     }
 
+    /// Deletes the configuration, and retries as long as the outcome is unknown.
+    pub(crate) async fn deleted(&self, arn: &str) {
+        let deletes = async {
+            while let Err(rejection) = self.delete(arn, false).await {
+                assert_eq!(rejection.reason(), "OUTCOME_UNKNOWN");
+            }
+        };
+        timeout(TIMEOUT, deletes).await.unwrap();
+    }
+
     async fn live(&self) -> IngestConfiguration {
         self.create_one().await.unwrap().ingest_configuration.unwrap()
     }
@@ -260,11 +270,20 @@ async fn a_delete_returns_its_quota_once_aws_confirms_it() {
 #[tokio::test]
 async fn a_delete_whose_response_is_lost_is_looked_up() {
     let world = World::new();
-    let acme = world.gateway(&[]).await.caller("acme");
+    let lines = [
+        "upstream.connect_timeout_ms = 400",
+        "upstream.attempt_timeout_ms = 500",
+        "settle.retry_after_ms = 1000",
+    ];
+    let acme = world.gateway(&lines).await.caller("acme");
     for fault in [FaultKind::DropAfter, FaultKind::Error500After, FaultKind::Truncate] {
         let arn = acme.live().await.arn;
         world.emulator.next(Operation::DeleteIngestConfiguration, fault, 0);
-        acme.delete(&arn, false).await.unwrap();
+        // The response that a new configuration does not exist is not believed at once.
+        let rejection = acme.delete(&arn, false).await.unwrap_err();
+        assert_eq!((rejection.code, rejection.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
+        assert_eq!(acme.used().await, 1);
+        acme.deleted(&arn).await;
         assert_eq!(acme.used().await, 0);
     }
     // The row of unknown outcome counts against the quota. A second delete resolves it.

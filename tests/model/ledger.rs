@@ -84,8 +84,8 @@ impl World {
     ) -> Result<Applied, Rejected> {
         let request_id_is_taken = self.request_id_is_taken(create);
         let row = self.creates[usize::from(create)].row.as_mut().ok_or(Rejected)?;
-        let (_, change) = decide::step(row.state, step).map_err(|_| Rejected)?;
-        let Some(Change { state, is_sending, takes_request_id, .. }) = change else {
+        let (_, change) = decide::step(row.state, row.was_resent, step).map_err(|_| Rejected)?;
+        let Some(Change { state, is_sending, is_resend, takes_request_id, .. }) = change else {
             return Ok(Applied::Unchanged);
         };
         // The unique index of the ledger rejects the change.
@@ -95,6 +95,7 @@ impl World {
         row.state = state;
         row.age = 0;
         row.sends += u8::from(is_sending);
+        row.was_resent |= is_resend;
         if let Some(arn) = arn {
             row.arn = u8::try_from(arn).ok();
         }

@@ -149,7 +149,7 @@ fn a_lost_ledger_is_rebuilt_before_anything_is_created() {
 fn every_rule_is_needed() {
     let uncounted = "a configuration that exists or may be created is not counted";
     assert_needed(Rule::SendIsDurable, &ONE, uncounted);
-    assert_needed(Rule::ResendWaits, &ONE, uncounted);
+    assert_needed(Rule::ResendWaits, &ONE, "two configurations of one request");
     assert_needed(Rule::AbsenceTakesTime, &ONE, uncounted);
     assert_needed(Rule::AbsenceIsOfOneSending, &Scene { sends: 3, ..ONE }, uncounted);
     let two = Scene { gateways: 2, creates: 1, ..ONE };

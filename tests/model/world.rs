@@ -110,6 +110,8 @@ pub(crate) struct Row {
     pub(crate) state: State,
     /// The number of sendings so far.
     pub(crate) sends: u8,
+    /// Whether an earlier sending may have been executed.
+    pub(crate) was_resent: bool,
     /// Time since the last sending, at most [`Times::give_up_after`].
     pub(crate) age: u8,
     /// The attempt whose configuration the row owns.
@@ -236,7 +238,7 @@ impl World {
 
 impl Row {
     pub(crate) fn new(state: State) -> Self {
-        Self { state, sends: 0, age: 0, arn: None, missed: 0 }
+        Self { state, sends: 0, was_resent: false, age: 0, arn: None, missed: 0 }
     }
 }
 

@@ -26,8 +26,11 @@ pub enum Invariant {
     SameResponse,
     /// A configuration whose delete was confirmed does not exist.
     DeletedStaysDeleted,
-    /// A final error of a create means that no configuration exists.
+    /// A final error of a create means that no configuration exists. A rejection by the quota
+    /// means that the quota is used, and one because of the stage that it is another tenant's.
     ErrorsAreTrue,
+    /// A confirmed update is at AWS.
+    UpdateIsDone,
     /// A tenant never gets `NOT_FOUND` for a configuration of its own that exists.
     Reachable,
     /// In the end, the rows that use quota are the configurations at AWS.

@@ -1,9 +1,9 @@
 //! The callers: they follow the retry rule of `docs/calling.md`, disconnect, send requests
 //! twice, come back, and change and delete what they have created.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use invariants::{Invariant, RequestKey};
+use invariants::{Invariant, RequestKey, Row};
 use ivs_ingest_gateway::{
     proto::v1::{
         CreateIngestConfigurationRequest, CreateIngestConfigurationResponse as Created,
@@ -20,6 +20,7 @@ use tokio::{
 use tonic::{Request, Response, Status};
 
 use crate::{
+    disk::Disk,
     gateway::{CallError, Gateway},
     history::History,
     method,
@@ -38,8 +39,10 @@ const MAX_ATTEMPTS: u32 = 2000;
 pub struct Caller {
     /// Its calls.
     pub plan: CallerPlan,
-    /// The stage of its tenant.
-    pub stage_arn: String,
+    /// The stages of the tenants.
+    pub stages: Vec<String>,
+    /// The disk of the gateway, to compare its quota use with a rejection.
+    pub disk: Disk,
     /// The running gateway; `None` while it is down.
     pub gateway: watch::Receiver<Option<Gateway>>,
     /// The history of the run.
@@ -71,6 +74,7 @@ impl Caller {
                 Step::List => self.list().await,
                 Step::Update => self.update(&end).await,
                 Step::Delete => self.delete(&end).await,
+                Step::Foreign => self.foreign().await,
             }
         }
     }
@@ -89,13 +93,18 @@ impl Caller {
 
     /// Sends the create until it has an outcome.
     async fn create(&mut self, leaves_times: u32) -> CreateOutcome {
-        let began = Instant::now();
-        let end = self.create_until_it_ends(leaves_times).await;
-        self.history.call_ended(&format!("the create of {:?}", self.key()), began);
+        // Since its last return.
+        let mut present = Instant::now();
+        let end = self.create_until_it_ends(leaves_times, &mut present).await;
+        self.history.call_ended(&format!("the create of {:?}", self.key()), present);
         end
     }
 
-    async fn create_until_it_ends(&mut self, leaves_times: u32) -> CreateOutcome {
+    async fn create_until_it_ends(
+        &mut self,
+        leaves_times: u32,
+        present: &mut Instant,
+    ) -> CreateOutcome {
         let key = self.key();
         for attempt in 0..MAX_ATTEMPTS {
             let gateway = self.connected().await;
@@ -113,6 +122,7 @@ impl Caller {
                     return CreateOutcome::GaveUp;
                 }
                 sleep(self.plan.returns_after).await;
+                *present = Instant::now();
                 continue;
             };
             match self.outcome(&key, responses, began) {
@@ -128,7 +138,8 @@ impl Caller {
     async fn create_calls(&self, gateway: &Gateway) -> Vec<Result<Created, CallError>> {
         let message = CreateIngestConfigurationRequest {
             name: self.plan.name.to_owned(),
-            stage_arn: if self.plan.has_stage { self.stage_arn.clone() } else { String::new() },
+            stage_arn: self.stage_arn(),
+            user_id: if self.plan.has_other_fields { "other" } else { "" }.to_owned(),
             ingest_protocol: IngestProtocol::Rtmps.into(),
             request_id: self.key().1,
             ..CreateIngestConfigurationRequest::default()
@@ -143,7 +154,11 @@ impl Caller {
             );
             async {
                 let _waiting = waiting;
-                call.await
+                let response = call.await;
+                if let Err(CallError::Final { reason }) = &response {
+                    self.check_rejection(reason);
+                }
+                response
             }
         };
         if self.plan.is_twin {
@@ -151,6 +166,35 @@ impl Caller {
             vec![one, other]
         } else {
             vec![call().await]
+        }
+    }
+
+    fn stage_arn(&self) -> String {
+        let CallerPlan { tenant, has_stage, has_foreign_stage, .. } = self.plan;
+        match (has_stage, has_foreign_stage) {
+            (_, true) => self.stages[(tenant + 1) % TENANTS.len()].clone(),
+            (true, false) => self.stages[tenant].clone(),
+            (false, false) => String::new(),
+        }
+    }
+
+    /// Checks that the reason of a final error is true at this moment.
+    fn check_rejection(&self, reason: &str) {
+        let is_true = match reason {
+            "TENANT_COUNT_QUOTA" => {
+                let rows = self.disk.rows().unwrap_or_default();
+                let of_tenant = |row: &&Row| row.request.0 == self.tenant() && row.uses_quota();
+                let used = rows.iter().filter(of_tenant).count();
+                used >= TENANTS[self.plan.tenant].quota as usize
+            }
+            "STAGE_FORBIDDEN" => self.plan.has_foreign_stage,
+            // Two callers of one request may send different fields.
+            "REQUEST_ID_REUSED" | "NOT_FOUND" => true,
+            _ => !is_defect(reason),
+        };
+        if !is_true {
+            let detail = format!("{:?} was rejected with {reason}, which is false", self.key());
+            self.history.violated(Invariant::ErrorsAreTrue, detail);
         }
     }
 
@@ -188,12 +232,9 @@ impl Caller {
         }
     }
 
-    /// A final error: no configuration may exist.
+    /// A final error: no configuration of these fields may exist.
     fn rejected(&self, key: &RequestKey, reason: &str) {
-        // All callers of a request send equal fields.
-        if is_defect(reason) || reason == "REQUEST_ID_REUSED" {
-            self.history.violated(Invariant::ErrorsAreTrue, format!("{key:?}: {reason}"));
-        } else {
+        if reason != "REQUEST_ID_REUSED" && !self.plan.has_foreign_stage {
             self.history.rejected_finally(key, reason);
         }
     }
@@ -246,15 +287,46 @@ impl Caller {
     }
 
     async fn list(&mut self) {
-        let message = ListIngestConfigurationsRequest::default();
-        match self.retried("list", &message, method!(list_ingest_configurations)).await {
-            Ok(response) => {
-                self.says(&format!("listed {}", response.ingest_configurations.len()));
-                for listed in response.ingest_configurations {
-                    self.history.listed(self.tenant(), &listed.arn);
-                }
+        let (began, before) = (Instant::now(), self.history.kept_by(self.tenant()));
+        let mut arns = BTreeSet::new();
+        let mut message = ListIngestConfigurationsRequest { page_size: 7, ..Default::default() };
+        loop {
+            let page = self.retried("list", &message, method!(list_ingest_configurations)).await;
+            let response = match page {
+                Ok(response) => response,
+                Err(reason) => return self.failed("the list", &reason),
+            };
+            arns.extend(response.ingest_configurations.into_iter().map(|it| it.arn));
+            message.page_token = response.next_page_token;
+            if message.page_token.is_empty() {
+                break;
             }
-            Err(reason) => self.failed("the list", &reason),
+        }
+        self.says(&format!("listed {}", arns.len()));
+        self.history.listed(self.tenant(), &arns, &before, began);
+    }
+
+    /// Tries to use a configuration of another tenant, as if it were its own.
+    async fn foreign(&mut self) {
+        let Some(arn) = self.history.foreign(self.tenant()) else { return };
+        let get = GetIngestConfigurationRequest { arn: arn.clone(), ..Default::default() };
+        let get = self.retried("foreign get", &get, method!(get_ingest_configuration)).await;
+        let update = UpdateIngestConfigurationRequest {
+            arn: arn.clone(),
+            redundant_ingest: true,
+            update_mask: Some(FieldMask { paths: vec!["redundant_ingest".into()] }),
+            ..UpdateIngestConfigurationRequest::default()
+        };
+        let update =
+            self.retried("foreign update", &update, method!(update_ingest_configuration)).await;
+        let delete = DeleteIngestConfigurationRequest { arn: arn.clone(), force: true };
+        let delete =
+            self.retried("foreign delete", &delete, method!(delete_ingest_configuration)).await;
+        for reason in [get.err(), update.err(), delete.err()] {
+            if reason.as_deref() != Some("NOT_FOUND") {
+                let detail = format!("{} used {arn}: {reason:?}", self.tenant());
+                self.history.violated(Invariant::Isolation, detail);
+            }
         }
     }
 
@@ -267,7 +339,10 @@ impl Caller {
             ..UpdateIngestConfigurationRequest::default()
         };
         match self.retried("update", &message, method!(update_ingest_configuration)).await {
-            Ok(_) => self.says("updated"),
+            Ok(_) => {
+                self.says("updated");
+                self.history.update_confirmed(arn);
+            }
             Err(reason) => self.failed(arn, &reason),
         }
     }
@@ -297,13 +372,25 @@ impl Caller {
         R: Send + 'static,
         F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
     {
-        let began = Instant::now();
+        // Since its last return.
+        let mut present = Instant::now();
         let mut outcome = Err("no outcome".to_owned());
-        for _ in 0..MAX_ATTEMPTS {
+        for attempt in 0..MAX_ATTEMPTS {
             let gateway = self.connected().await;
             self.says(name);
             let call = gateway.call(self.tenant(), message.clone(), self.plan.deadline, &method);
-            match call.await {
+            let leaves = self.plan.leaves.filter(|_| attempt < self.plan.leaves_times);
+            let response = match leaves {
+                Some(leaves) => timeout(leaves, call).await.ok(),
+                None => Some(call.await),
+            };
+            let Some(response) = response else {
+                self.says("disconnects");
+                sleep(self.plan.returns_after).await;
+                present = Instant::now();
+                continue;
+            };
+            match response {
                 Ok(response) => {
                     outcome = Ok(response);
                     break;
@@ -318,7 +405,7 @@ impl Caller {
                 }
             }
         }
-        self.history.call_ended(&format!("the {name} of {:?}", self.key()), began);
+        self.history.call_ended(&format!("the {name} of {:?}", self.key()), present);
         outcome
     }
 }

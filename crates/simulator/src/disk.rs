@@ -5,9 +5,10 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use invariants::Row;
@@ -18,6 +19,7 @@ use tokio::time::sleep;
 
 use crate::{
     plan::{CommitFault, Fault, Plan},
+    random::Draws,
     trace::Trace,
 };
 
@@ -37,6 +39,8 @@ struct Shared {
     commits: AtomicU32,
     faults_ended: AtomicBool,
     has_failed: AtomicBool,
+    /// Draws the time of each commit.
+    draws: Mutex<Draws>,
     trace: Trace,
 }
 
@@ -59,6 +63,7 @@ impl Disk {
             commits: AtomicU32::new(0),
             faults_ended: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
+            draws: Mutex::new(Draws::new(plan.seed, 6)),
             trace,
         })))
     }
@@ -122,6 +127,10 @@ impl Disk {
         rows.collect()
     }
 
+    fn commit_time(&self) -> Duration {
+        self.0.draws.lock().unwrap_or_else(PoisonError::into_inner).milliseconds(0, 5)
+    }
+
     /// Runs the jobs of a ledger until it is dropped.
     pub async fn drive(self, mut store: Store, mut queues: Queues) {
         while let Some(group) = queues.next_group().await {
@@ -138,9 +147,11 @@ impl Disk {
                 self.0.trace.count_fault(fault.kind());
                 self.0.trace.add(format_args!("commit #{number}: {fault:?}"));
             }
-            if let Some(CommitFault::Stalls(time)) = fault {
-                sleep(time).await;
-            }
+            sleep(match fault {
+                Some(CommitFault::Stalls(time)) => time,
+                _ => self.commit_time(),
+            })
+            .await;
             store.run(group, |transaction| commit_with_fault(transaction, fault));
         }
     }

@@ -86,6 +86,7 @@ fn contend(draws: &mut Draws, callers: &mut [CallerPlan]) {
     for caller in callers {
         caller.starts = Duration::from_micros(draws.below(2_000_000));
         caller.deadline = Duration::from_secs(30);
+        caller.has_foreign_stage = false;
         caller.has_stage = false;
     }
 }
@@ -103,9 +104,10 @@ fn return_late(
         caller.leaves_times = 1;
         caller.gives_up = false;
         caller.returns_after = give_up_after + draws.milliseconds(0, 3000);
-        let request = caller.request;
-        faults.push(Fault::Create { request, nth: 0, kind: CallFault::RequestLost });
-        faults.push(Fault::Create { request, nth: 1, kind: CallFault::ResponseLost });
+        let CallerPlan { tenant, request, .. } = *caller;
+        let mut fault = |nth, kind| faults.push(Fault::Create { tenant, request, nth, kind });
+        fault(0, CallFault::RequestLost);
+        fault(1, draws.one_of(&[CallFault::ResponseLost, CallFault::Throttled]));
     }
     let kind = Outage::Slow(draws.milliseconds(500, 3500));
     let operation = Some(Operation::ListIngestConfigurations);
@@ -117,16 +119,20 @@ fn caller(draws: &mut Draws, seed: u64, number: u64) -> CallerPlan {
     let request = if draws.percent(10) { draws.below(CALLERS) } else { number };
     let mut of_request = Draws::new(seed, 1_000_000 + request);
     let leaves = draws.percent(30);
+    // Some use the `request_id` of another tenant's caller.
+    let tenant = if draws.percent(10) { draws.next() } else { of_request.next() };
     CallerPlan {
         number,
         starts: Duration::from_micros(draws.below(ACTIVE_MS * 1000)),
-        tenant: usize::try_from(of_request.below(TENANTS.len() as u64)).unwrap_or(0),
+        tenant: usize::try_from(tenant % TENANTS.len() as u64).unwrap_or(0),
         request: u32::try_from(request).unwrap_or(0),
         has_stage: of_request.percent(70),
+        has_foreign_stage: draws.percent(2),
+        has_other_fields: draws.percent(3),
         name: of_request.one_of(&["", "studio", "camera-1"]),
         deadline: Duration::from_secs(draws.one_of(&[2, 5, 10, 30])),
         leaves: leaves.then(|| Duration::from_millis(draws.magnitude(1, 8000))),
-        returns_after: Duration::from_secs(1),
+        returns_after: Duration::from_millis(draws.magnitude(100, 60_000)),
         leaves_times: u32::try_from(draws.between(1, 3)).unwrap_or(1),
         gives_up: draws.percent(30),
         is_twin: draws.percent(8),
@@ -142,6 +148,9 @@ fn steps(draws: &mut Draws) -> Vec<Step> {
     }
     if draws.percent(15) {
         steps.extend([wait(draws), draws.one_of(&[Step::Get, Step::List, Step::Update])]);
+    }
+    if draws.percent(5) {
+        steps.extend([wait(draws), Step::Foreign]);
     }
     if draws.percent(35) {
         steps.extend([wait(draws), Step::Delete]);
@@ -161,7 +170,7 @@ fn calls(draws: &mut Draws, level: Level, faults: &mut Vec<Fault>) {
             if !draws.percent(percent) {
                 continue;
             }
-            let kind = match draws.below(9) {
+            let kind = match draws.below(11) {
                 0 => CallFault::RequestLost,
                 1 => CallFault::ResponseLost,
                 2 => CallFault::ResponseDelayed(Duration::from_millis(draws.magnitude(50, 20_000))),
@@ -171,6 +180,11 @@ fn calls(draws: &mut Draws, level: Level, faults: &mut Vec<Fault>) {
                 5 => CallFault::ResponseGarbled,
                 6 => CallFault::Throttled,
                 7 => CallFault::ErrorBefore(draws.one_of(&[500, 503])),
+                8 => CallFault::ResponseEmpty,
+                9 => {
+                    let delay = Duration::from_millis(draws.magnitude(50, 20_000));
+                    CallFault::ErrorDelayed(draws.one_of(&[429, 500, 503]), delay)
+                }
                 _ => CallFault::ErrorAfter(draws.one_of(&[500, 503])),
             };
             let nth = u32::try_from(nth).unwrap_or(0);

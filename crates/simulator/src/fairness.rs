@@ -9,11 +9,16 @@ use crate::plan::TENANTS;
 /// The largest difference of two tenants' creates, each divided by its weight, while both wait.
 const MAX_DIFFERENCE: f64 = 2.0;
 
+/// The default of a tenant's `max_in_flight`.
+const MAX_IN_FLIGHT: u32 = 2;
+
 /// The shares of the tenants, in the order of [`TENANTS`].
 #[derive(Debug, Default)]
 pub struct Shares {
     /// The calls that wait for each request.
     waiting: [BTreeMap<String, u32>; TENANTS.len()],
+    /// The creates at AWS whose response the gateway awaits.
+    at_aws: [u32; TENANTS.len()],
     /// The requests that were sent once. Calls that repeat them need not wait.
     sent: BTreeSet<RequestKey>,
     /// The creates of the first and of the second tenant since both wait, for each pair.
@@ -38,7 +43,8 @@ impl Shares {
         let Some(calls) = self.waiting[tenant].get_mut(&request.1) else { return };
         *calls -= 1;
         if *calls == 0 {
-            self.remove(tenant, request);
+            self.waiting[tenant].remove(&request.1);
+            self.forget_unless_it_may_send(tenant);
         }
     }
 
@@ -47,7 +53,7 @@ impl Shares {
         let tenant = index(request)?;
         let mut unfair = None;
         for other in (0..TENANTS.len()).filter(|other| *other != tenant) {
-            if self.waiting[tenant].is_empty() || self.waiting[other].is_empty() {
+            if !self.may_send(tenant) || !self.may_send(other) {
                 continue;
             }
             let pair = (tenant.min(other), tenant.max(other));
@@ -62,8 +68,17 @@ impl Shares {
             }
         }
         self.sent.insert(request.clone());
-        self.remove(tenant, request);
+        self.waiting[tenant].remove(&request.1);
+        self.at_aws[tenant] += 1;
+        self.forget_unless_it_may_send(tenant);
         unfair
+    }
+
+    /// The gateway no longer awaits the response to a create.
+    pub fn answered(&mut self, request: &RequestKey) {
+        if let Some(tenant) = index(request) {
+            self.at_aws[tenant] -= 1;
+        }
     }
 
     /// Returns the largest difference of two shares so far.
@@ -72,9 +87,13 @@ impl Shares {
         self.largest_difference
     }
 
-    fn remove(&mut self, tenant: usize, request: &RequestKey) {
-        self.waiting[tenant].remove(&request.1);
-        if self.waiting[tenant].is_empty() {
+    /// Whether nothing but AWS's rate keeps the tenant from a create.
+    fn may_send(&self, tenant: usize) -> bool {
+        !self.waiting[tenant].is_empty() && self.at_aws[tenant] < MAX_IN_FLIGHT
+    }
+
+    fn forget_unless_it_may_send(&mut self, tenant: usize) {
+        if !self.may_send(tenant) {
             self.pairs.retain(|(one, two), _| *one != tenant && *two != tenant);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -38,6 +38,8 @@ pub struct Finding {
 pub struct History {
     events: Arc<Mutex<Events>>,
     trace: Trace,
+    /// The stages of the tenants, in the order of [`TENANTS`].
+    stages: Arc<OnceLock<Vec<String>>>,
     /// The time in which a call must have an outcome after the faults.
     call_limit: Duration,
 }
@@ -53,6 +55,7 @@ struct Events {
     received: BTreeMap<String, Received>,
     /// The requests whose last response was a final error.
     rejected: BTreeSet<RequestKey>,
+    updated: BTreeSet<String>,
     deletes_begun: BTreeSet<String>,
     deletes_confirmed: BTreeMap<String, Instant>,
     create_calls: u64,
@@ -78,7 +81,41 @@ impl History {
     pub fn new(plan: &Plan, trace: Trace) -> Self {
         // A create is as much younger as the clock was set back since it was sent.
         let call_limit = LONGEST_CALL + plan.clock_steps();
-        Self { events: Arc::default(), trace, call_limit }
+        Self { events: Arc::default(), trace, stages: Arc::default(), call_limit }
+    }
+
+    /// Sets the stages of the tenants, in the order of [`TENANTS`].
+    pub fn set_stages(&self, stages: Vec<String>) {
+        let _ = self.stages.set(stages);
+    }
+
+    /// AWS created a configuration of the tenant on the stage, if one is named.
+    pub fn created_on(&self, tenant: &str, stage_arn: &str) {
+        let stages = self.stages.get().map_or(&[][..], Vec::as_slice);
+        let owner = stages.iter().position(|stage| stage == stage_arn);
+        if let Some(owner) = owner.map(|index| TENANTS[index].id).filter(|owner| *owner != tenant) {
+            let detail = format!("{tenant} has a configuration on the stage of {owner}");
+            self.violated(Invariant::Isolation, detail);
+        }
+    }
+
+    /// AWS executed an update.
+    pub fn updated(&self, arn: &str) {
+        self.lock().updated.insert(arn.to_owned());
+    }
+
+    /// A caller received the confirmation of an update.
+    pub fn update_confirmed(&self, arn: &str) {
+        if !self.lock().updated.contains(arn) {
+            self.violated(Invariant::UpdateIsDone, format!("the update of {arn}"));
+        }
+    }
+
+    /// Returns a configuration of another tenant that exists.
+    #[must_use]
+    pub fn foreign(&self, tenant: &str) -> Option<String> {
+        let events = self.lock();
+        events.existing().find(|it| it.request.0 != tenant).map(|it| it.arn.clone())
     }
 
     /// No fault begins any more.
@@ -106,12 +143,14 @@ impl History {
         Waiting(is_waiting.then(|| (self.clone(), request.clone())))
     }
 
-    /// The gateway sends a create to AWS.
-    pub fn create_sent(&self, request: &RequestKey) {
-        let unfair = self.lock().shares.sent(request);
+    /// The gateway sends a create to AWS. It awaits the response until the returned value is
+    /// dropped.
+    pub fn create_sent(&self, request: RequestKey) -> AtAws {
+        let unfair = self.lock().shares.sent(&request);
         if let Some(detail) = unfair {
             self.violated(Invariant::Fairness, detail);
         }
+        AtAws(self.clone(), request)
     }
 
     /// A call of a caller that began at `began` has an outcome.
@@ -144,15 +183,44 @@ impl History {
         }
     }
 
-    /// A tenant saw the configuration in a list.
-    pub fn listed(&self, tenant: &str, arn: &str) {
+    /// Returns the configurations that callers of the tenant have received and kept.
+    #[must_use]
+    pub fn kept_by(&self, tenant: &str) -> BTreeSet<String> {
+        let kept = self.kept().into_iter().filter(|it| it.request.0 == tenant);
+        kept.map(|it| it.arn).collect()
+    }
+
+    /// A tenant saw these configurations in a list that began at `began`, when it had received and
+    /// kept `before`.
+    pub fn listed(
+        &self,
+        tenant: &str,
+        arns: &BTreeSet<String>,
+        before: &BTreeSet<String>,
+        began: Instant,
+    ) {
         let events = self.lock();
-        let owner = events.created.get(arn).map(|it| it.request.0.clone());
+        let mut findings = Vec::new();
+        for arn in arns {
+            let owner = events.created.get(arn).map(|it| &it.request.0);
+            // The configurations of another account are unknown.
+            if let Some(owner) = owner.filter(|owner| *owner != tenant) {
+                findings.push((Invariant::Isolation, format!("{tenant} saw {arn} of {owner}")));
+            }
+            if events.deletes_confirmed.get(arn).is_some_and(|at| *at < began) {
+                let detail = format!("{arn} was listed after its delete");
+                findings.push((Invariant::DeletedStaysDeleted, detail));
+            }
+        }
+        for arn in before.difference(arns) {
+            if events.exists(arn) && !events.deletes_begun.contains(arn) {
+                let detail = format!("{arn} exists, and was not listed");
+                findings.push((Invariant::Reachable, detail));
+            }
+        }
         drop(events);
-        // The configurations of another account are unknown.
-        if let Some(owner) = owner.filter(|owner| owner != tenant) {
-            let detail = format!("{tenant} saw {arn} of {owner}");
-            self.violated(Invariant::Isolation, detail);
+        for (invariant, detail) in findings {
+            self.violated(invariant, detail);
         }
     }
 
@@ -305,5 +373,15 @@ impl Drop for Waiting {
         if let Some((history, request)) = &self.0 {
             history.lock().shares.waits_no_more(request);
         }
+    }
+}
+
+/// A create whose response the gateway awaits, until this value is dropped.
+#[must_use]
+pub struct AtAws(History, RequestKey);
+
+impl Drop for AtAws {
+    fn drop(&mut self) {
+        self.0.lock().shares.answered(&self.1);
     }
 }

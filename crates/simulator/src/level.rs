@@ -109,7 +109,7 @@ impl Level {
         } else {
             AwsBounds {
                 execution: Duration::from_secs(30),
-                lists: Duration::from_secs(20),
+                lists: Duration::from_secs(29),
                 reads: Duration::ZERO,
                 tags: Duration::ZERO,
             }
@@ -121,9 +121,7 @@ const fn with_slow_aws(invariant: Invariant) -> Expected {
     match invariant {
         Invariant::OneCreate
         | Invariant::OneConfiguration
-        | Invariant::DeletedStaysDeleted
         | Invariant::ErrorsAreTrue
-        | Invariant::QuotaIsTrue
         | Invariant::Limit => Expected::Breaks,
         Invariant::Reachable => Expected::Heals,
         _ => Expected::Kept,

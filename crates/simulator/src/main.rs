@@ -16,6 +16,7 @@ use clap::Parser;
 use invariants::Invariant;
 use simulator::{
     draw,
+    history::Finding,
     level::{Expected, Level},
     run::{Report, run},
     shrink::shrink,
@@ -26,7 +27,7 @@ use simulator::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command")]
 struct Options {
     /// The number of seeds to run.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
@@ -48,8 +49,8 @@ struct Options {
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
     /// The number of threads.
-    #[arg(long, default_value_t = 1)]
-    jobs: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
     /// Stop after the first seed with an unexpected violation.
     #[arg(long)]
     until_broken: bool,
@@ -77,20 +78,26 @@ fn one(seed: u64, options: &Options) -> io::Result<ExitCode> {
     let mut report = run(&plan, true)?;
     let findings = &report.findings;
     let first = findings.iter().find(|it| !level.allows(it)).or(findings.first());
-    if options.shrink
-        && let Some(first) = first
-    {
-        plan = shrink(plan, first.violation.invariant, |plan| {
+    if options.shrink {
+        let Some(first) = first.cloned() else {
+            println!("seed {seed} breaks no promise at level {level}: nothing to shrink");
+            return Ok(ExitCode::FAILURE);
+        };
+        let is_wanted = |it: &Finding| {
+            it.violation.invariant == first.violation.invariant
+                && level.allows(it) == level.allows(&first)
+        };
+        plan = shrink(plan, is_wanted, |plan| {
             eprint_size(plan.callers.len(), plan.faults.len());
         })?;
         report = run(&plan, true)?;
     }
+    println!("{plan:#?}");
     if options.trace {
         for line in &report.lines {
             println!("{line}");
         }
     }
-    println!("{plan:#?}");
     for finding in &report.findings {
         println!("{}", finding.violation);
     }
@@ -216,7 +223,7 @@ fn many(options: &Options) -> io::Result<ExitCode> {
     ended?;
     let totals = totals_now();
     totals.print(options, began.elapsed().as_secs_f64());
-    Ok(exit_code(totals.unexpected.is_empty()))
+    Ok(exit_code(totals.seeds > 0 && totals.unexpected.is_empty()))
 }
 
 fn exit_code(is_success: bool) -> ExitCode {

@@ -33,7 +33,7 @@ use self::messages::{created_request, error, operation, parsed, shown, subject, 
 use crate::{
     clock::WallClock,
     history::History,
-    plan::{CallFault, Fault, Outage, Plan, request_id},
+    plan::{CallFault, Fault, Outage, Plan, TENANTS, request_id},
     random::Draws,
     trace::{STREAM_KEY_PREFIX, Trace},
 };
@@ -58,8 +58,8 @@ struct Shared {
 struct State {
     faults: Vec<Fault>,
     calls: BTreeMap<Operation, u32>,
-    /// The creates of each `request_id`.
-    creates: BTreeMap<String, u32>,
+    /// The creates of each request.
+    creates: BTreeMap<RequestKey, u32>,
     draws: Draws,
 }
 
@@ -112,15 +112,15 @@ impl Network {
         let mut state = self.lock();
         let number = next(state.calls.entry(operation).or_default());
         let of_request =
-            create.map(|create| next(state.creates.entry(create.1.clone()).or_default()));
+            create.map(|create| next(state.creates.entry(create.clone()).or_default()));
         let latency = [state.draws.milliseconds(1, 30), state.draws.milliseconds(1, 30)];
         let fate = state.faults.iter().find_map(|fault| match fault {
             Fault::Call { operation: of, nth, kind } if (*of, *nth) == (operation, number) => {
                 Some(Fate::Call(*kind))
             }
-            Fault::Create { request, nth, kind }
+            Fault::Create { tenant, request, nth, kind }
                 if of_request == Some(*nth)
-                    && create.is_some_and(|(_, id)| *id == request_id(*request)) =>
+                    && create == Some(&(TENANTS[*tenant].id.into(), request_id(*request))) =>
             {
                 Some(Fate::Call(*kind))
             }
@@ -157,9 +157,11 @@ impl Network {
                 {
                     let milliseconds =
                         |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                    consistency.visibility_delay_ms = Some(milliseconds(lists));
-                    consistency.read_delay_ms = Some(milliseconds(reads));
-                    consistency.tag_delay_ms = Some(milliseconds(tags));
+                    let longer = |before: Option<u64>, time| before.max(Some(milliseconds(time)));
+                    let before = &mut consistency;
+                    before.visibility_delay_ms = longer(before.visibility_delay_ms, lists);
+                    before.read_delay_ms = longer(before.read_delay_ms, reads);
+                    before.tag_delay_ms = longer(before.tag_delay_ms, tags);
                     if operation == Operation::CreateIngestConfiguration {
                         for (kind, delay) in
                             [("lists late", lists), ("reads late", reads), ("tags late", tags)]
@@ -195,8 +197,12 @@ impl Network {
             if let Some(arn) = deleted {
                 self.0.history.deleted(&arn);
             }
-            if operation == Operation::CreateIngestConfiguration {
-                self.created(&parsed(&body));
+            match operation {
+                Operation::CreateIngestConfiguration => self.created(&parsed(&body)),
+                Operation::UpdateIngestConfiguration => {
+                    self.0.history.updated(&text(&parsed(&body), "/ingestConfiguration/arn"));
+                }
+                _ => {}
             }
         }
         Ok(Response::from_parts(head, body))
@@ -208,15 +214,13 @@ impl Network {
         let tag = |name: &str| member(&format!("tags/{MANAGED_TAG_PREFIX}{name}"));
         let request = (tag("tenant"), tag("request-id"));
         let (arn, stream_key) = (member("arn"), member("streamKey"));
+        self.0.history.created_on(&request.0, &member("stageArn"));
         self.0.history.created(Configuration { arn, stream_key, request });
     }
 
     /// Carries one call to AWS and its response back.
     async fn carry(self, operation: Operation, request: Request<Bytes>) -> Received {
         let create = created_request(operation, &request);
-        if let Some(create) = &create {
-            self.0.history.create_sent(create);
-        }
         let (number, fate, [there, back]) = self.fate(operation, create.as_ref());
         let call = format!("{operation:?} #{number}");
         let subject = subject(&request);
@@ -271,6 +275,14 @@ impl Network {
                 let response = self.execute(operation, request).await?;
                 Ok(response.map(|body| body.slice(..body.len().saturating_sub(1))))
             }
+            Fate::Call(CallFault::ResponseEmpty) => {
+                let response = self.execute(operation, request).await?;
+                Ok(response.map(|_| Bytes::from_static(b"{}")))
+            }
+            Fate::Call(CallFault::ErrorDelayed(status, delay)) => {
+                sleep(delay).await;
+                Ok(error(status, ""))
+            }
             Fate::Call(CallFault::Duplicated) => {
                 let first = self.execute(operation, request.clone()).await;
                 self.execute(operation, request).await?;
@@ -307,6 +319,8 @@ impl Network {
         let request = request.map(|_| body);
         let operation = operation(request.method(), request.uri().path())
             .ok_or_else(|| io("the simulator does not know the operation"))?;
+        let create = created_request(operation, &request);
+        let _at_aws = create.map(|create| self.0.history.create_sent(create));
         let (respond, response) = oneshot::channel();
         tokio::spawn(async move {
             // The gateway may wait no longer.

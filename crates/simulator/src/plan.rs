@@ -36,6 +36,7 @@ impl Plan {
 
 /// One caller, which wants one configuration.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn on its own")]
 pub struct CallerPlan {
     /// Its number, which the trace shows and which determines its jitter.
     pub number: u64,
@@ -47,6 +48,10 @@ pub struct CallerPlan {
     pub request: u32,
     /// Whether the create names the stage of the tenant.
     pub has_stage: bool,
+    /// Whether the create names the stage of another tenant instead.
+    pub has_foreign_stage: bool,
+    /// Whether its fields differ from those of other callers with its `request_id`.
+    pub has_other_fields: bool,
     /// The name in the request. Many requests have equal fields.
     pub name: &'static str,
     /// The deadline of each call.
@@ -80,6 +85,8 @@ pub enum Step {
     Update,
     /// It deletes the configuration, and retries until that has an outcome.
     Delete,
+    /// It tries to read, to change and to delete a configuration of another tenant.
+    Foreign,
 }
 
 /// One fault. Times are virtual times since the start of the run.
@@ -96,6 +103,8 @@ pub enum Fault {
     },
     /// One create of a request fails.
     Create {
+        /// The index of the tenant in [`TENANTS`].
+        tenant: usize,
         /// The request.
         request: u32,
         /// The number of the create among those of the request, counted from 0.
@@ -185,6 +194,8 @@ impl CallFault {
             Self::ResponseDelayed(_) => "ResponseDelayed",
             Self::ExecutedLate(_) => "ExecutedLate",
             Self::ResponseGarbled => "ResponseGarbled",
+            Self::ResponseEmpty => "ResponseEmpty",
+            Self::ErrorDelayed(..) => "ErrorDelayed",
             Self::Duplicated => "Duplicated",
             Self::Throttled => "Throttled",
             Self::ErrorBefore(_) => "ErrorBefore",
@@ -233,6 +244,10 @@ pub enum CallFault {
     ExecutedLate(Duration),
     /// AWS executes the call, and the response is not valid JSON.
     ResponseGarbled,
+    /// AWS executes the call, and the response has none of its members.
+    ResponseEmpty,
+    /// AWS does not execute the call, and responds with this status after that time.
+    ErrorDelayed(u16, Duration),
     /// AWS executes the call twice.
     Duplicated,
     /// AWS throttles the call.

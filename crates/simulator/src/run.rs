@@ -140,7 +140,8 @@ impl Simulation {
             let tags = BTreeMap::from([("tenant".to_owned(), tenant.id.to_owned())]);
             accounts[0].create_stage(tenant.id, tags)
         });
-        let stages = stages.collect();
+        let stages: Vec<_> = stages.collect();
+        history.set_stages(stages.clone());
         let account = accounts[0].clone();
         let network = Network::new(plan, accounts, history.clone(), trace.clone(), clock.clone());
         let disk = Disk::new(plan, trace.clone())?;
@@ -172,7 +173,8 @@ impl Simulation {
         for plan in &self.plan.callers {
             let caller = Caller {
                 plan: plan.clone(),
-                stage_arn: self.stages[plan.tenant].clone(),
+                stages: self.stages.clone(),
+                disk: self.disk.clone(),
                 gateway: self.gateway.subscribe(),
                 history: self.history.clone(),
                 trace: self.trace.clone(),

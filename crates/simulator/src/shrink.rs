@@ -2,19 +2,20 @@
 
 use std::io;
 
-use invariants::Invariant;
+use crate::{history::Finding, plan::Plan, run::run};
 
-use crate::{plan::Plan, run::run};
-
-/// Returns the smallest plan found that still breaks the invariant. Reports each success.
+/// Returns the smallest plan found in which `is_wanted` is true of a finding. Reports each
+/// success.
 ///
 /// # Errors
 /// A run failed.
-pub fn shrink(plan: Plan, invariant: Invariant, mut report: impl FnMut(&Plan)) -> io::Result<Plan> {
-    let breaks = |plan: &Plan| -> io::Result<bool> {
-        let report = run(plan, false)?;
-        Ok(report.findings.iter().any(|finding| finding.violation.invariant == invariant))
-    };
+pub fn shrink(
+    plan: Plan,
+    is_wanted: impl Fn(&Finding) -> bool,
+    mut report: impl FnMut(&Plan),
+) -> io::Result<Plan> {
+    let breaks =
+        |plan: &Plan| -> io::Result<bool> { Ok(run(plan, false)?.findings.iter().any(&is_wanted)) };
     let mut smallest = plan;
     loop {
         let before = (smallest.callers.len(), smallest.faults.len());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ivs_realtime_emulator::Operation;
 use simulator::{
-    plan::{CallerPlan, Fault, Outage, Plan, Step},
+    plan::{CallFault, CallerPlan, Fault, Outage, Plan, Step},
     run::{Report, run},
 };
 
@@ -22,6 +22,8 @@ fn repeating_caller() -> CallerPlan {
         tenant: 0,
         request: 1,
         has_stage: true,
+        has_foreign_stage: false,
+        has_other_fields: false,
         name: "",
         deadline: seconds(10),
         leaves: None,
@@ -33,10 +35,10 @@ fn repeating_caller() -> CallerPlan {
     }
 }
 
-fn report(faults: Vec<Fault>) -> Report {
+fn report(callers: Vec<CallerPlan>, faults: Vec<Fault>) -> Report {
     let plan = Plan {
         seed: 1,
-        callers: vec![repeating_caller()],
+        callers,
         faults,
         faults_end: seconds(60),
         give_up_after: seconds(900),
@@ -54,7 +56,8 @@ fn is_denied(operation: Operation) -> Fault {
 /// exists.
 #[test]
 fn a_denied_read_of_a_created_configuration_is_an_unknown_outcome() {
-    let report = report(vec![is_denied(Operation::GetIngestConfiguration)]);
+    let report =
+        report(vec![repeating_caller()], vec![is_denied(Operation::GetIngestConfiguration)]);
     assert_eq!(report.findings, [], "{:#?}", report.lines);
     assert!(report.faults.contains_key("Outage::Denied"), "{report:?}");
     assert_eq!(report.executed, 1);
@@ -68,8 +71,71 @@ fn a_denied_read_of_a_created_configuration_is_an_unknown_outcome() {
 fn a_denied_lookup_of_the_stage_does_not_end_a_create_with_a_row() {
     let down = seconds(1);
     let crash = Fault::Crash { at: seconds(5), polls: 1, down };
-    let report = report(vec![is_denied(Operation::GetStage), crash]);
+    let report = report(vec![repeating_caller()], vec![is_denied(Operation::GetStage), crash]);
     assert_eq!(report.findings, [], "{:#?}", report.lines);
     assert!(report.faults.contains_key("Outage::Denied"), "{report:?}");
     assert_eq!((report.executed, report.faults.get("Crash")), (1, Some(&1)));
+}
+
+/// A replay that joined an earlier one received a configuration that was deleted since.
+#[test]
+fn a_replay_does_not_return_what_was_deleted_before_it() {
+    let (slow, half_a_second) = (seconds(3), Duration::from_millis(500));
+    let mut deleting = repeating_caller();
+    deleting.number = 1;
+    deleting.starts = seconds(1);
+    deleting.then = vec![Step::Wait(seconds(9) + half_a_second), Step::Delete, Step::Repeat];
+    let reads = Some(Operation::GetIngestConfiguration);
+    let (from, to) = (seconds(9), seconds(60));
+    let slow = Fault::Outage { operation: reads, from, to, kind: Outage::Slow(slow) };
+    let report = report(vec![repeating_caller(), deleting], vec![slow]);
+    assert_eq!(report.findings, [], "{:#?}", report.lines);
+    let is_gone = |line: &&String| line.contains(": NOT_FOUND");
+    assert_eq!(report.lines.iter().filter(is_gone).count(), 2, "{:#?}", report.lines);
+}
+
+/// A new configuration that AWS did not show yet was taken as deleted, for ever.
+#[test]
+fn a_delete_of_a_configuration_that_aws_does_not_show_yet_is_not_confirmed() {
+    let mut caller = repeating_caller();
+    caller.then = vec![Step::Delete, Step::Repeat];
+    let (none, late) = (Duration::ZERO, seconds(20));
+    let consistency =
+        Fault::Consistency { from: none, to: seconds(30), lists: none, reads: late, tags: none };
+    let report = report(vec![caller], vec![consistency]);
+    assert_eq!(report.findings, [], "{:#?}", report.lines);
+    let is_deleted = |line: &String| line.contains("is deleted");
+    assert!(report.lines.iter().any(is_deleted), "{:#?}", report.lines);
+}
+
+/// Tags that were late were taken as the tags of a stranger's configuration, and the create was
+/// sent again.
+#[test]
+fn late_tags_do_not_prove_absence() {
+    let mut caller = repeating_caller();
+    caller.then.clear();
+    let (none, late) = (Duration::ZERO, seconds(20));
+    let (from, to) = (none, seconds(30));
+    let faults = vec![
+        Fault::Create { tenant: 0, request: 1, nth: 0, kind: CallFault::ExecutedLate(seconds(25)) },
+        Fault::Consistency { from, to, lists: seconds(25), reads: none, tags: late },
+        Fault::Consistency { from, to, lists: seconds(25), reads: none, tags: seconds(50) },
+    ];
+    let report = report(vec![caller], faults);
+    assert_eq!(report.findings, [], "{:#?}", report.lines);
+    assert_eq!(report.executed, 1);
+}
+
+/// A clock that was set forward made a create look absent for long enough.
+#[test]
+fn a_step_of_the_clock_does_not_prove_absence() {
+    let mut caller = repeating_caller();
+    caller.then.clear();
+    let faults = vec![
+        Fault::Create { tenant: 0, request: 1, nth: 0, kind: CallFault::ExecutedLate(seconds(25)) },
+        Fault::ClockStep { at: seconds(1), by_ms: 120_000 },
+    ];
+    let report = report(vec![caller], faults);
+    assert_eq!(report.findings, [], "{:#?}", report.lines);
+    assert_eq!(report.executed, 1);
 }

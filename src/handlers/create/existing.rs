@@ -5,11 +5,11 @@ use super::{Created, Outcome, endpoint, task::Create};
 use crate::{
     error::Error,
     handlers::{
-        CallersConfiguration, Handlers, Shared,
+        CallersConfiguration, Handlers, Shared, ledger_failed,
         paced::{self, ReadError},
     },
-    ivs::{AwsResponse, Configuration, FailureKind},
-    ledger::Reserved,
+    ivs::{AwsResponse, Configuration},
+    ledger::{Reserved, State},
     reconcile::Resolution,
     request::{OperationId, StageArn},
 };
@@ -30,6 +30,10 @@ impl Create {
             Reserved::Replay { operation_id, arn } => {
                 self.continue_earlier(operation_id);
                 Some(self.read_back(arn, true).await)
+            }
+            Reserved::Deleted { operation_id, arn } => {
+                self.continue_earlier(operation_id);
+                Some(Err(Error::CreatedConfigurationGone { arn }))
             }
             Reserved::InProgress { operation_id } => {
                 self.continue_earlier(operation_id);
@@ -61,12 +65,7 @@ impl Create {
         let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
         match resolutions.resolution(operation_id, *resolution_wait).await {
             Some(Resolution::Live(resource)) => match self.read_back(resource.arn, false).await {
-                // A read soon after the create may not find the configuration yet.
-                Err(
-                    Error::CreatedConfigurationGone { .. }
-                    | Error::TenantQueueFull { .. }
-                    | Error::DeadlineTooShort { .. },
-                ) => Err(unknown),
+                Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => Err(unknown),
                 outcome => outcome,
             },
             // Proved absent, which usually takes longer than this wait, or not resolved in time.
@@ -75,27 +74,40 @@ impl Create {
         }
     }
 
-    /// Returns a configuration that is known to exist. Its stream keys are read from AWS,
-    /// because the gateway does not store them. A failed read is not reported as a failed
-    /// create: the caller would create another configuration.
+    /// Returns a configuration that exists according to the ledger. Its stream keys are read from
+    /// AWS, because the gateway does not store them. A failed read is not reported as a failed
+    /// create: the caller would create another configuration. Nor is one that does not find it:
+    /// AWS may not show it yet, and if somebody else has deleted it, the scan finds out.
     async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         let Handlers { shared, ivs, .. } = &self.handlers;
         let get = |permit| ivs.get_ingest_configuration(permit, &arn);
         match paced::read(&self.context, &shared.pacers.get, get).await {
             Ok(AwsResponse { value, aws_request_id }) => {
+                self.check_not_deleted(&arn).await?;
                 Ok(self.created(value, replayed, aws_request_id).await)
             }
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) => {
                 let (operation_id, failure) = (self.operation_id, error.failure());
-                if failure.kind == FailureKind::NotFound {
-                    return Err(Error::CreatedConfigurationGone { arn });
-                }
                 tracing::warn!(%operation_id, %failure, "could not read a created configuration");
                 let repeatable = self.request.request_id.is_some();
                 let aws_request_id = failure.aws_request_id.clone();
                 Err(Error::OutcomeUnknown { operation_id, repeatable, aws_request_id })
             }
+        }
+    }
+
+    /// Fails if the configuration was deleted during the read: a call that joined this one may
+    /// have begun after the delete.
+    async fn check_not_deleted(&self, arn: &str) -> Result<(), Error> {
+        let ledger = &self.handlers.shared.ledger;
+        let row = ledger.find(self.context.tenant().id.clone(), arn.to_owned()).await;
+        let row = row.map_err(|error| ledger_failed(&error, "find"))?;
+        match row {
+            Some(row) if row.row_state == State::Deleted => {
+                Err(Error::CreatedConfigurationGone { arn: arn.to_owned() })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -1,17 +1,25 @@
 //! The task that executes a create, from its reservation to its outcome.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{Admitted, Leader, Outcome, over_quota};
 use crate::{
     error::Error,
     handlers::{CallContext, Handlers, ledger_failed, paced},
     ivs::{self, AwsFailure, AwsResponse, CallError, FailureKind, NewConfiguration},
-    ledger::{Event, Reserved, Resource, SendPermission, Transition},
+    ledger::{Event, Reserved, Resource, SendPermission, State, Transition},
     pacer::{Permit, Ticket},
     request::{CreateIngestConfiguration, Fingerprint, OperationId},
     tenancy::Stage,
 };
+
+/// The longest time for which a sending is recorded before it happens. The window in which the
+/// create must appear at AWS begins with the record, so a create is not sent much later. Permits
+/// are also not collected while the disk is slow, and used together.
+const LONGEST_COMMIT: Duration = Duration::from_secs(1);
 
 /// One create.
 pub(super) struct Create {
@@ -87,6 +95,7 @@ impl Create {
             if let Some(create_rate) = create_rate.take() {
                 create_rate.spend();
             }
+            let began = self.handlers.shared.clock.monotonic();
             let permission = match attempt {
                 Attempt::Send => self.permission_to_send().await?,
                 Attempt::Resend { sent_at } => self.permission_to_resend(sent_at).await?,
@@ -94,13 +103,19 @@ impl Create {
             let Some(permission) = permission else {
                 return Err(Error::InProgress { operation_id: self.operation_id });
             };
-            match self.send(permission, permit).await {
-                Sent::Finished(outcome) => return outcome,
-                Sent::Throttled(failure) => {
-                    ticket = self.requeue(failure).await?;
-                    attempt = Attempt::Send;
+            let took = self.handlers.shared.clock.monotonic() - began;
+            let error = if took > LONGEST_COMMIT {
+                tracing::warn!(operation_id = %self.operation_id, ?took, "the disk is slow: a create was not sent, and waits for another permit");
+                drop((permission, permit));
+                Error::LedgerUnavailable
+            } else {
+                match self.send(permission, permit).await {
+                    Sent::Finished(outcome) => return outcome,
+                    Sent::Throttled(failure) => Error::Aws(failure),
                 }
-            }
+            };
+            ticket = self.requeue(error).await?;
+            attempt = Attempt::Send;
         }
     }
 
@@ -129,21 +144,35 @@ impl Create {
         Err(error)
     }
 
-    /// Returns a throttled create to the queue, before the other creates of its tenant. Its row
-    /// durably returns to `RESERVED` before it waits, so that a crash does not leave it in doubt.
-    async fn requeue(&self, failure: AwsFailure) -> Result<Ticket<ivs::Create>, Error> {
+    /// Returns a create that was throttled, or not sent, to the queue, before the other creates
+    /// of its tenant. Its row durably returns to `RESERVED` before it waits, so that a crash does
+    /// not leave it in doubt. Fails with `error` if its deadline is too near.
+    async fn requeue(&self, error: Error) -> Result<Ticket<ivs::Create>, Error> {
         let pacer = &self.handlers.shared.pacers.create;
         let Some(ticket) = paced::readmit(&self.context, pacer) else {
             // If this fails, the row stays `SENDING` and holds its quota until it is resolved.
-            let _ = self.apply(Event::NotExecuted).await;
-            return Err(Error::Aws(failure));
+            let applied = self.apply(Event::NotExecuted).await;
+            return Err(self.unless_in_doubt(&applied, error));
         };
         match self.apply(Event::Throttled).await {
-            Ok(Transition { changed: true, .. }) => {
+            Ok(Transition { state: State::Reserved, changed: true }) => {
                 self.context.record().set_may_be_sent(false);
                 Ok(ticket)
             }
-            _ => Err(Error::Aws(failure)),
+            applied => Err(self.unless_in_doubt(&applied, error)),
+        }
+    }
+
+    /// Returns `error`, or `OUTCOME_UNKNOWN` if an earlier sending of the create may have been
+    /// executed.
+    fn unless_in_doubt(&self, applied: &Result<Transition, Error>, error: Error) -> Error {
+        match applied {
+            Ok(Transition { state: State::InDoubt, .. }) => Error::OutcomeUnknown {
+                operation_id: self.operation_id,
+                repeatable: self.request.request_id.is_some(),
+                aws_request_id: None,
+            },
+            _ => error,
         }
     }
 
@@ -173,8 +202,9 @@ impl Create {
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(%operation_id, %failure, "a create was not executed");
                 // If this fails, the row stays `SENDING` and holds its quota until it is resolved.
-                let _ = self.apply(Event::NotExecuted).await;
-                Sent::Finished(Err(self.not_executed(failure).await))
+                let applied = self.apply(Event::NotExecuted).await;
+                let error = self.not_executed(failure).await;
+                Sent::Finished(Err(self.unless_in_doubt(&applied, error)))
             }
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(%operation_id, %failure, "the outcome of a create is unknown");

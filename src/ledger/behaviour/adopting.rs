@@ -1,6 +1,6 @@
 //! The configurations that a scan finds without a row.
 
-use super::{Subject, adoption, resource};
+use super::{Subject, TICK, adoption, observation, resource};
 use crate::ledger::{
     Adopted, Adoption, Event, Ledger, LedgerError, Reservation, Reserved, Resource, State,
 };
@@ -37,6 +37,25 @@ pub(super) async fn the_row_of_a_create_gets_its_configuration(subject: &Subject
     }
     assert_eq!(subject.used("acme").await, 2);
     assert_eq!(subject.all_in_doubt().await, []);
+}
+
+/// The response that AWS does not have the configuration was wrong.
+pub(super) async fn a_deleted_configuration_that_aws_lists_is_live_again(
+    subject: &Subject<impl Ledger>,
+) {
+    let Subject { ledger, reservations, time } = subject;
+    let reservation = reservations.make("acme", None, 1);
+    let row = reservation.operation_id;
+    assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), Adopted::Live);
+    subject.apply(row, Event::Vanished).await;
+    let ended_at = time.now();
+    // A list that began before the end proves nothing.
+    assert!(ledger.observe(vec![observation(row, ended_at)]).await.unwrap().is_empty());
+    let listed = ledger.observe(vec![observation(row, ended_at + TICK)]).await.unwrap();
+    assert_eq!(listed, [resource(row).arn]);
+    assert_eq!(ledger.adopt(adoption(reservation)).await.unwrap(), Adopted::Live);
+    assert_eq!(subject.found(row).await.unwrap().row_state, State::Live);
+    assert_eq!(subject.used("acme").await, 1);
 }
 
 pub(super) async fn a_create_under_way_records_its_own_configuration(

@@ -72,7 +72,24 @@ pub(super) async fn one_row_per_request_id(subject: &Subject<impl Ledger>) {
     // A late retry does not create a deleted configuration anew.
     subject.apply(operation_id, Event::Delete).await;
     subject.apply(operation_id, Event::DeleteConfirmed).await;
-    assert_eq!(ledger.reserve(again()).await.unwrap(), replay);
+    let Reserved::Replay { arn, .. } = replay else { unreachable!() };
+    let deleted = Reserved::Deleted { operation_id, arn };
+    assert_eq!(ledger.reserve(again()).await.unwrap(), deleted);
+}
+
+/// A create that was sent twice stays in doubt, even if AWS has not executed the last sending.
+pub(super) async fn a_resent_create_stays_in_doubt(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, time, .. } = subject;
+    for end in [Event::NotExecuted, Event::Throttled] {
+        let row = subject.sending("acme").await;
+        let sent_at = time.now();
+        subject.apply(row, Event::Ambiguous).await;
+        time.pass(TICK);
+        assert!(ledger.resend(row, sent_at).await.unwrap().is_some());
+        let transition = ledger.apply(row, end).await.unwrap();
+        assert_eq!(transition, Transition { state: State::InDoubt, changed: true });
+    }
+    assert_eq!(subject.used("acme").await, 2);
 }
 
 pub(super) async fn a_rejected_request_id_can_be_used_again(subject: &Subject<impl Ledger>) {

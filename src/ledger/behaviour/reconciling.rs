@@ -52,12 +52,13 @@ pub(super) async fn each_state_has_its_own_lease(subject: &Subject<impl Ledger>)
 pub(super) async fn abandoned_deletes_are_found(subject: &Subject<impl Ledger>) {
     let Subject { ledger, time, .. } = subject;
     let operation_id = subject.live("acme").await;
+    let sent_at = time.now();
     subject.live("acme").await;
     subject.apply(operation_id, Event::Delete).await;
     time.pass(LEASES.sending);
     assert_eq!(ledger.abandoned_deletes().await.unwrap(), []);
     time.pass(TICK);
-    let row = UnconfirmedRow { operation_id, arn: resource(operation_id).arn };
+    let row = UnconfirmedRow { operation_id, arn: resource(operation_id).arn, sent_at };
     assert_eq!(ledger.abandoned_deletes().await.unwrap(), [row]);
     subject.apply(operation_id, Event::DeleteConfirmed).await;
     assert_eq!(ledger.abandoned_deletes().await.unwrap(), []);

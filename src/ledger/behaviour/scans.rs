@@ -31,7 +31,11 @@ pub(super) async fn a_row_that_two_scans_missed_is_returned(subject: &Subject<im
         assert!(ledger.observe(seen.collect()).await.unwrap().is_empty());
     };
     let unconfirmed = |rows: &[OperationId]| -> Vec<UnconfirmedRow> {
-        let row = |id: &OperationId| UnconfirmedRow { operation_id: *id, arn: resource(*id).arn };
+        let row = |id: &OperationId| UnconfirmedRow {
+            operation_id: *id,
+            arn: resource(*id).arn,
+            sent_at: id.generated_at(),
+        };
         rows.iter().map(row).collect()
     };
     // Rows that became live during a scan are not missed.

@@ -7,7 +7,8 @@ fn a_request_id_belongs_to_every_create_but_a_rejected_one() {
         let expected = match state {
             State::Reserved | State::Sending => Some(Earlier::InProgress),
             State::InDoubt => Some(Earlier::InDoubt),
-            State::Live | State::Deleting | State::Deleted => Some(Earlier::Replay),
+            State::Live | State::Deleting => Some(Earlier::Replay),
+            State::Deleted => Some(Earlier::Deleted),
             State::Rejected => None,
         };
         assert_eq!(earlier(state, &1, &1), expected);
@@ -29,7 +30,7 @@ fn the_quota_admits_up_to_its_limit() {
 
 #[test]
 fn a_step_begins_the_lease_of_the_state_it_leads_to() {
-    let change = |state, event: Step<'_>| step(state, event).unwrap().1;
+    let change = |state, event: Step<'_>| step(state, false, event).unwrap().1;
     let sent = change(State::Reserved, Step::Send).unwrap();
     assert_eq!((sent.is_sending, sent.lease), (true, Some(Lease::Sending)));
     let resent = change(State::InDoubt, Step::Resend).unwrap();
@@ -41,6 +42,19 @@ fn a_step_begins_the_lease_of_the_state_it_leads_to() {
     let in_doubt = change(State::Sending, Step::Event(&Event::Ambiguous)).unwrap();
     assert_eq!((in_doubt.is_sending, in_doubt.lease), (false, None));
     assert_eq!(change(State::Sending, Step::Send), None);
+}
+
+/// An earlier sending may have been executed, whatever AWS says about the last one.
+#[test]
+fn a_create_that_was_resent_stays_in_doubt() {
+    for event in [Event::NotExecuted, Event::Throttled, Event::Ambiguous] {
+        let (transition, change) = step(State::Sending, true, &event).unwrap();
+        assert_eq!(transition, Transition { state: State::InDoubt, changed: true });
+        assert_eq!(change.map(|change| change.state), Some(State::InDoubt));
+    }
+    let resent = step(State::InDoubt, false, Step::Resend).unwrap().1.unwrap();
+    assert!(resent.is_resend);
+    assert!(!step(State::Reserved, false, Step::Send).unwrap().1.unwrap().is_resend);
 }
 
 #[test]

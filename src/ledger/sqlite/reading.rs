@@ -19,7 +19,8 @@ macro_rules! columns {
     () => {
         "operation_id, state, arn, participant_id, name, stage_arn, user_id,
          attributes, ingest_protocol, redundant_ingest, tags,
-         coalesce(observed_state, 'INACTIVE'), coalesce(observed_at_ms, updated_at_ms)"
+         coalesce(observed_state, 'INACTIVE'), coalesce(observed_at_ms, updated_at_ms),
+         coalesce(sent_at_ms, created_at_ms)"
     };
 }
 
@@ -110,5 +111,6 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         },
         state: text(row, 11, IngestConfigurationState::from_name)?,
         observed_at: from_unix_ms(row.get(12)?),
+        sent_at: from_unix_ms(row.get(13)?),
     })
 }

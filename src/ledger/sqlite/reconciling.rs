@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::SystemTime};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     super::{InDoubtCreate, UnconfirmedRow},
@@ -63,19 +63,23 @@ pub(super) fn owners(
 }
 
 /// The decision of `decide::is_abandoned_delete`.
-pub(super) const ABANDONED_DELETES: &str = "SELECT operation_id, arn FROM ingest_configurations
+pub(super) const ABANDONED_DELETES: &str =
+    "SELECT operation_id, arn, coalesce(sent_at_ms, created_at_ms) FROM ingest_configurations
      WHERE state = 5 AND state <= 5 AND state <> 4 AND arn IS NOT NULL AND lease_until_ms < ?1";
 
 pub(super) fn abandoned_deletes(
     connection: &Connection,
     now_ms: i64,
 ) -> rusqlite::Result<Vec<UnconfirmedRow>> {
-    connection
-        .prepare_cached(ABANDONED_DELETES)?
-        .query_map([now_ms], |row| {
-            Ok(UnconfirmedRow { operation_id: operation_id(row, 0)?, arn: row.get(1)? })
-        })?
-        .collect()
+    connection.prepare_cached(ABANDONED_DELETES)?.query_map([now_ms], unconfirmed)?.collect()
+}
+
+pub(super) fn unconfirmed(row: &Row<'_>) -> rusqlite::Result<UnconfirmedRow> {
+    Ok(UnconfirmedRow {
+        operation_id: operation_id(row, 0)?,
+        arn: row.get(1)?,
+        sent_at: from_unix_ms(row.get(2)?),
+    })
 }
 
 pub(super) const PRUNE: &str = "DELETE FROM ingest_configurations WHERE operation_id IN (

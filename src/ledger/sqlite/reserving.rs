@@ -73,6 +73,7 @@ fn earlier(
             .map(|earlier| match earlier {
                 Earlier::Mismatch => Ok(Reserved::FingerprintMismatch),
                 Earlier::Replay => Ok(Reserved::Replay { operation_id, arn: row.get(3)? }),
+                Earlier::Deleted => Ok(Reserved::Deleted { operation_id, arn: row.get(3)? }),
                 Earlier::InDoubt => {
                     Ok(Reserved::InDoubt { operation_id, sent_at: from_unix_ms(row.get(4)?) })
                 }

@@ -1,24 +1,26 @@
 //! The statements of a scan: one for each page, and those of its end.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use ulid::Ulid;
 
 use super::{
     super::{Observation, UnconfirmedRow, decide::MAX_MISSED_SCANS},
-    columns::{key, operation_id, unix_ms},
+    columns::{key, unix_ms},
+    reconciling::unconfirmed,
 };
 use crate::request::OperationId;
 
 /// Maximum number of rows that one job of the end of a scan reads.
 const MAX_LOOKED_AT: u32 = 1000;
 
-/// The decision of `decide::is_latest`. Any observation resets the count of missed scans.
+/// The decisions of `decide::is_latest` and of `decide::contradicts_end`. Any observation resets
+/// the count of missed scans.
 pub(super) const OBSERVE: &str = "UPDATE ingest_configurations
      SET observed_state = iif(observed_at_ms > ?3, observed_state, ?2),
        stage_arn = iif(observed_at_ms > ?3, stage_arn, ?4),
        redundant_ingest = iif(observed_at_ms > ?3, redundant_ingest, ?5),
        observed_at_ms = max(coalesce(observed_at_ms, 0), ?3), missed = 0
-     WHERE arn = ?1";
+     WHERE arn = ?1 RETURNING state >= 6 AND updated_at_ms < ?3";
 
 pub(super) fn observe(
     connection: &Connection,
@@ -29,8 +31,8 @@ pub(super) fn observe(
     for Observation { arn, state, stage_arn, redundant_ingest, at } in seen {
         let stage_arn = stage_arn.as_deref().unwrap_or_default();
         let observed = params![arn, state.as_str(), unix_ms(at), stage_arn, redundant_ingest];
-        let known = statement.execute(observed)?;
-        if known == 0 {
+        let has_ended = statement.query_row(observed, |row| row.get(0)).optional()?;
+        if has_ended.unwrap_or(true) {
             unknown.push(arn);
         }
     }
@@ -49,7 +51,8 @@ pub(super) const MISS_ONCE_MORE: &str = "UPDATE ingest_configurations SET missed
        AND (observed_at_ms IS NULL OR observed_at_ms < ?3)";
 
 /// The decision of `decide::finish_scan` about missing rows.
-pub(super) const MISSING: &str = "SELECT operation_id, arn FROM ingest_configurations
+pub(super) const MISSING: &str =
+    "SELECT operation_id, arn, coalesce(sent_at_ms, created_at_ms) FROM ingest_configurations
      WHERE operation_id > ?1 AND operation_id <= ?2 AND state = 4 AND missed >= ?3
        AND arn IS NOT NULL";
 
@@ -69,9 +72,7 @@ pub(super) fn finish(
     connection.prepare_cached(MISS_ONCE_MORE)?.execute(params![after, last, scan_began_ms])?;
     let missing: rusqlite::Result<Vec<_>> = connection
         .prepare_cached(MISSING)?
-        .query_map(params![after, last, MAX_MISSED_SCANS], |row| {
-            Ok(UnconfirmedRow { operation_id: operation_id(row, 0)?, arn: row.get(1)? })
-        })?
+        .query_map(params![after, last, MAX_MISSED_SCANS], unconfirmed)?
         .collect();
     Ok((missing?, Some(Ulid::from_bytes(last).into())))
 }

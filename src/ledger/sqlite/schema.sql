@@ -10,6 +10,7 @@ CREATE TABLE ingest_configurations (
   state             INTEGER NOT NULL,             -- ledger::State
   lease_until_ms    INTEGER NOT NULL,             -- in states 1, 2 and 5: when the lease expires
   sent_at_ms        INTEGER,                      -- when it was last sent to AWS
+  resent            INTEGER NOT NULL DEFAULT 0,   -- 1: an earlier sending may have been executed
   arn               TEXT,                         -- when known
   participant_id    TEXT,
   name              TEXT    NOT NULL,

@@ -21,8 +21,8 @@ pub(super) fn apply(
     now: SystemTime,
     leases: &Leases,
 ) -> Result<Transition, LedgerError> {
-    let (before, _) = read(connection, operation_id)?;
-    let (transition, change) = decide::step(before, step)?;
+    let before = read(connection, operation_id)?;
+    let (transition, change) = decide::step(before.state, before.was_resent, step)?;
     if let Some(change) = change {
         write(connection, operation_id, step, change, now, leases)?;
     }
@@ -39,26 +39,35 @@ pub(super) fn apply_to_sending(
     now: SystemTime,
     leases: &Leases,
 ) -> Result<Option<Transition>, LedgerError> {
-    let (before, last_sent_ms) = read(connection, operation_id)?;
-    if !decide::is_last_sending(last_sent_ms, unix_ms(about)) {
+    let before = read(connection, operation_id)?;
+    if !decide::is_last_sending(before.last_sent_ms, unix_ms(about)) {
         return Ok(None);
     }
-    let (transition, change) = decide::step(before, step)?;
+    let (transition, change) = decide::step(before.state, before.was_resent, step)?;
     if let Some(change) = change {
         write(connection, operation_id, step, change, now, leases)?;
     }
     Ok(Some(transition))
 }
 
-/// Returns the row's state and the time of its last sending, or of its last change if it was
-/// never sent.
-fn read(connection: &Connection, id: OperationId) -> Result<(State, i64), LedgerError> {
+/// The part of a row that decides the effect of a step.
+struct Before {
+    state: State,
+    /// The time of its last sending, or of its last change if it was never sent.
+    last_sent_ms: i64,
+    was_resent: bool,
+}
+
+fn read(connection: &Connection, id: OperationId) -> Result<Before, LedgerError> {
     connection
         .prepare_cached(
-            "SELECT state, coalesce(sent_at_ms, updated_at_ms) FROM ingest_configurations
+            "SELECT state, coalesce(sent_at_ms, updated_at_ms), resent FROM ingest_configurations
              WHERE operation_id = ?1",
         )?
-        .query_row([key(id)], |row| Ok((state(row, 0)?, row.get(1)?)))
+        .query_row([key(id)], |row| {
+            let (state, last_sent_ms) = (state(row, 0)?, row.get(1)?);
+            Ok(Before { state, last_sent_ms, was_resent: row.get(2)? })
+        })
         .optional()?
         .ok_or(LedgerError::NoSuchRow(id))
 }
@@ -80,7 +89,7 @@ fn write(
              SET state = ?2, arn = coalesce(?3, arn),
                participant_id = coalesce(?4, participant_id), updated_at_ms = ?5,
                sent_at_ms = coalesce(?6, sent_at_ms),
-               lease_until_ms = coalesce(?7, lease_until_ms)
+               lease_until_ms = coalesce(?7, lease_until_ms), resent = max(resent, ?8)
              WHERE operation_id = ?1",
         )?
         .execute(params![
@@ -91,6 +100,7 @@ fn write(
             now_ms,
             change.is_sending.then_some(now_ms),
             lease_until.map(unix_ms),
+            change.is_resend,
         ])
         .map(drop)
 }

@@ -2,6 +2,7 @@
 
 use super::Resolver;
 use crate::{
+    clock::is_younger,
     ivs::FailureKind,
     ledger::{Event, LedgerError, UnconfirmedRow},
 };
@@ -13,12 +14,18 @@ impl Resolver {
         &mut self,
         abandoned: UnconfirmedRow,
     ) -> Result<(), LedgerError> {
-        let UnconfirmedRow { operation_id, arn } = abandoned;
+        let UnconfirmedRow { operation_id, arn, sent_at } = abandoned;
         self.deletes.tick().await;
         let permit = self.pacers.get.internal_permit().await;
         let event = match self.ivs.get_ingest_configuration(permit, &arn).await {
             Ok(_) => Event::DeleteRefused,
-            Err(error) if error.failure().kind == FailureKind::NotFound => Event::DeleteConfirmed,
+            Err(error) if error.failure().kind == FailureKind::NotFound => {
+                // AWS may not show a new configuration yet. A later round reads it again.
+                if is_younger(sent_at, self.clock.wall(), self.times.retry_after) {
+                    return Ok(());
+                }
+                Event::DeleteConfirmed
+            }
             Err(error) => {
                 let failure = error.failure();
                 tracing::warn!(%operation_id, %failure, "could not resolve an in-doubt delete");

@@ -1,17 +1,16 @@
 //! One probe: looks at AWS for the in-doubt creates of one stage.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Resolution, Resolver, ScanError};
+use tokio::time::Instant;
+
+use super::{Resolution, Resolver, ScanError, schedule::Began, tags_read::Owner};
 use crate::{
-    ivs::{CallError, FailureKind, Summary},
+    ivs::Summary,
     ledger::{Event, InDoubtCreate, LedgerError, Resource},
     request::{IngestConfigurationState, IngestProtocol, OperationId},
     tenancy::tags::TenancyTags,
 };
-
-/// Maximum size of the cache of tags. A full cache is cleared.
-const MAX_READ: usize = 100_000;
 
 /// The fields in which a summary must match the row of its create.
 type MatchKey<'a> = (Option<&'a str>, &'a str, &'a str, Option<IngestProtocol>);
@@ -24,99 +23,125 @@ fn key_of_create(create: &InDoubtCreate) -> MatchKey<'_> {
     (create.stage_arn.as_deref(), &create.name, &create.user_id, Some(create.ingest_protocol))
 }
 
+/// What a probe has found.
+struct Found<'a> {
+    /// The configurations of each create that tags name.
+    by_create: BTreeMap<OperationId, Vec<Summary>>,
+    /// The fields of configurations whose owner is undecided.
+    undecided: HashSet<MatchKey<'a>>,
+}
+
 impl Resolver {
-    /// Looks for the in-doubt creates of one stage; without a stage, among all configurations
-    /// of the account. A probe that fails halfway proves nothing about any of them.
+    /// Looks for the creates that are due, all of one stage; without a stage, among all
+    /// configurations of the account. A probe that fails halfway proves nothing about any of
+    /// them. `in_doubt` are all creates in doubt: whatever the probe finds of them counts.
     pub(super) async fn probe(
         &mut self,
         stage_arn: Option<&str>,
-        in_doubt: Vec<InDoubtCreate>,
+        due: &[&InDoubtCreate],
+        in_doubt: &BTreeMap<OperationId, InDoubtCreate>,
     ) -> Result<(), LedgerError> {
-        let began = self.clock.wall();
-        let found = match self.find_by_tags(stage_arn, &in_doubt).await {
+        let began = Began { wall: self.clock.wall(), monotonic: Instant::now() };
+        let found = match self.find_by_tags(stage_arn, due).await {
             Ok(found) => found,
             Err(ScanError::Ledger(error)) => return Err(error),
             Err(ScanError::Aws(error)) => {
                 let failure = error.failure();
-                tracing::warn!(stage_arn, in_doubt = in_doubt.len(), %failure, "a probe failed");
-                for create in &in_doubt {
-                    if let Some(schedule) = self.schedules.get_mut(&create.operation_id) {
-                        schedule.postpone();
-                    }
+                tracing::warn!(stage_arn, in_doubt = due.len(), %failure, "a probe failed");
+                for create in due {
+                    self.postpone(create.operation_id);
                 }
                 return Ok(());
             }
         };
-        for create in &in_doubt {
-            match found.get(&create.operation_id) {
-                Some(matches) => self.found(create, matches).await?,
-                None => self.not_found(create, began).await?,
+        for create in due {
+            if found.by_create.contains_key(&create.operation_id) {
+                continue;
+            }
+            if found.undecided.contains(&key_of_create(create)) {
+                self.postpone(create.operation_id);
+            } else {
+                self.not_found(create, began).await?;
+            }
+        }
+        for (operation_id, matches) in &found.by_create {
+            if let Some(create) = in_doubt.get(operation_id) {
+                self.found(create, matches).await?;
             }
         }
         Ok(())
     }
 
-    /// Returns the configurations at AWS whose tags name one of the creates.
-    async fn find_by_tags(
+    fn postpone(&mut self, operation_id: OperationId) {
+        if let Some(schedule) = self.schedules.get_mut(&operation_id) {
+            schedule.postpone();
+        }
+    }
+
+    /// Reads the tags of the configurations at AWS that may be those of the creates.
+    async fn find_by_tags<'a>(
         &mut self,
         stage_arn: Option<&str>,
-        in_doubt: &[InDoubtCreate],
-    ) -> Result<BTreeMap<OperationId, Vec<Summary>>, ScanError> {
-        let keys: HashSet<MatchKey<'_>> = in_doubt.iter().map(key_of_create).collect();
+        due: &[&'a InDoubtCreate],
+    ) -> Result<Found<'a>, ScanError> {
+        // Creates may have equal fields. One of them stands for the others.
+        let keys: HashMap<MatchKey<'_>, usize> =
+            due.iter().enumerate().map(|(index, create)| (key_of_create(create), index)).collect();
         let mut candidates = Vec::new();
         let mut next_token = None;
         loop {
             self.lists.tick().await;
             let permit = self.pacers.list.internal_permit().await;
             let list = self.ivs.list_ingest_configurations(permit, stage_arn, next_token);
-            let page = match list.await {
-                Ok(page) => page,
-                Err(error) => return Err(ScanError::Aws(error)),
-            };
-            candidates.extend(
-                page.summaries
-                    .into_iter()
-                    .filter(|summary| keys.contains(&key_of_summary(summary))),
-            );
+            let page = list.await.map_err(ScanError::Aws)?;
+            for summary in page.summaries {
+                if let Some(index) = keys.get(&key_of_summary(&summary)).copied() {
+                    candidates.push((index, summary));
+                }
+            }
             next_token = page.next_token;
             if next_token.is_none() {
                 break;
             }
         }
-        let arns = candidates.iter().map(|candidate| candidate.arn.clone()).collect();
+        let arns = candidates.iter().map(|(_, candidate)| candidate.arn.clone()).collect();
         let owners = self.ledger.owners(arns).await?;
-        let mut found: BTreeMap<OperationId, Vec<Summary>> = BTreeMap::new();
-        for candidate in candidates {
+        let mut found = Found { by_create: BTreeMap::new(), undecided: HashSet::new() };
+        for (index, candidate) in candidates {
             if owners.contains_key(&candidate.arn) {
                 continue;
             }
-            match self.operation_of(&candidate.arn).await {
-                Ok(Some(operation_id)) => found.entry(operation_id).or_default().push(candidate),
-                Ok(None) => {}
-                Err(error) => return Err(ScanError::Aws(error)),
+            match self.owner_of(&candidate.arn).await {
+                Owner::Create(id) => found.by_create.entry(id).or_default().push(candidate),
+                Owner::Undecided => {
+                    found.undecided.insert(key_of_create(due[index]));
+                }
+                Owner::Foreign => {}
             }
         }
         Ok(found)
     }
 
-    /// Returns the create that the tags of a configuration name.
-    async fn operation_of(&mut self, arn: &str) -> Result<Option<OperationId>, CallError> {
-        if let Some(read) = self.read.get(arn) {
-            return Ok(*read);
+    /// Returns the owner of a configuration without a row.
+    async fn owner_of(&mut self, arn: &str) -> Owner {
+        if let Some(owner) = self.tags_read.known(arn) {
+            return owner;
         }
         self.tags.tick().await;
         let permit = self.pacers.list_tags.internal_permit().await;
-        let operation_id = match self.ivs.list_tags(permit, arn).await {
-            Ok(tags) => TenancyTags::read(&tags).map(|tags| tags.operation_id),
-            // The configuration was deleted after the list.
-            Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if self.read.len() >= MAX_READ {
-            self.read.clear();
+        let began = Instant::now();
+        match self.ivs.list_tags(permit, arn).await {
+            Ok(tags) => {
+                let operation_id = TenancyTags::read(&tags).map(|tags| tags.operation_id);
+                self.tags_read.record(arn, operation_id, began)
+            }
+            // Deleted after the list, or not yet visible: the next list shows which.
+            Err(error) => {
+                let failure = error.failure();
+                tracing::warn!(arn, %failure, "could not read the tags of a configuration");
+                Owner::Undecided
+            }
         }
-        self.read.insert(arn.to_owned(), operation_id);
-        Ok(operation_id)
     }
 
     /// Assigns the configuration to the row. A create that was sent again may have several

@@ -19,10 +19,21 @@ const MAX_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) struct Schedule {
     /// The time at which the create was sent.
     pub(super) sent_at: SystemTime,
+    /// When this process first saw the create in doubt, soon after the sending.
+    seen_at: Instant,
     /// The time of the next probe.
     pub(super) due: Instant,
     interval: Duration,
     empty_probes: u32,
+}
+
+/// The time at which a probe began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Began {
+    /// By the wall clock.
+    pub(super) wall: SystemTime,
+    /// By the monotonic clock.
+    pub(super) monotonic: Instant,
 }
 
 /// The conclusion from probes that found nothing.
@@ -41,6 +52,7 @@ impl Schedule {
         let first = (sent_at + times.first_probe).duration_since(now);
         Self {
             sent_at,
+            seen_at: Instant::now(),
             due: Instant::now() + first.unwrap_or_default().min(times.first_probe),
             interval: times.first_probe,
             empty_probes: 0,
@@ -48,10 +60,10 @@ impl Schedule {
     }
 
     /// Records a probe that began at `began` and found nothing.
-    pub(super) fn not_found(&mut self, began: SystemTime, times: &ResolutionTimes) -> Absence {
+    pub(super) fn not_found(&mut self, began: Began, times: &ResolutionTimes) -> Absence {
         self.empty_probes += 1;
         self.interval = (self.interval * 2).min(MAX_INTERVAL);
-        let age = began.duration_since(self.sent_at).unwrap_or_default();
+        let age = self.age(began);
         // A probe is due at the earliest time at which it can be conclusive.
         let decides = [times.retry_after, times.give_up_after]
             .into_iter()
@@ -65,6 +77,13 @@ impl Schedule {
         } else {
             Absence::Proved
         }
+    }
+
+    /// Returns the time since the sending: the smaller of the ages of the two clocks. The wall
+    /// clock may jump, and a row may be from an earlier process.
+    fn age(&self, at: Began) -> Duration {
+        let wall = at.wall.duration_since(self.sent_at).unwrap_or_default();
+        wall.min(at.monotonic.saturating_duration_since(self.seen_at))
     }
 
     /// Records a probe that failed, and so proves nothing.
@@ -86,31 +105,57 @@ mod tests {
         }
     }
 
+    /// The begin of a probe on the two clocks, in seconds after the sending of a create that this
+    /// process saw at once.
+    fn began(schedule: &Schedule, wall: u64, monotonic: u64) -> Began {
+        Began {
+            wall: schedule.sent_at + Duration::from_secs(wall),
+            monotonic: schedule.seen_at + Duration::from_secs(monotonic),
+        }
+    }
+
+    fn schedule() -> Schedule {
+        let sent_at = SystemTime::now();
+        Schedule::new(sent_at, sent_at, &times())
+    }
+
     #[test]
     fn neither_time_alone_nor_probes_alone_prove_absence() {
-        let sent_at = SystemTime::now();
-        let seconds = |seconds| sent_at + Duration::from_secs(seconds);
-        let mut early = Schedule::new(sent_at, sent_at, &times());
+        let mut early = schedule();
         for _ in 0..100 {
-            assert_eq!(early.not_found(seconds(59), &times()), Absence::Unproved);
+            assert_eq!(early.not_found(began(&early, 59, 59), &times()), Absence::Unproved);
         }
-        assert_eq!(early.not_found(seconds(60), &times()), Absence::MayResend);
-        assert_eq!(early.not_found(seconds(899), &times()), Absence::MayResend);
-        assert_eq!(early.not_found(seconds(900), &times()), Absence::Proved);
+        assert_eq!(early.not_found(began(&early, 60, 60), &times()), Absence::MayResend);
+        assert_eq!(early.not_found(began(&early, 899, 899), &times()), Absence::MayResend);
+        assert_eq!(early.not_found(began(&early, 900, 900), &times()), Absence::Proved);
 
-        // After a restart the age is sufficient immediately, and the probes are still required.
-        let mut late = Schedule::new(sent_at, sent_at, &times());
-        assert_eq!(late.not_found(seconds(5000), &times()), Absence::Unproved);
-        assert_eq!(late.not_found(seconds(5001), &times()), Absence::Unproved);
-        assert_eq!(late.not_found(seconds(5002), &times()), Absence::Proved);
+        let mut late = schedule();
+        assert_eq!(late.not_found(began(&late, 5000, 5000), &times()), Absence::Unproved);
+        assert_eq!(late.not_found(began(&late, 5001, 5001), &times()), Absence::Unproved);
+        assert_eq!(late.not_found(began(&late, 5002, 5002), &times()), Absence::Proved);
+    }
+
+    /// A clock that is set forward does not make a create older, nor does the time in which no
+    /// process ran.
+    #[test]
+    fn the_smaller_of_both_ages_counts() {
+        for (wall, monotonic) in [(3600, 59), (59, 3600)] {
+            let mut schedule = schedule();
+            for _ in 0..10 {
+                let began = began(&schedule, wall, monotonic);
+                assert_eq!(schedule.not_found(began, &times()), Absence::Unproved);
+            }
+        }
     }
 
     #[test]
     fn a_probe_that_began_too_early_decides_nothing() {
-        let sent_at = SystemTime::now();
-        let mut schedule = Schedule::new(sent_at, sent_at, &times());
+        let mut schedule = schedule();
         // A clock that is set back makes the row younger, never older.
-        let before = sent_at - Duration::from_hours(1);
+        let before = Began {
+            wall: schedule.sent_at - Duration::from_hours(1),
+            monotonic: schedule.seen_at + Duration::from_hours(1),
+        };
         for _ in 0..10 {
             assert_eq!(schedule.not_found(before, &times()), Absence::Unproved);
         }
@@ -118,16 +163,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn probes_spread_out_and_meet_the_moments_that_decide() {
-        let sent_at = SystemTime::now();
-        let mut schedule = Schedule::new(sent_at, sent_at, &times());
-        let mut age = Duration::from_secs(1);
-        let mut ages = vec![age];
-        while schedule.not_found(sent_at + age, &times()) != Absence::Proved {
-            age += schedule.due - Instant::now();
-            ages.push(age);
+        let mut schedule = schedule();
+        let mut ages = Vec::new();
+        loop {
+            tokio::time::sleep_until(schedule.due).await;
+            let age = schedule.seen_at.elapsed();
+            ages.push(age.as_secs());
+            let began = Began { wall: schedule.sent_at + age, monotonic: Instant::now() };
+            if schedule.not_found(began, &times()) == Absence::Proved {
+                break;
+            }
         }
-        let seconds: Vec<_> = ages.iter().map(Duration::as_secs).collect();
-        assert_eq!(seconds[..7], [1, 3, 7, 15, 31, 60, 90]);
-        assert_eq!(seconds.last(), Some(&900));
+        assert_eq!(ages[..7], [1, 3, 7, 15, 31, 60, 90]);
+        assert_eq!(ages.last(), Some(&900));
     }
 }

@@ -101,8 +101,8 @@ pub(crate) async fn protocol_forbidden(world: &World) -> Rejection {
 
 pub(crate) async fn not_found(world: &World) -> Rejection {
     let acme = acme(world, &[]).await;
-    acme.create(repeatable()).await.unwrap();
-    world.emulator.delete_all();
+    let created = acme.create(repeatable()).await.unwrap().ingest_configuration.unwrap();
+    acme.delete(&created.arn, false).await.unwrap();
     rejected(&acme, repeatable()).await
 }
 

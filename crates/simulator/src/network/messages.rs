@@ -19,6 +19,7 @@ pub(super) fn error(status: u16, code: &'static str) -> Response<Bytes> {
     let code = match (status, code) {
         (500, "") => "InternalServerException",
         (503, "") => "ServiceUnavailableException",
+        (429, "") => "ThrottlingException",
         _ => code,
     };
     let body = Bytes::from_static(br#"{"message":"injected"}"#);

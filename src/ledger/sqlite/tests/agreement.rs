@@ -158,7 +158,9 @@ proptest! {
         let stage_arn = Some("stage".to_owned());
         let at_time = from_unix_ms(at);
         let seen = Observation { arn: arn(0), state, stage_arn, redundant_ingest: true, at: at_time };
-        prop_assert_eq!(scanning::observe(&connection, vec![seen]).unwrap(), Vec::<String>::new());
+        let contradicts = decide::contradicts_end(row.state, row.updated_at, at);
+        let expected: Vec<String> = contradicts.then(|| arn(0)).into_iter().collect();
+        prop_assert_eq!(scanning::observe(&connection, vec![seen]).unwrap(), expected);
         let is_latest = decide::is_latest(row.observed_at, at);
         let expected = is_latest.then(|| state.as_str().to_owned());
         prop_assert_eq!(column::<Option<String>>(&connection, "observed_state"), [expected]);
