@@ -1,9 +1,12 @@
 //! The callers: they follow the retry rule of `docs/calling.md`, disconnect, send requests
 //! twice, come back, and change and delete what they have created.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
-use invariants::{Invariant, RequestKey, Row};
+use invariants::{Invariant, RequestKey};
 use ivs_ingest_gateway::{
     proto::v1::{
         CreateIngestConfigurationRequest, CreateIngestConfigurationResponse as Created,
@@ -20,6 +23,7 @@ use tokio::{
 use tonic::{Request, Response, Status};
 
 use crate::{
+    clock::WallClock,
     disk::Disk,
     gateway::{CallError, Gateway},
     history::History,
@@ -43,6 +47,8 @@ pub struct Caller {
     pub stages: Vec<String>,
     /// The disk of the gateway, to compare its quota use with a rejection.
     pub disk: Disk,
+    /// The wall clock of the gateway.
+    pub clock: WallClock,
     /// The running gateway; `None` while it is down.
     pub gateway: watch::Receiver<Option<Gateway>>,
     /// The history of the run.
@@ -154,9 +160,10 @@ impl Caller {
             );
             async {
                 let _waiting = waiting;
+                let began = self.clock.now();
                 let response = call.await;
                 if let Err(CallError::Final { reason }) = &response {
-                    self.check_rejection(reason);
+                    self.check_rejection(reason, began);
                 }
                 response
             }
@@ -178,14 +185,12 @@ impl Caller {
         }
     }
 
-    /// Checks that the reason of a final error is true at this moment.
-    fn check_rejection(&self, reason: &str) {
+    /// Checks that the reason of a final error was true in the call, which began at `began`.
+    fn check_rejection(&self, reason: &str, began: SystemTime) {
         let is_true = match reason {
             "TENANT_COUNT_QUOTA" => {
-                let rows = self.disk.rows().unwrap_or_default();
-                let of_tenant = |row: &&Row| row.request.0 == self.tenant() && row.uses_quota();
-                let used = rows.iter().filter(of_tenant).count();
-                used >= TENANTS[self.plan.tenant].quota as usize
+                let used = self.disk.used_since(self.tenant(), began).unwrap_or_default();
+                used >= TENANTS[self.plan.tenant].quota
             }
             "STAGE_FORBIDDEN" => self.plan.has_foreign_stage,
             // Two callers of one request may send different fields.

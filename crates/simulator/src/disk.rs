@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use invariants::Row;
@@ -129,6 +129,21 @@ impl Disk {
 
     fn commit_time(&self) -> Duration {
         self.0.draws.lock().unwrap_or_else(PoisonError::into_inner).milliseconds(0, 5)
+    }
+
+    /// Returns the number of rows of the tenant that use quota, or did so since `since`.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn used_since(&self, tenant: &str, since: SystemTime) -> rusqlite::Result<u32> {
+        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        Connection::open_with_flags(self.ledger(), OpenFlags::SQLITE_OPEN_READ_WRITE)?.query_row(
+            "SELECT count(*) FROM ingest_configurations
+             WHERE tenant = ?1 AND (state <= 5 OR updated_at_ms >= ?2)",
+            rusqlite::params![tenant, since_ms],
+            |row| row.get(0),
+        )
     }
 
     /// Runs the jobs of a ledger until it is dropped.

@@ -180,6 +180,10 @@ fn calls(draws: &mut Draws, level: Level, faults: &mut Vec<Fault>) {
                 5 => CallFault::ResponseGarbled,
                 6 => CallFault::Throttled,
                 7 => CallFault::ErrorBefore(draws.one_of(&[500, 503])),
+                // An empty list is what such a response means to the SDK.
+                8 if operation == Operation::ListIngestConfigurations && !level.has_slow_aws() => {
+                    CallFault::ResponseGarbled
+                }
                 8 => CallFault::ResponseEmpty,
                 9 => {
                     let delay = Duration::from_millis(draws.magnitude(50, 20_000));

@@ -175,6 +175,7 @@ impl Simulation {
                 plan: plan.clone(),
                 stages: self.stages.clone(),
                 disk: self.disk.clone(),
+                clock: self.clock.clone(),
                 gateway: self.gateway.subscribe(),
                 history: self.history.clone(),
                 trace: self.trace.clone(),
