@@ -279,7 +279,7 @@ async fn a_delete_whose_response_is_lost_is_looked_up() {
     for fault in [FaultKind::DropAfter, FaultKind::Error500After, FaultKind::Truncate] {
         let arn = acme.live().await.arn;
         world.emulator.next(Operation::DeleteIngestConfiguration, fault, 0);
-        // The response that a new configuration does not exist is not believed at once.
+        // The response that a new configuration does not exist is not believed immediately.
         let rejection = acme.delete(&arn, false).await.unwrap_err();
         assert_eq!((rejection.code, rejection.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
         assert_eq!(acme.used().await, 1);

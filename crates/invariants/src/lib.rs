@@ -120,7 +120,7 @@ pub struct Received {
     pub stream_key: String,
 }
 
-/// What AWS, the ledger and the callers know after everything was resolved.
+/// The state of AWS, the ledger and the callers after everything was resolved.
 #[derive(Debug, Clone, Copy)]
 pub struct FinalState<'a> {
     /// The configurations at AWS.

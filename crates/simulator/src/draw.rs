@@ -71,7 +71,7 @@ pub fn plan(seed: u64, level: Level) -> Plan {
     Plan { seed, callers, faults, faults_end: FAULTS_END, give_up_after, page_size }
 }
 
-/// What the callers of a run have in common.
+/// The common property of the callers of a run.
 enum Shape {
     /// They start within a minute.
     Spread,
@@ -180,10 +180,8 @@ fn calls(draws: &mut Draws, level: Level, faults: &mut Vec<Fault>) {
                 5 => CallFault::ResponseGarbled,
                 6 => CallFault::Throttled,
                 7 => CallFault::ErrorBefore(draws.one_of(&[500, 503])),
-                // An empty list is what such a response means to the SDK.
-                8 if operation == Operation::ListIngestConfigurations && !level.has_slow_aws() => {
-                    CallFault::ResponseGarbled
-                }
+                // To the SDK, such a response is an empty list, or no tags.
+                8 if is_list(operation) && !level.has_slow_aws() => CallFault::ResponseGarbled,
                 8 => CallFault::ResponseEmpty,
                 9 => {
                     let delay = Duration::from_millis(draws.magnitude(50, 20_000));
@@ -195,6 +193,10 @@ fn calls(draws: &mut Draws, level: Level, faults: &mut Vec<Fault>) {
             faults.push(Fault::Call { operation, nth, kind });
         }
     }
+}
+
+const fn is_list(operation: Operation) -> bool {
+    matches!(operation, Operation::ListIngestConfigurations | Operation::ListTagsForResource)
 }
 
 fn outages(draws: &mut Draws, faults: &mut Vec<Fault>) {

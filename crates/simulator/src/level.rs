@@ -25,7 +25,7 @@ pub enum Level {
     SlowAwsAndBadMachine,
 }
 
-/// What a level does to a promise, from the strictest to the laxest.
+/// The effect of a level on a promise, from the strictest to the laxest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Expected {
     /// It is kept.
@@ -80,7 +80,9 @@ impl Level {
             Self::BadMachine => with_bad_machine(invariant),
             Self::Mistakes => with_mistakes(invariant),
             Self::SlowAwsAndBadMachine => match invariant {
-                Invariant::KeyStaysValid | Invariant::SameResponse => Expected::Breaks,
+                Invariant::KeyStaysValid
+                | Invariant::SameResponse
+                | Invariant::DeletedStaysDeleted => Expected::Breaks,
                 _ => with_slow_aws(invariant).max(with_bad_machine(invariant)),
             },
         }

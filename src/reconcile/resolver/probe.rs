@@ -23,7 +23,7 @@ fn key_of_create(create: &InDoubtCreate) -> MatchKey<'_> {
     (create.stage_arn.as_deref(), &create.name, &create.user_id, Some(create.ingest_protocol))
 }
 
-/// What a probe has found.
+/// The results of a probe.
 struct Found<'a> {
     /// The configurations of each create that tags name.
     by_create: BTreeMap<OperationId, Vec<Summary>>,

@@ -106,7 +106,7 @@ mod tests {
     }
 
     /// The begin of a probe on the two clocks, in seconds after the sending of a create that this
-    /// process saw at once.
+    /// process saw immediately.
     fn began(schedule: &Schedule, wall: u64, monotonic: u64) -> Began {
         Began {
             wall: schedule.sent_at + Duration::from_secs(wall),

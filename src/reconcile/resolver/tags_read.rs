@@ -9,7 +9,7 @@ use crate::request::OperationId;
 /// Maximum number of configurations. A full cache is cleared, and they are read again.
 const MAX: usize = 100_000;
 
-/// What the tags of a configuration say.
+/// The owner of a configuration, according to its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     /// The create with this id made it.
