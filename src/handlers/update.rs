@@ -32,11 +32,14 @@ impl Handlers {
         let permit = paced::permit(context, ticket).await?;
         let (handlers, task_context) = (self.clone(), context.clone());
         // In a separate task, which continues if the caller disconnects.
-        let change = async move { handlers.change(change, permit, &task_context).await };
+        let change = async move {
+            let changed = handlers.change(&change, permit, &task_context).await;
+            // A read that began earlier may show the configuration without the change.
+            handlers.shared.reads.forget(&change.arn);
+            changed
+        };
         let work = self.mutations.spawn(change);
         let changed = work.await.map_err(|_| Error::Internal)?;
-        // A read that began earlier may show the configuration without the change.
-        self.shared.reads.forget(&row.arn);
         if let (Err(error), Some(stage)) = (&changed, &stage) {
             // AWS does not report whether it did not find the configuration or the stage.
             let may_be_the_stage = match error {
@@ -59,12 +62,12 @@ impl Handlers {
     /// Sends the change. Resends it if AWS throttles it, as long as the deadline allows.
     async fn change(
         &self,
-        change: Change,
+        change: &Change,
         mut permit: Permit<Update>,
         context: &CallContext,
     ) -> Result<(Configuration, Option<String>), Error> {
         let failure = loop {
-            match self.ivs.update_ingest_configuration(permit, &change).await {
+            match self.ivs.update_ingest_configuration(permit, change).await {
                 Ok(AwsResponse { value, aws_request_id }) => return Ok((value, aws_request_id)),
                 Err(CallError::NotExecuted(failure)) => {
                     let is_throttled = matches!(failure.kind, FailureKind::Throttled { .. });
@@ -75,7 +78,7 @@ impl Handlers {
                     permit = paced::permit(context, ticket).await?;
                 }
                 Err(CallError::Ambiguous(failure)) => {
-                    if let Some(done) = self.changed(&change, context).await {
+                    if let Some(done) = self.changed(change, context).await {
                         return Ok(done);
                     }
                     break failure;

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::{
-    plan::{CommitFault, Fault, Plan},
+    plan::{CommitFault, Fault, Plan, kind},
     random::Draws,
     trace::Trace,
 };
@@ -159,7 +159,7 @@ impl Disk {
             if let Some(fault) = fault {
                 let fails = !matches!(fault, CommitFault::Stalls(_));
                 self.0.has_failed.fetch_or(fails, Ordering::Relaxed);
-                self.0.trace.count_fault(fault.kind());
+                self.0.trace.count_fault(format!("Commit::{}", kind(fault)));
                 self.0.trace.add(format_args!("commit #{number}: {fault:?}"));
             }
             sleep(match fault {

@@ -120,7 +120,7 @@ struct Totals {
     events: u64,
     longest_call: Duration,
     largest_difference: f64,
-    faults: BTreeMap<&'static str, u64>,
+    faults: BTreeMap<String, u64>,
     /// The seeds that break each promise.
     broken: BTreeMap<Invariant, BTreeSet<u64>>,
     /// The seeds that break a promise which their level should keep.
@@ -137,7 +137,7 @@ impl Totals {
         self.longest_call = self.longest_call.max(report.longest_call);
         self.largest_difference = self.largest_difference.max(report.largest_difference);
         for (kind, count) in &report.faults {
-            *self.faults.entry(kind).or_default() += count;
+            *self.faults.entry(kind.clone()).or_default() += count;
         }
         for finding in &report.findings {
             self.broken.entry(finding.violation.invariant).or_default().insert(seed);

@@ -2,6 +2,7 @@
 //! process and injects the faults of the plan. A call that has left the gateway is executed
 //! even if the gateway ends.
 
+mod delivery;
 mod messages;
 
 use std::{
@@ -27,19 +28,16 @@ use invariants::{Configuration, Invariant, RequestKey};
 use ivs_ingest_gateway::request::MANAGED_TAG_PREFIX;
 use ivs_realtime_emulator::{Emulator, Operation, SettingsChange};
 use serde_json::Value;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 
-use self::messages::{created_request, error, operation, parsed, shown, subject, text};
+use self::messages::{created_request, operation, parsed, text};
 use crate::{
     clock::WallClock,
     history::History,
-    plan::{CallFault, Fault, Outage, Plan, TENANTS, request_id},
+    plan::{CallFault, Fault, Outage, Plan, TENANTS, kind, request_id},
     random::Draws,
     trace::{STREAM_KEY_PREFIX, Trace},
 };
-
-/// The time that an [`Outage::Silent`] call waits: longer than any time-out.
-const SILENCE: Duration = Duration::from_mins(2);
 
 /// The network and the AWS accounts behind it. Clones share them.
 #[derive(Clone)]
@@ -132,8 +130,10 @@ impl Network {
             _ => None,
         });
         match &fate {
-            Some(Fate::Call(fault)) => self.0.trace.count_fault(fault.kind()),
-            Some(Fate::Outage(outage)) => self.0.trace.count_fault(outage.kind()),
+            Some(Fate::Call(fault)) => self.0.trace.count_fault(kind(fault)),
+            Some(Fate::Outage(outage)) => {
+                self.0.trace.count_fault(format!("Outage::{}", kind(outage)));
+            }
             Some(Fate::Delivered) | None => {}
         }
         (number, fate.unwrap_or(Fate::Delivered), latency)
@@ -158,10 +158,10 @@ impl Network {
                     let milliseconds =
                         |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                     let longer = |before: Option<u64>, time| before.max(Some(milliseconds(time)));
-                    let before = &mut consistency;
-                    before.visibility_delay_ms = longer(before.visibility_delay_ms, lists);
-                    before.read_delay_ms = longer(before.read_delay_ms, reads);
-                    before.tag_delay_ms = longer(before.tag_delay_ms, tags);
+                    consistency.visibility_delay_ms =
+                        longer(consistency.visibility_delay_ms, lists);
+                    consistency.read_delay_ms = longer(consistency.read_delay_ms, reads);
+                    consistency.tag_delay_ms = longer(consistency.tag_delay_ms, tags);
                     if operation == Operation::CreateIngestConfiguration {
                         for (kind, delay) in
                             [("lists late", lists), ("reads late", reads), ("tags late", tags)]
@@ -210,99 +210,14 @@ impl Network {
 
     fn created(&self, response: &Value) {
         let member = |name: &str| text(response, &format!("/ingestConfiguration/{name}"));
-        debug_assert!(member("streamKey").starts_with(STREAM_KEY_PREFIX), "the form of the keys");
+        if !member("streamKey").starts_with(STREAM_KEY_PREFIX) {
+            self.0.history.violated(Invariant::Secrets, "a stream key has another form");
+        }
         let tag = |name: &str| member(&format!("tags/{MANAGED_TAG_PREFIX}{name}"));
         let request = (tag("tenant"), tag("request-id"));
         let (arn, stream_key) = (member("arn"), member("streamKey"));
         self.0.history.created_on(&request.0, &member("stageArn"));
         self.0.history.created(Configuration { arn, stream_key, request });
-    }
-
-    /// Carries one call to AWS and its response back.
-    async fn carry(self, operation: Operation, request: Request<Bytes>) -> Received {
-        let create = created_request(operation, &request);
-        let (number, fate, [there, back]) = self.fate(operation, create.as_ref());
-        let call = format!("{operation:?} #{number}");
-        let subject = subject(&request);
-        match &fate {
-            Fate::Delivered => self.0.trace.add(format_args!("{call} {subject}")),
-            Fate::Call(fault) => self.0.trace.add(format_args!("{call} {subject}: {fault:?}")),
-            Fate::Outage(outage) => self.0.trace.add(format_args!("{call} {subject}: {outage:?}")),
-        }
-        sleep(there).await;
-        let received = self.meet(fate, operation, request, &call).await;
-        match &received {
-            Ok(response) => {
-                self.0.trace.add(format_args!("{call}: {} {}", response.status(), shown(response)));
-            }
-            Err(reason) => self.0.trace.add(format_args!("{call}: {reason}")),
-        }
-        sleep(back).await;
-        received
-    }
-
-    async fn meet(
-        &self,
-        fate: Fate,
-        operation: Operation,
-        request: Request<Bytes>,
-        call: &str,
-    ) -> Received {
-        match fate {
-            Fate::Delivered => self.execute(operation, request).await,
-            Fate::Call(CallFault::RequestLost) | Fate::Outage(Outage::Closed) => {
-                Err("the connection was closed")
-            }
-            Fate::Call(CallFault::ResponseLost) => {
-                self.execute(operation, request).await?;
-                Err("the connection was closed")
-            }
-            Fate::Call(CallFault::ResponseDelayed(delay)) | Fate::Outage(Outage::Slow(delay)) => {
-                let response = self.execute(operation, request).await;
-                sleep(delay).await;
-                response
-            }
-            Fate::Call(CallFault::ExecutedLate(delay)) => {
-                let (network, call) = (self.clone(), call.to_owned());
-                tokio::spawn(async move {
-                    sleep(delay).await;
-                    let status = network.execute(operation, request).await.map(|it| it.status());
-                    network.0.trace.add(format_args!("{call}: executed late, {status:?}"));
-                });
-                Err("the connection was closed")
-            }
-            Fate::Call(CallFault::ResponseGarbled) => {
-                let response = self.execute(operation, request).await?;
-                Ok(response.map(|body| body.slice(..body.len().saturating_sub(1))))
-            }
-            Fate::Call(CallFault::ResponseEmpty) => {
-                let response = self.execute(operation, request).await?;
-                Ok(response.map(|_| Bytes::from_static(b"{}")))
-            }
-            Fate::Call(CallFault::ErrorDelayed(status, delay)) => {
-                sleep(delay).await;
-                Ok(error(status, ""))
-            }
-            Fate::Call(CallFault::Duplicated) => {
-                let first = self.execute(operation, request.clone()).await;
-                self.execute(operation, request).await?;
-                first
-            }
-            Fate::Call(CallFault::Throttled) | Fate::Outage(Outage::Throttled) => {
-                Ok(error(429, "ThrottlingException"))
-            }
-            Fate::Call(CallFault::ErrorBefore(status)) => Ok(error(status, "")),
-            Fate::Call(CallFault::ErrorAfter(status)) => {
-                self.execute(operation, request).await?;
-                Ok(error(status, ""))
-            }
-            Fate::Outage(Outage::Silent) => {
-                sleep(SILENCE).await;
-                Err("no response arrived")
-            }
-            Fate::Outage(Outage::Unavailable) => Ok(error(503, "")),
-            Fate::Outage(Outage::Denied) => Ok(error(403, "AccessDeniedException")),
-        }
     }
 
     /// Sends a request of the SDK. The rest happens without the gateway, which may end.

@@ -1,7 +1,7 @@
 //! The plan of a run: every caller and every fault. A seed and a level determine it. The
 //! shrinker removes parts of it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use ivs_realtime_emulator::Operation;
 
@@ -184,51 +184,11 @@ pub enum Fault {
     },
 }
 
-impl CallFault {
-    /// Returns the name of its kind.
-    #[must_use]
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::RequestLost => "RequestLost",
-            Self::ResponseLost => "ResponseLost",
-            Self::ResponseDelayed(_) => "ResponseDelayed",
-            Self::ExecutedLate(_) => "ExecutedLate",
-            Self::ResponseGarbled => "ResponseGarbled",
-            Self::ResponseEmpty => "ResponseEmpty",
-            Self::ErrorDelayed(..) => "ErrorDelayed",
-            Self::Duplicated => "Duplicated",
-            Self::Throttled => "Throttled",
-            Self::ErrorBefore(_) => "ErrorBefore",
-            Self::ErrorAfter(_) => "ErrorAfter",
-        }
-    }
-}
-
-impl Outage {
-    /// Returns the name of its kind.
-    #[must_use]
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Closed => "Outage::Closed",
-            Self::Silent => "Outage::Silent",
-            Self::Unavailable => "Outage::Unavailable",
-            Self::Denied => "Outage::Denied",
-            Self::Throttled => "Outage::Throttled",
-            Self::Slow(_) => "Outage::Slow",
-        }
-    }
-}
-
-impl CommitFault {
-    /// Returns the name of its kind.
-    #[must_use]
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Fails => "Commit::Fails",
-            Self::FailsButDurable => "Commit::FailsButDurable",
-            Self::Stalls(_) => "Commit::Stalls",
-        }
-    }
+/// Returns the name of the variant.
+#[must_use]
+pub fn kind(fault: impl fmt::Debug) -> String {
+    let text = format!("{fault:?}");
+    text.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }
 
 /// A fault of one call.

@@ -64,7 +64,7 @@ pub struct Report {
     /// The creates that AWS executed.
     pub executed: usize,
     /// The faults that had an effect, by their kind.
-    pub faults: BTreeMap<&'static str, u64>,
+    pub faults: BTreeMap<String, u64>,
     /// The longest time from the end of the faults until a call had an outcome.
     pub longest_call: Duration,
     /// The largest difference of the shares of two tenants that waited at the same time.

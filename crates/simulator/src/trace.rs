@@ -31,7 +31,7 @@ struct Events {
     /// The number of lines with a stream key.
     secrets: u64,
     /// The faults that had an effect, by their kind.
-    faults: BTreeMap<&'static str, u64>,
+    faults: BTreeMap<String, u64>,
 }
 
 impl Trace {
@@ -63,8 +63,8 @@ impl Trace {
     }
 
     /// Counts a fault that has an effect.
-    pub fn count_fault(&self, kind: &'static str) {
-        *self.lock().faults.entry(kind).or_default() += 1;
+    pub fn count_fault(&self, kind: impl Into<String>) {
+        *self.lock().faults.entry(kind.into()).or_default() += 1;
     }
 
     /// Returns the time at which the run began.
@@ -93,7 +93,7 @@ impl Trace {
 
     /// Returns the number of faults of each kind that had an effect.
     #[must_use]
-    pub fn faults(&self) -> BTreeMap<&'static str, u64> {
+    pub fn faults(&self) -> BTreeMap<String, u64> {
         self.lock().faults.clone()
     }
 

@@ -5,7 +5,7 @@ use super::{Created, Outcome, endpoint, task::Create};
 use crate::{
     error::Error,
     handlers::{
-        CallersConfiguration, Handlers, Shared, ledger_failed,
+        CallersConfiguration, Handlers, Shared,
         paced::{self, ReadError},
     },
     ivs::{AwsResponse, Configuration},
@@ -59,9 +59,7 @@ impl Create {
     /// Submits the in-doubt create to the resolver and waits for its resolution, at most
     /// `resolution_wait`. The resolver continues after that.
     pub(super) async fn resolve(&self, aws_request_id: Option<String>) -> Outcome {
-        let operation_id = self.operation_id;
-        let repeatable = self.request.request_id.is_some();
-        let unknown = Error::OutcomeUnknown { operation_id, repeatable, aws_request_id };
+        let (operation_id, unknown) = (self.operation_id, self.unknown(aws_request_id));
         let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
         match resolutions.resolution(operation_id, *resolution_wait).await {
             Some(Resolution::Live(resource)) => match self.read_back(resource.arn, false).await {
@@ -83,32 +81,43 @@ impl Create {
         let get = |permit| ivs.get_ingest_configuration(permit, &arn);
         match paced::read(&self.context, &shared.pacers.get, get).await {
             Ok(AwsResponse { value, aws_request_id }) => {
-                self.check_not_deleted(&arn).await?;
+                self.check_not_deleted(&arn, aws_request_id.as_ref()).await?;
                 Ok(self.created(value, replayed, aws_request_id).await)
             }
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) => {
                 let (operation_id, failure) = (self.operation_id, error.failure());
                 tracing::warn!(%operation_id, %failure, "could not read a created configuration");
-                let repeatable = self.request.request_id.is_some();
-                let aws_request_id = failure.aws_request_id.clone();
-                Err(Error::OutcomeUnknown { operation_id, repeatable, aws_request_id })
+                Err(self.unknown(failure.aws_request_id.clone()))
             }
         }
     }
 
     /// Fails if the configuration was deleted during the read: a call that joined this one may
-    /// have begun after the delete.
-    async fn check_not_deleted(&self, arn: &str) -> Result<(), Error> {
+    /// have begun after the delete. If the ledger cannot be read, the outcome is unknown, because
+    /// another error would let the caller create another configuration.
+    async fn check_not_deleted(
+        &self,
+        arn: &str,
+        aws_request_id: Option<&String>,
+    ) -> Result<(), Error> {
         let ledger = &self.handlers.shared.ledger;
-        let row = ledger.find(self.context.tenant().id.clone(), arn.to_owned()).await;
-        let row = row.map_err(|error| ledger_failed(&error, "find"))?;
-        match row {
-            Some(row) if row.row_state == State::Deleted => {
+        match ledger.find(self.context.tenant().id.clone(), arn.to_owned()).await {
+            Ok(Some(row)) if row.row_state == State::Deleted => {
                 Err(Error::CreatedConfigurationGone { arn: arn.to_owned() })
             }
-            _ => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::error!(%error, action = "find", "the ledger failed");
+                Err(self.unknown(aws_request_id.cloned()))
+            }
         }
+    }
+
+    /// Returns the error of a create that AWS may have executed.
+    pub(super) fn unknown(&self, aws_request_id: Option<String>) -> Error {
+        let repeatable = self.request.request_id.is_some();
+        Error::OutcomeUnknown { operation_id: self.operation_id, repeatable, aws_request_id }
     }
 
     pub(super) async fn created(

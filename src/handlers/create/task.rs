@@ -16,9 +16,9 @@ use crate::{
     tenancy::Stage,
 };
 
-/// The longest time for which a sending is recorded before it happens. The window in which the
-/// create must appear at AWS begins with the record, so a create is not sent much later. Permits
-/// are also not collected while the disk is slow, and used together.
+/// The longest time from the begin of the record of a sending to the sending. The window in which
+/// AWS must show the create begins with the record. The limit also keeps creates that a slow disk
+/// has delayed from being sent together, which AWS would throttle.
 const LONGEST_COMMIT: Duration = Duration::from_secs(1);
 
 /// One create.
@@ -167,11 +167,7 @@ impl Create {
     /// executed.
     fn unless_in_doubt(&self, applied: &Result<Transition, Error>, error: Error) -> Error {
         match applied {
-            Ok(Transition { state: State::InDoubt, .. }) => Error::OutcomeUnknown {
-                operation_id: self.operation_id,
-                repeatable: self.request.request_id.is_some(),
-                aws_request_id: None,
-            },
+            Ok(Transition { state: State::InDoubt, .. }) => self.unknown(None),
             _ => error,
         }
     }

@@ -6,11 +6,15 @@ use tokio::time::Instant;
 
 use super::{Resolution, Resolver, ScanError, schedule::Began, tags_read::Owner};
 use crate::{
-    ivs::Summary,
+    ivs::{CallError, FailureKind, Summary},
     ledger::{Event, InDoubtCreate, LedgerError, Resource},
     request::{IngestConfigurationState, IngestProtocol, OperationId},
     tenancy::tags::TenancyTags,
 };
+
+/// The failed reads of tags after which a probe reads no more: in an outage, each one lasts as long
+/// as the time-out. One unreadable configuration must not hide the others.
+const MAX_FAILED_READS: u32 = 3;
 
 /// The fields in which a summary must match the row of its create.
 type MatchKey<'a> = (Option<&'a str>, &'a str, &'a str, Option<IngestProtocol>);
@@ -107,11 +111,23 @@ impl Resolver {
         let arns = candidates.iter().map(|(_, candidate)| candidate.arn.clone()).collect();
         let owners = self.ledger.owners(arns).await?;
         let mut found = Found { by_create: BTreeMap::new(), undecided: HashSet::new() };
+        let mut failed = 0;
         for (index, candidate) in candidates {
             if owners.contains_key(&candidate.arn) {
                 continue;
             }
-            match self.owner_of(&candidate.arn).await {
+            let known = self.tags_read.known(&candidate.arn);
+            let owner = match known {
+                Some(owner) => owner,
+                None if failed == MAX_FAILED_READS => Owner::Undecided,
+                None => self.read_owner(&candidate.arn).await.unwrap_or_else(|error| {
+                    failed += 1;
+                    let failure = error.failure();
+                    tracing::warn!(arn = candidate.arn, %failure, "could not read the tags of a configuration");
+                    Owner::Undecided
+                }),
+            };
+            match owner {
                 Owner::Create(id) => found.by_create.entry(id).or_default().push(candidate),
                 Owner::Undecided => {
                     found.undecided.insert(key_of_create(due[index]));
@@ -122,25 +138,19 @@ impl Resolver {
         Ok(found)
     }
 
-    /// Returns the owner of a configuration without a row.
-    async fn owner_of(&mut self, arn: &str) -> Owner {
-        if let Some(owner) = self.tags_read.known(arn) {
-            return owner;
-        }
+    /// Reads the owner of a configuration without a row.
+    async fn read_owner(&mut self, arn: &str) -> Result<Owner, CallError> {
         self.tags.tick().await;
         let permit = self.pacers.list_tags.internal_permit().await;
         let began = Instant::now();
         match self.ivs.list_tags(permit, arn).await {
             Ok(tags) => {
                 let operation_id = TenancyTags::read(&tags).map(|tags| tags.operation_id);
-                self.tags_read.record(arn, operation_id, began)
+                Ok(self.tags_read.record(arn, operation_id, began))
             }
             // Deleted after the list, or not yet visible: the next list shows which.
-            Err(error) => {
-                let failure = error.failure();
-                tracing::warn!(arn, %failure, "could not read the tags of a configuration");
-                Owner::Undecided
-            }
+            Err(error) if error.failure().kind == FailureKind::NotFound => Ok(Owner::Undecided),
+            Err(error) => Err(error),
         }
     }
 
