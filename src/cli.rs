@@ -7,6 +7,7 @@ mod check_config;
 mod dev;
 mod emulator;
 mod healthcheck;
+mod init_ledger;
 mod serve;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -35,6 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   ivs-ingest-gateway dev                                 try it: nothing to configure, no AWS
   ivs-ingest-gateway check-config --config gateway.toml  report every problem of a file
+  ivs-ingest-gateway init-ledger --config gateway.toml   create its ledger, once
   ivs-ingest-gateway serve --config gateway.toml         run it
 
 Environment:
@@ -63,6 +65,12 @@ enum Command {
     /// The next scan of the running gateway adds their rows to the ledger, and they count
     /// against the quotas of their tenants. Without --apply it reports what it would do.
     Adopt(adopt::Options),
+    /// Create the ledger of a new installation.
+    ///
+    /// Declares that the gateway has created nothing at AWS before. Without it, `serve` creates
+    /// the ledger, and compares it with AWS for about a minute before it creates anything,
+    /// because the new ledger may replace a lost one.
+    InitLedger(init_ledger::Options),
     /// Read a configuration file and the environment, and report every problem.
     CheckConfig(ConfigFile),
     /// Ask a running gateway whether it is ready. Exits with 0 if it is.
@@ -109,6 +117,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::CheckConfig(file) => return check_config::run(&file.config),
         Command::Healthcheck(options) => return healthcheck::run(&options),
+        Command::InitLedger(options) => return init_ledger::run(&options),
         Command::Completions { shell } => {
             completions(shell);
             return Ok(());
@@ -129,6 +138,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Adopt(options) => runtime.block_on(adopt::run(&options)),
         Command::CheckConfig(_)
         | Command::Healthcheck(_)
+        | Command::InitLedger(_)
         | Command::Completions { .. }
         | Command::Man => Ok(()),
     }

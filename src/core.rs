@@ -3,7 +3,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -15,8 +15,8 @@ use crate::{
     handlers::{Handlers, Shared},
     ids::Ids,
     ivs::{AwsMetrics, Pacers, Sdk},
-    ledger::{Ledger, LedgerError},
-    reconcile::{self, ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig},
+    ledger::Ledger,
+    reconcile::{self, Completeness, ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig},
     tasks::{Process, Tasks},
     telemetry::Metrics,
     tenancy::{LimitCounts, StageOwnership, Tenants},
@@ -55,7 +55,7 @@ pub struct Core {
     sdk: Sdk,
     aws_metrics: AwsMetrics,
     reconcile_metrics: ReconcileMetrics,
-    is_rebuilt: watch::Receiver<bool>,
+    completeness: watch::Receiver<Completeness>,
     process: Process,
     /// Stops the background tasks when the core is dropped.
     stopped: DropGuard,
@@ -65,16 +65,13 @@ pub struct Core {
 impl Core {
     /// Starts the pacers, the resolver and the scan on this runtime, and builds what the
     /// handlers share.
-    ///
-    /// # Errors
-    /// [`LedgerError`] if the ledger cannot be read.
-    pub async fn start(
+    pub fn start(
         determinism: &Determinism,
         sdk: Sdk,
         ledger: Arc<dyn Ledger>,
         config: &Config,
         metrics: &Metrics,
-    ) -> Result<Self, LedgerError> {
+    ) -> Self {
         let Determinism { clock, ids, process } = determinism;
         let Config { upstream, resolution, .. } = config;
         let counts = metrics.register(LimitCounts::register);
@@ -90,6 +87,7 @@ impl Core {
             resolutions: Resolutions::default(),
             metrics: reconcile_metrics.clone(),
             clock: clock.clone(),
+            ids: ids.clone(),
         };
         let stages = StageOwnership::new(
             Arc::clone(&tenants),
@@ -98,10 +96,12 @@ impl Core {
             upstream.stage_cache,
             clock.clone(),
         );
-        let (rebuilt, is_rebuilt) = watch::channel(ledger.is_rebuilt().await?);
+        // The scan reads from the ledger whether it is complete.
+        let unknown = Completeness::Incomplete { until: Instant::now() };
+        let (completed, completeness) = watch::channel(unknown);
         let resolutions = parts.resolutions.clone();
         let stopped = CancellationToken::new();
-        let background = background(process, parts, config, rebuilt, &stopped);
+        let background = background(process, parts, config, completed, &stopped);
         let wait: Duration = resolution.first_probe * RESOLUTION_WAIT_PROBES;
         let shared = Shared::new(
             ledger,
@@ -109,23 +109,23 @@ impl Core {
             resolutions,
             wait,
             resolution.retry_after,
-            is_rebuilt.clone(),
+            completeness.clone(),
             pacers,
             clock.clone(),
             ids.clone(),
         );
         let (shared, stopped) = (Arc::new(shared), stopped.drop_guard());
-        Ok(Self {
+        Self {
             shared,
             tenants,
             sdk,
             aws_metrics,
             reconcile_metrics,
-            is_rebuilt,
+            completeness,
             process: process.clone(),
             stopped,
             background,
-        })
+        }
     }
 
     /// The tenants, whose settings can be reloaded.
@@ -134,10 +134,10 @@ impl Core {
         &self.tenants
     }
 
-    /// Whether a complete scan has been recorded in the ledger.
+    /// Whether the ledger knows everything that AWS has.
     #[must_use]
-    pub fn is_rebuilt(&self) -> watch::Receiver<bool> {
-        self.is_rebuilt.clone()
+    pub fn completeness(&self) -> watch::Receiver<Completeness> {
+        self.completeness.clone()
     }
 
     /// Returns a function that updates the gauges of the ledger before a scrape.
@@ -175,7 +175,7 @@ fn background(
     process: &Process,
     parts: reconcile::Parts,
     config: &Config,
-    rebuilt: watch::Sender<bool>,
+    completed: watch::Sender<Completeness>,
     stopped: &CancellationToken,
 ) -> [JoinHandle<()>; 3] {
     let Config { upstream, resolution, scan, ledger, .. } = config;
@@ -183,6 +183,7 @@ fn background(
         interval: scan.interval,
         calls_per_second: upstream.calls_per_second,
         retention: ledger.request_id_retention,
+        visible_after: resolution.retry_after,
     };
     let pacers = parts.pacers.clone();
     let resolver = Resolver::new(parts.clone(), resolution.clone(), upstream.calls_per_second);
@@ -190,6 +191,6 @@ fn background(
     [
         process.spawn(pacers.run(stopped.clone())),
         process.spawn(resolver.run(stopped.clone())),
-        process.spawn(scan.run(rebuilt, stopped.clone())),
+        process.spawn(scan.run(completed, stopped.clone())),
     ]
 }

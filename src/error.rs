@@ -169,9 +169,16 @@ pub enum Error {
         /// The create that continues, if any.
         unfinished: Option<UnfinishedCreate>,
     },
-    /// The ledger cannot be read or written, or is not complete. Creates fail closed.
+    /// The ledger cannot be read or written. Creates fail closed.
     #[error("the ledger is unavailable; retry later")]
     LedgerUnavailable,
+    /// The ledger may lack configurations that AWS has. Creates fail closed until it is compared
+    /// with AWS.
+    #[error("the ledger is being rebuilt from AWS; retry after {} ms", retry_after.as_millis())]
+    LedgerIncomplete {
+        /// The least time that the rebuild takes.
+        retry_after: Duration,
+    },
     /// The gateway is shutting down.
     #[error("the gateway is shutting down; retry on a new connection")]
     Draining,
@@ -250,7 +257,9 @@ impl Error {
                 ErrorReason::OutcomeUnknown
             }
             Self::DeadlineExceeded { .. } => ErrorReason::DeadlineExceeded,
-            Self::LedgerUnavailable => ErrorReason::LedgerUnavailable,
+            Self::LedgerUnavailable | Self::LedgerIncomplete { .. } => {
+                ErrorReason::LedgerUnavailable
+            }
             Self::Draining => ErrorReason::Draining,
             Self::Overloaded => ErrorReason::Overloaded,
             Self::Internal => ErrorReason::Internal,

@@ -14,7 +14,8 @@ use crate::{
     core::{Core, Determinism},
     edge::{self, Authenticator, Edge},
     ivs::{ConnectError, Sdk, Seams},
-    ledger::{Expired, Leases, Ledger, LedgerError, OpenError, SqliteLedger},
+    ledger::{Expired, Leases, Ledger, LedgerError, OpenError, SqliteLedger, Upstream},
+    reconcile::Completeness,
     server::{
         Acceptor, Listener,
         admin::{Admin, MetricsFormat, MetricsSource, Readiness},
@@ -36,7 +37,7 @@ pub struct Gateway {
     core: Core,
     metrics: Arc<Metrics>,
     determinism: Determinism,
-    upstream: (String, String),
+    upstream: Upstream,
     config: Config,
 }
 
@@ -62,6 +63,16 @@ pub enum StartError {
     /// The ledger cannot be read.
     #[error("ledger.url: {0}")]
     Read(#[from] LedgerError),
+    /// The ledger is about the configurations of another account.
+    #[error(
+        "ledger.url: the ledger records the configurations of {bound}, and upstream is {configured}; correct upstream, give it a ledger of its own, or run `init-ledger --rebind` if both have the same configurations"
+    )]
+    OtherUpstream {
+        /// The upstream that the ledger is bound to.
+        bound: Upstream,
+        /// The upstream of the configuration.
+        configured: Upstream,
+    },
     /// The AWS client cannot be built.
     #[error(transparent)]
     Upstream(#[from] ConnectError),
@@ -81,9 +92,9 @@ impl Gateway {
         let LedgerUrl::Sqlite(path) = &config.ledger.url;
         let leases = Leases::new(config.server.max_deadline, config.upstream.attempt_timeout);
         let (ledger, expired) = SqliteLedger::open(path, leases, determinism.clock.clone())?;
-        let is_rebuilt = ledger.is_rebuilt().await?;
+        let doubt = ledger.doubt().await?;
         let Expired { rejected, in_doubt } = expired;
-        tracing::info!(rejected, in_doubt, is_rebuilt, "opened the ledger");
+        tracing::info!(rejected, in_doubt, %doubt, "opened the ledger");
         if rejected + in_doubt > 0 {
             tracing::info!(
                 rejected,
@@ -94,6 +105,14 @@ impl Gateway {
         let clock = determinism.clock.clone();
         let seams = Seams { credentials, http_client: None, clock };
         let sdk = Sdk::load(&config.upstream, seams).await?;
+        let upstream = Upstream {
+            region: sdk.region().to_owned(),
+            account_id: config.upstream.account_id.clone(),
+            endpoint: sdk.endpoint(),
+        };
+        if let Some(bound) = ledger.bind(upstream.clone()).await? {
+            return Err(StartError::OtherUpstream { bound, configured: upstream });
+        }
         let server = &config.server;
         let tls = server.tls.as_ref().map(|tls| ServerTls::load(&tls.files())).transpose()?;
         let listener = Listener::bind(server.listen, tls.clone(), server.limits.clone()).map_err(
@@ -108,8 +127,7 @@ impl Gateway {
         });
         let admin = admin.transpose()?;
         let metrics = Arc::new(Metrics::default());
-        let upstream = (sdk.endpoint(), sdk.region().to_owned());
-        let core = Core::start(&determinism, sdk, Arc::new(ledger), &config, &metrics).await?;
+        let core = Core::start(&determinism, sdk, Arc::new(ledger), &config, &metrics);
         let gateway = Self { listener, admin, tls, core, metrics, determinism, upstream, config };
         Ok(gateway)
     }
@@ -139,16 +157,16 @@ impl Gateway {
     /// An error of the operating system: a worker cannot be started.
     pub async fn serve(self, shutdown: CancellationToken) -> io::Result<()> {
         let stopped = CancellationToken::new();
-        let mut complete = self.core.is_rebuilt();
-        // A failed rebuild is in the log, and creates are rejected until a scan succeeds.
-        let _ = timeout(REBUILD_WAIT, complete.wait_for(|complete| *complete)).await;
+        let mut completeness = self.core.completeness();
+        // A failed rebuild is in the log, and creates are rejected until it succeeds.
+        let _ = timeout(REBUILD_WAIT, completeness.wait_for(Completeness::is_complete)).await;
 
         self.log_start()?;
         let (readiness, is_ready) = watch::channel(Readiness::NotReady("rebuilding".into()));
         let health = readiness::starting().await;
         let health_service = edge::health::service(health.clone(), shutdown.clone());
         let announcing =
-            tokio::spawn(announce(complete.clone(), shutdown.clone(), readiness, health));
+            tokio::spawn(announce(completeness.clone(), shutdown.clone(), readiness, health));
         let admin = self.admin.map(|acceptor| {
             let metrics = Arc::clone(&self.metrics);
             let refresh = Arc::new(self.core.refresh_metrics());
@@ -199,8 +217,8 @@ impl Gateway {
             listen = %self.listener.local_addr()?,
             tls = self.tls.is_some(),
             admin_listen = admin_listen.map(|address| address.to_string()),
-            upstream = self.upstream.0,
-            region = self.upstream.1,
+            upstream = self.upstream.endpoint,
+            region = self.upstream.region,
             ledger = %ledger.display(),
             workers = self.config.server.limits.workers,
             version = env!("VERSION"),

@@ -10,6 +10,7 @@ mod get;
 mod get_quota;
 mod list;
 mod paced;
+mod recording;
 mod single_flight;
 mod stages;
 mod update;
@@ -20,7 +21,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 pub use context::{CallContext, permitted};
 pub use create::Created;
@@ -30,16 +31,19 @@ pub use view::{CallersConfiguration, StreamKeys};
 
 use crate::{
     clock::{Clock, is_younger},
-    error::Error,
+    error::{Error, whole_milliseconds},
     ids::Ids,
     ivs::{AwsFailure, FailureKind, Ivs, Pacers},
     ledger::{Ledger, LedgerError},
-    reconcile::Resolutions,
+    reconcile::{Completeness, Resolutions},
     request::{Fingerprint, RequestId},
     tasks::Tasks,
     tenancy::{StageOwnership, TenantId},
 };
 use single_flight::SingleFlight;
+
+/// The shortest delay before a retry of a call that the rebuild of the ledger rejected.
+const MIN_REBUILD_DELAY: Duration = Duration::from_secs(1);
 
 /// The state that all workers share.
 pub struct Shared {
@@ -60,8 +64,8 @@ pub struct Shared {
     /// The time after which AWS shows a configuration to every operation: until then its
     /// response that a configuration does not exist is not believed.
     pub visible_after: Duration,
-    /// Whether the ledger contains all configurations at AWS. Until then creates are rejected.
-    pub ledger_complete: watch::Receiver<bool>,
+    /// Whether the ledger knows all configurations at AWS. Until then creates are rejected.
+    pub completeness: watch::Receiver<Completeness>,
     /// The source of the ids of creates, which are the keys of the ledger's rows.
     pub ids: Ids,
     /// The clock.
@@ -78,7 +82,7 @@ impl Shared {
         resolutions: Resolutions,
         resolution_wait: Duration,
         visible_after: Duration,
-        ledger_complete: watch::Receiver<bool>,
+        completeness: watch::Receiver<Completeness>,
         pacers: Pacers,
         clock: Clock,
         ids: Ids,
@@ -92,7 +96,7 @@ impl Shared {
             resolutions,
             resolution_wait,
             visible_after,
-            ledger_complete,
+            completeness,
             ids,
             clock,
         }
@@ -100,6 +104,24 @@ impl Shared {
 }
 
 impl Shared {
+    /// The error of a call about something that the ledger may not know yet. `None` if it knows
+    /// everything.
+    fn incomplete(&self) -> Option<Error> {
+        match *self.completeness.borrow() {
+            Completeness::Complete => None,
+            Completeness::Incomplete { until } => {
+                let left = until.saturating_duration_since(Instant::now());
+                let retry_after = whole_milliseconds(left.max(MIN_REBUILD_DELAY));
+                Some(Error::LedgerIncomplete { retry_after })
+            }
+        }
+    }
+
+    /// The error of a call about a configuration that has no row.
+    fn no_row(&self, arn: &str) -> Error {
+        self.incomplete().unwrap_or_else(|| Error::NotFound { arn: arn.to_owned() })
+    }
+
     /// Whether AWS may not show the configuration of a create that was sent at `sent_at` to every
     /// operation yet.
     fn may_be_invisible(&self, sent_at: SystemTime) -> bool {

@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod behaviour;
 pub mod decide;
+mod doubt;
 mod error;
 mod event;
 mod leases;
@@ -20,9 +21,11 @@ mod reservation;
 mod row;
 mod sqlite;
 mod state;
+mod upstream;
 
 use std::{collections::HashMap, future::Future, pin::Pin, time::SystemTime};
 
+pub use doubt::Doubt;
 pub use error::LedgerError;
 pub use event::{Event, Resource, Step};
 pub use leases::{Lease, Leases};
@@ -32,6 +35,7 @@ pub use reservation::{Fields, Reservation, Reserved};
 pub use row::{Filter, Row, Usage};
 pub use sqlite::{Group, Job, OpenError, Queues, SqliteLedger, Store, commit};
 pub use state::{IllegalTransition, State, Transition};
+pub use upstream::Upstream;
 
 use crate::{request::OperationId, tenancy::TenantId};
 
@@ -104,6 +108,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// The number of rows in doubt.
     fn count_in_doubt(&self) -> LedgerFuture<'_, u32>;
 
+    /// The number of live rows.
+    fn count_live(&self) -> LedgerFuture<'_, u32>;
+
     /// The row of each of these ARNs. An ARN without a row is left out.
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>>;
 
@@ -124,10 +131,13 @@ pub trait Ledger: Send + Sync + 'static {
     /// them. Returns their number: 0 if none is left.
     fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize>;
 
-    /// Whether a complete scan has ever been recorded. Until then the ledger may be a new
-    /// one in place of a lost one, and a create could repeat an earlier create.
-    fn is_rebuilt(&self) -> LedgerFuture<'_, bool>;
+    /// The doubt whether the ledger knows everything that AWS has.
+    fn doubt(&self) -> LedgerFuture<'_, Doubt>;
 
-    /// Records that a complete scan has been recorded in the ledger.
-    fn mark_rebuilt(&self) -> LedgerFuture<'_, ()>;
+    /// Records the doubt.
+    fn set_doubt(&self, doubt: Doubt) -> LedgerFuture<'_, ()>;
+
+    /// Binds the ledger to an account of AWS. Returns the one that it is bound to if that is
+    /// another, and changes nothing then.
+    fn bind(&self, upstream: Upstream) -> LedgerFuture<'_, Option<Upstream>>;
 }

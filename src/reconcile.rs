@@ -1,14 +1,17 @@
 //! Keeps the ledger consistent with AWS: resolves creates and deletes whose outcome is
 //! unknown, scans the configurations at AWS, and rebuilds a lost ledger.
 
+mod completeness;
 mod metrics;
 mod resolutions;
 mod resolver;
 mod scan;
+mod tags_read;
 mod ticker;
 
 use std::sync::Arc;
 
+pub use completeness::Completeness;
 pub use metrics::ReconcileMetrics;
 pub use resolutions::{Resolution, Resolutions};
 pub use resolver::Resolver;
@@ -16,6 +19,7 @@ pub use scan::{Scan, ScanConfig};
 
 use crate::{
     clock::Clock,
+    ids::Ids,
     ivs::{CallError, Ivs, Pacers},
     ledger::{Ledger, LedgerError},
 };
@@ -35,6 +39,8 @@ pub struct Parts {
     pub metrics: ReconcileMetrics,
     /// The clock of both.
     pub clock: Clock,
+    /// The source of the ids of rows.
+    pub ids: Ids,
 }
 
 /// The error that ended a scan or a probe.
@@ -44,4 +50,6 @@ enum ScanError {
     Ledger(#[from] LedgerError),
     #[error("{}", .0.failure())]
     Aws(CallError),
+    #[error("AWS returned the same token for two pages")]
+    RepeatedToken,
 }

@@ -13,7 +13,7 @@ use std::{
 
 use ivs_ingest_gateway::{
     clock::Clock,
-    ledger::{Adopted, Leases, Ledger, SqliteLedger},
+    ledger::{Adopted, Doubt, Leases, Ledger, SqliteLedger},
 };
 
 use crate::{
@@ -92,7 +92,7 @@ async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
                         return Ok::<_, Failure>(());
                     }
                     let adopted = ledger.adopt(rows::adoption(row, tenants, now)?).await?;
-                    if adopted != Adopted::Live {
+                    if adopted != (Adopted::Inserted { is_displaced: false }) {
                         return Err(format!("row {row}: {adopted:?}").into());
                     }
                 }
@@ -102,7 +102,7 @@ async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
     for task in tasks {
         task.await??;
     }
-    // Without this mark, a gateway would first rebuild the ledger from AWS.
-    ledger.mark_rebuilt().await?;
+    // With a doubt, a gateway would first compare the ledger with AWS.
+    ledger.set_doubt(Doubt::None).await?;
     Ok(())
 }

@@ -62,6 +62,8 @@ pub(crate) fn adoption(row: usize, tenants: usize, now: SystemTime) -> Result<Ad
         fingerprint: Fingerprint::from((u128::from(mix(row)) << 64).to_be_bytes()),
         resource: Resource { arn: arn(row), participant_id: Some(letters(row + 1, 12)) },
         fields: fields(tenant, row),
+        new_id: OperationId::from(ulid),
+        ledger_is_complete: false,
     })
 }
 

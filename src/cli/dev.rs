@@ -14,8 +14,9 @@ use super::{
     serve::{stop_on_signal, stop_signals},
 };
 use crate::{
-    config::Config,
+    config::{Config, LedgerUrl},
     gateway::{Gateway, StartError},
+    ledger::SqliteLedger,
 };
 
 /// The tenants of the demonstration. Each has a stage.
@@ -68,6 +69,8 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let text = configuration(options, &settings, emulator_address, folder.path());
     // No variable applies: one of a production gateway could name its ledger.
     let config = Config::parse(&text, "the configuration of dev", [])?;
+    let LedgerUrl::Sqlite(ledger) = &config.ledger.url;
+    SqliteLedger::create(ledger)?;
     let credentials = Some(SharedCredentialsProvider::new(credentials));
     let gateway = Gateway::start(config, credentials).await.map_err(in_options)?;
     say(&welcome(gateway.local_addr()?, emulator_address, &stage));

@@ -4,7 +4,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{proto::v1::ingest_service_server::SERVICE_NAME, server::admin::Readiness};
+use crate::{
+    proto::v1::ingest_service_server::SERVICE_NAME, reconcile::Completeness,
+    server::admin::Readiness,
+};
 
 /// Returns the health of a gateway that is not ready.
 pub(super) async fn starting() -> HealthReporter {
@@ -17,7 +20,7 @@ pub(super) async fn starting() -> HealthReporter {
 
 /// Publishes that the gateway is ready from the rebuild of the ledger until `shutdown`.
 pub(super) async fn announce(
-    mut complete: watch::Receiver<bool>,
+    mut completeness: watch::Receiver<Completeness>,
     shutdown: CancellationToken,
     readiness: watch::Sender<Readiness>,
     health: HealthReporter,
@@ -28,7 +31,7 @@ pub(super) async fn announce(
         }
     };
     let is_complete = tokio::select! {
-        is_complete = async { complete.wait_for(|complete| *complete).await.is_ok() } => is_complete,
+        is_complete = async { completeness.wait_for(Completeness::is_complete).await.is_ok() } => is_complete,
         () = shutdown.cancelled() => false,
     };
     if is_complete {

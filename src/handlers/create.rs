@@ -63,23 +63,23 @@ impl Handlers {
     ) -> Result<Created, Error> {
         let (tenant, record) = (context.tenant(), context.record());
         record.is_create(request.request_id.is_some());
-        let permitted_stage = self.permitted_stage(context, &request).await;
         if request.validate_only {
-            return self.preview(tenant, &request, permitted_stage?.as_deref()).await;
+            let stage = self.permitted_stage(context, &request).await?;
+            return self.preview(tenant, &request, stage.as_deref()).await;
         }
-        let is_complete = *self.shared.ledger_complete.borrow();
-        let stage = match permitted_stage {
+        // First, because an earlier create with the same `request_id` may not be in the ledger yet.
+        if let Some(error) = self.shared.incomplete() {
+            return Err(error);
+        }
+        let stage = match self.permitted_stage(context, &request).await {
             Ok(stage) => stage,
             Err(
                 rejection @ (Error::StageForbidden | Error::ProtocolForbidden(_) | Error::Aws(_)),
-            ) if request.request_id.is_some() && is_complete => {
+            ) if request.request_id.is_some() => {
                 return self.new_create(context, request, None).earlier_or(rejection).await;
             }
             Err(error) => return Err(error),
         };
-        if !is_complete {
-            return Err(Error::LedgerUnavailable);
-        }
         let fingerprint = request.fingerprint();
         let (leader, waiter) = match &request.request_id {
             None => Leader::alone(),

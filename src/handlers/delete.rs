@@ -30,7 +30,7 @@ impl Handlers {
         let (tenant, arn) = (&context.tenant().id, request.arn.as_str());
         let row = self.shared.ledger.find(tenant.clone(), arn.to_owned()).await;
         let row = row.map_err(|error| ledger_failed(&error, "find"))?;
-        let row = row.ok_or_else(|| Error::NotFound { arn: arn.to_owned() })?;
+        let row = row.ok_or_else(|| self.shared.no_row(arn))?;
         context.record().operation(row.operation_id.ulid());
         if row.row_state == State::Deleted {
             return Ok(());
@@ -80,18 +80,26 @@ impl Delete {
     }
 
     async fn send(&self, permit: Permit<ivs::Delete>) -> Result<Sent, Error> {
-        let (id, ivs) = (self.id, &self.handlers.ivs);
+        let Handlers { shared, ivs, .. } = &self.handlers;
+        let id = self.id;
         // Durable before any byte goes to AWS, because the configuration may be deleted from
         // then on. Concurrent deletes of the same configuration are allowed.
-        self.apply(Event::Delete).await?;
+        let applied = shared.ledger.apply(id, Event::Delete).await;
+        applied.map_err(|error| {
+            // The failed write may be durable nevertheless.
+            self.handlers.record_later(id, Event::DeleteRefused);
+            ledger_failed(&error, Event::Delete.name())
+        })?;
         match ivs.delete_ingest_configuration(permit, &self.arn, self.force).await {
-            Ok(()) => self.confirm().await,
+            Ok(()) => self.confirm(None).await,
             Err(CallError::NotExecuted(failure)) if failure.kind == FailureKind::NotFound => {
                 self.not_found(failure).await
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "a delete was not executed");
-                self.apply(Event::DeleteRefused).await?;
+                if let Err(error) = shared.record(id, Event::DeleteRefused).await {
+                    tracing::error!(operation_id = %id, %error, "could not record a refused delete");
+                }
                 match failure.kind {
                     FailureKind::Throttled { .. } => Ok(Sent::Throttled(failure)),
                     _ => Err(Error::Aws(failure)),
@@ -100,14 +108,13 @@ impl Delete {
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
                 let get = |permit| ivs.get_ingest_configuration(permit, &self.arn);
-                let pacer = &self.handlers.shared.pacers.get;
-                match paced::read(&self.context, pacer, get).await {
+                match paced::read(&self.context, &shared.pacers.get, get).await {
                     Err(ReadError::Aws(error)) if error.failure().kind == FailureKind::NotFound => {
                         self.not_found(failure).await
                     }
                     // AWS may still execute the delete. The resolver reads the configuration
                     // when that is no longer possible.
-                    _ => Err(self.unknown(failure)),
+                    _ => Err(self.unknown(failure.aws_request_id)),
                 }
             }
         }
@@ -118,28 +125,29 @@ impl Delete {
     async fn not_found(&self, failure: AwsFailure) -> Result<Sent, Error> {
         if self.handlers.shared.may_be_invisible(self.sent_at) {
             tracing::warn!(operation_id = %self.id, %failure, "AWS may not show a new configuration yet");
-            return Err(self.unknown(failure));
+            return Err(self.unknown(failure.aws_request_id));
         }
-        self.confirm().await
+        self.confirm(failure.aws_request_id).await
     }
 
-    fn unknown(&self, failure: AwsFailure) -> Error {
-        let aws_request_id = failure.aws_request_id;
+    fn unknown(&self, aws_request_id: Option<String>) -> Error {
         Error::DeleteOutcomeUnknown { operation_id: self.id, aws_request_id }
     }
 
     /// Records that AWS no longer has the configuration.
-    async fn confirm(&self) -> Result<Sent, Error> {
-        self.apply(Event::DeleteConfirmed).await?;
-        // A read that began earlier may still show the configuration.
-        self.handlers.shared.reads.forget(&self.arn);
-        Ok(Sent::Deleted)
-    }
-
-    async fn apply(&self, event: Event) -> Result<(), Error> {
-        let action = event.name();
-        let applied = self.handlers.shared.ledger.apply(self.id, event).await;
-        applied.map(drop).map_err(|error| ledger_failed(&error, action))
+    async fn confirm(&self, aws_request_id: Option<String>) -> Result<Sent, Error> {
+        let shared = &self.handlers.shared;
+        match shared.record(self.id, Event::DeleteConfirmed).await {
+            Ok(_) => {
+                // A read that began earlier may still show the configuration.
+                shared.reads.forget(&self.arn);
+                Ok(Sent::Deleted)
+            }
+            Err(error) => {
+                tracing::error!(operation_id = %self.id, %error, "could not record a delete");
+                Err(self.unknown(aws_request_id))
+            }
+        }
     }
 }
 

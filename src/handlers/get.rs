@@ -40,8 +40,10 @@ impl Handlers {
         let row =
             self.shared.ledger.find(context.tenant().id.clone(), arn.as_str().to_owned()).await;
         let row = row.map_err(|error| ledger_failed(&error, "find"))?;
-        let row = row.filter(|row| row.row_state != State::Deleted);
-        let row = row.ok_or_else(|| Error::NotFound { arn: arn.as_str().to_owned() })?;
+        let row = row.ok_or_else(|| self.shared.no_row(arn.as_str()))?;
+        if row.row_state == State::Deleted {
+            return Err(Error::NotFound { arn: row.arn });
+        }
         context.record().operation(row.operation_id.ulid());
         Ok(row)
     }

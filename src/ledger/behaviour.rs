@@ -66,14 +66,17 @@ where
     reconciling::creates_in_doubt_are_listed_in_order(&subject().await).await;
     reconciling::an_arn_has_the_row_that_owns_it(&subject().await).await;
     reconciling::ended_rows_are_pruned(&subject().await).await;
-    reconciling::a_ledger_is_rebuilt_once_marked(&subject().await).await;
+    reconciling::a_new_ledger_is_in_doubt_until_that_is_ended(&subject().await).await;
+    reconciling::a_ledger_is_bound_to_one_upstream(&subject().await).await;
+    reconciling::live_rows_are_counted(&subject().await).await;
     adopting::a_configuration_without_a_row_gets_one(&subject().await).await;
     adopting::the_row_of_a_create_gets_its_configuration(&subject().await).await;
     adopting::a_deleted_configuration_that_aws_lists_is_live_again(&subject().await).await;
     adopting::a_create_under_way_records_its_own_configuration(&subject().await).await;
-    adopting::a_second_configuration_of_a_create_is_an_orphan(&subject().await).await;
+    adopting::a_second_configuration_of_a_create_has_its_own_row(&subject().await).await;
+    adopting::a_duplicate_without_a_returned_key_gets_no_row(&subject().await).await;
     adopting::a_request_id_of_another_create_displaces(&subject().await).await;
-    adopting::an_arn_of_another_create_is_not_adopted_twice(&subject().await).await;
+    adopting::an_arn_has_one_row(&subject().await).await;
     scans::a_row_that_two_scans_missed_is_returned(&subject().await).await;
 }
 
@@ -147,7 +150,18 @@ fn observation(operation_id: OperationId, at: SystemTime) -> Observation {
 fn adoption(reservation: Reservation) -> Adoption {
     let Reservation { operation_id, tenant, request_id, fingerprint, fields, .. } = reservation;
     let resource = resource(operation_id);
-    Adoption { operation_id, tenant, request_id, fingerprint, resource, fields }
+    let new_id = Ids::random().next_operation_id(Time::default().now());
+    let ledger_is_complete = true;
+    Adoption {
+        operation_id,
+        tenant,
+        request_id,
+        fingerprint,
+        resource,
+        fields,
+        new_id,
+        ledger_is_complete,
+    }
 }
 
 fn acme() -> TenantId {

@@ -74,6 +74,8 @@ pub struct Change {
     pub is_sending: bool,
     /// Whether the step is a sending of a create that an earlier sending may have created.
     pub is_resend: bool,
+    /// Whether the step records AWS's response to the create.
+    pub records_response: bool,
     /// The lease that begins; none keeps the old one, which the new state ignores.
     pub lease: Option<Lease>,
     /// Whether the row holds its `request_id` again, which another row may hold by now.
@@ -102,6 +104,7 @@ pub fn step<'a>(
         state: transition.state,
         is_sending: transition.state == State::Sending,
         is_resend: matches!(step, Step::Resend),
+        records_response: matches!(step, Step::Event(Event::Created(_))),
         lease: Lease::of(transition.state),
         takes_request_id: !holds_request_id(state) && holds_request_id(transition.state),
     });
@@ -129,50 +132,81 @@ pub fn is_last_sending<T: Copy + PartialEq>(last_sent: T, about: T) -> bool {
 /// with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Found<Arn> {
-    /// The configuration's ARN.
-    pub arn: Arn,
-    /// The row of its operation id: its state, and its ARN if it has one.
-    pub row: Option<(State, Option<Arn>)>,
-    /// Whether another row holds its `request_id`.
+    /// The state of the row with its ARN.
+    pub owner: Option<State>,
+    /// The row of its operation id, if that has not its ARN.
+    pub create: Option<RowOfCreate<Arn>>,
+    /// Whether a row of another create holds its `request_id`.
     pub request_id_is_taken: bool,
-    /// Whether another row has its ARN.
-    pub arn_is_taken: bool,
+    /// Whether the ledger knows everything that AWS has, so that a duplicate may be deleted.
+    pub ledger_is_complete: bool,
+}
+
+/// The part of the row of a create that [`adopt`] reads.
+#[derive(Debug, Clone, Copy)]
+pub struct RowOfCreate<Arn> {
+    /// The state.
+    pub state: State,
+    /// The ARN of its configuration, if it is known.
+    pub arn: Option<Arn>,
+    /// Whether the row records AWS's response to the create.
+    pub response_recorded: bool,
 }
 
 /// The decision about a [`Found`] configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adopt<Arn> {
-    /// Insert a live row.
-    Insert,
+    /// Insert a live row with these ids.
+    Insert(Ids),
+    /// Apply [`Event::Found`] to the row with its ARN.
+    ApplyToOwner,
     /// Apply [`Event::Found`] to the row of its operation id.
-    Apply,
-    /// No adoption: the running create will record the configuration.
+    ApplyToCreate {
+        /// Whether another row holds the `request_id` of the row, which gets a new one.
+        renames: bool,
+    },
+    /// No adoption: the running create or delete will record the configuration.
     UnderWay,
-    /// Its `request_id` or its ARN belongs to another create: its caller may hold its key.
-    Displaced,
-    /// It is a duplicate.
-    Orphan {
-        /// The configuration that its create has.
-        kept: Option<Arn>,
+    /// No caller has received its stream key: it may be deleted.
+    Duplicate {
+        /// The configuration whose stream key the caller has received.
+        kept: Arn,
     },
 }
 
-/// Decides whether a configuration is adopted.
+/// The ids of a row that is inserted for a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// Those of its tags.
+    OfTags,
+    /// The operation id of its tags. Its `request_id` has created another configuration since.
+    NewRequestId,
+    /// New ones: its create has another configuration too.
+    New,
+}
+
+/// Decides whether a configuration is adopted. A caller may have received the stream key of
+/// every configuration except for a second one of a create whose response is recorded: a key is
+/// returned only after its ARN is recorded.
 #[must_use]
-pub fn adopt<Arn: PartialEq>(found: Found<Arn>) -> Adopt<Arn> {
-    let Found { arn, row, request_id_is_taken, arn_is_taken } = found;
-    let Some((state, kept)) = row else {
-        let is_taken = request_id_is_taken || arn_is_taken;
-        return if is_taken { Adopt::Displaced } else { Adopt::Insert };
-    };
-    if kept.as_ref().is_some_and(|kept| *kept != arn) {
-        return Adopt::Orphan { kept };
-    }
-    match state {
-        State::Reserved | State::Sending => Adopt::UnderWay,
-        State::Rejected if request_id_is_taken => Adopt::Orphan { kept: None },
-        State::Rejected | State::InDoubt if arn_is_taken => Adopt::Orphan { kept: None },
-        _ => Adopt::Apply,
+pub fn adopt<Arn>(found: Found<Arn>) -> Adopt<Arn> {
+    let Found { owner, create, request_id_is_taken, ledger_is_complete } = found;
+    let is_under_way = |state| matches!(state, State::Reserved | State::Sending | State::Deleting);
+    match (owner, create) {
+        (Some(state), _) if is_under_way(state) => Adopt::UnderWay,
+        (Some(_), _) => Adopt::ApplyToOwner,
+        (None, Some(RowOfCreate { arn: Some(kept), response_recorded: true, .. }))
+            if ledger_is_complete =>
+        {
+            Adopt::Duplicate { kept }
+        }
+        (None, Some(RowOfCreate { arn: Some(_), .. })) => Adopt::Insert(Ids::New),
+        (None, Some(RowOfCreate { state, .. })) if is_under_way(state) => Adopt::UnderWay,
+        (None, Some(RowOfCreate { state, .. })) => {
+            Adopt::ApplyToCreate { renames: request_id_is_taken && !holds_request_id(state) }
+        }
+        (None, None) if request_id_is_taken => Adopt::Insert(Ids::NewRequestId),
+        (None, None) => Adopt::Insert(Ids::OfTags),
     }
 }
 

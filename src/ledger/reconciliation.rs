@@ -77,22 +77,30 @@ pub struct Adoption {
     pub resource: Resource,
     /// The content of its create.
     pub fields: Fields,
+    /// The id of its row if its create has another configuration too, and its `request_id` if
+    /// that has created another one since.
+    pub new_id: OperationId,
+    /// Whether the ledger knows everything that AWS has, so that a duplicate may be deleted.
+    pub ledger_is_complete: bool,
 }
 
 /// The result of [`Ledger::adopt`](super::Ledger::adopt).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Adopted {
-    /// It has a live row now: a new one, or the row of its create.
+    /// It has a new live row.
+    Inserted {
+        /// Whether its create has another configuration too, or its `request_id` has created
+        /// another one since.
+        is_displaced: bool,
+    },
+    /// Its row, or that of its create, is live now.
     Live,
-    /// The running create will record the configuration.
+    /// The running create or delete will record the configuration.
     UnderWay,
-    /// Its create has no row, and its `request_id` or its ARN belongs to another create:
-    /// the ledger was lost after its create, and its caller may hold its stream key.
-    Displaced,
-    /// Its create has another configuration already, or its `request_id` or its ARN
-    /// belongs to another create: it is a duplicate.
-    Orphan {
+    /// It has no row. Its create has another configuration, whose stream key the caller has
+    /// received: it may be deleted.
+    Duplicate {
         /// The configuration that the create has.
-        kept: Option<String>,
+        kept: String,
     },
 }

@@ -12,31 +12,35 @@ mod reading;
 mod reconciling;
 mod reserving;
 mod scanning;
+mod seal;
 mod steps;
 mod store;
 
-use std::{collections::HashMap, path::Path, thread, time::SystemTime};
+use std::{collections::HashMap, path::Path, time::SystemTime};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use self::{columns::unix_ms, driver::Senders};
+use self::{
+    columns::unix_ms,
+    driver::{Senders, Threads},
+};
 pub use self::{
     driver::Queues,
     open::OpenError,
     store::{Group, Job, Store, commit},
 };
 use super::{
-    Adopted, Adoption, Event, Expired, Filter, InDoubtCreate, Leases, Ledger, LedgerError,
+    Adopted, Adoption, Doubt, Event, Expired, Filter, InDoubtCreate, Leases, Ledger, LedgerError,
     LedgerFuture, Observation, Reservation, Reserved, Row, SendPermission, Transition,
-    UnconfirmedRow, Usage,
+    UnconfirmedRow, Upstream, Usage,
 };
 use crate::{clock::Clock, request::OperationId, tenancy::TenantId};
 
 /// A ledger in a SQLite file.
 pub struct SqliteLedger {
     queues: Option<Senders>,
-    threads: Vec<thread::JoinHandle<()>>,
+    threads: Option<Threads>,
     leases: Leases,
     clock: Clock,
 }
@@ -59,9 +63,35 @@ impl SqliteLedger {
     pub fn open(path: &Path, leases: Leases, clock: Clock) -> Result<(Self, Expired), OpenError> {
         let (store, expired) = Store::open(path, &clock)?;
         let (mut ledger, queues) = Self::new(leases, clock);
-        ledger.threads = driver::spawn(store, queues)
+        let threads = driver::spawn(store, queues)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        ledger.threads = Some(threads);
         Ok((ledger, expired))
+    }
+
+    /// Creates the ledger of a gateway that has created nothing at AWS before.
+    ///
+    /// # Errors
+    /// [`OpenError`], also if the file exists.
+    pub fn create(path: &Path) -> Result<(), OpenError> {
+        if path.exists() {
+            return Err(OpenError::Exists(path.to_owned()));
+        }
+        Store::change(path, |connection| reconciling::set_doubt(connection, Doubt::None))
+    }
+
+    /// Ends the binding of the ledger to its upstream.
+    ///
+    /// # Errors
+    /// [`OpenError`], also if the file does not exist.
+    pub fn rebind(path: &Path) -> Result<(), OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        Store::change(path, |connection| {
+            reconciling::unbind(connection)?;
+            reconciling::set_doubt(connection, Doubt::Lost)
+        })
     }
 
     /// Returns a ledger without threads. The caller runs the jobs of the queues on a
@@ -69,7 +99,7 @@ impl SqliteLedger {
     #[must_use]
     pub fn new(leases: Leases, clock: Clock) -> (Self, Queues) {
         let (senders, queues) = driver::queues();
-        (Self { queues: Some(senders), threads: Vec::new(), leases, clock }, queues)
+        (Self { queues: Some(senders), threads: None, leases, clock }, queues)
     }
 
     /// Runs `work` on the connection that writes.
@@ -207,6 +237,10 @@ impl Ledger for SqliteLedger {
         self.read(reading::count_in_doubt)
     }
 
+    fn count_live(&self) -> LedgerFuture<'_, u32> {
+        self.read(reading::count_live)
+    }
+
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>> {
         self.write(WhenFull::Wait, move |connection, _| Ok(reconciling::owners(connection, arns)?))
     }
@@ -249,13 +283,19 @@ impl Ledger for SqliteLedger {
         })
     }
 
-    fn is_rebuilt(&self) -> LedgerFuture<'_, bool> {
-        self.write(WhenFull::Wait, |connection, _| Ok(reconciling::is_rebuilt(connection)?))
+    fn doubt(&self) -> LedgerFuture<'_, Doubt> {
+        self.write(WhenFull::Wait, |connection, _| Ok(reconciling::doubt(connection)?))
     }
 
-    fn mark_rebuilt(&self) -> LedgerFuture<'_, ()> {
-        self.write(WhenFull::Wait, |connection, now| {
-            Ok(reconciling::mark_rebuilt(connection, now)?)
+    fn set_doubt(&self, doubt: Doubt) -> LedgerFuture<'_, ()> {
+        self.write(WhenFull::Wait, move |connection, _| {
+            Ok(reconciling::set_doubt(connection, doubt)?)
+        })
+    }
+
+    fn bind(&self, upstream: Upstream) -> LedgerFuture<'_, Option<Upstream>> {
+        self.write(WhenFull::Wait, move |connection, _| {
+            Ok(reconciling::bind(connection, &upstream)?)
         })
     }
 }
@@ -264,9 +304,8 @@ impl Drop for SqliteLedger {
     /// Waits for the threads to run the jobs in their queues and to close the file.
     fn drop(&mut self) {
         self.queues = None;
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has nothing left to commit.
-            let _ = thread.join();
+        if let Some(threads) = self.threads.take() {
+            threads.join();
         }
     }
 }

@@ -78,6 +78,8 @@ impl State {
             (Reserved, Step::Send) => Sending,
             (InDoubt, Step::Resend) => Sending,
             (Reserved, Step::Event(Cancel)) => Rejected,
+            // The record of the sending failed, so it was not sent.
+            (Reserved, Step::Event(NotExecuted)) => Rejected,
             (Sending, Step::Event(Created(_))) => Live,
             (Sending, Step::Event(NotExecuted)) => Rejected,
             (Sending, Step::Event(Throttled)) => Reserved,

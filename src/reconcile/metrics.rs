@@ -25,6 +25,10 @@ pub struct ReconcileMetrics {
     pub orphans: Counter,
     /// Live rows whose configuration no longer existed at AWS.
     pub vanished: Counter,
+    /// Configurations that a scan could not read, and skipped.
+    pub unreadable: Counter,
+    /// Live rows that the last two scans have missed.
+    pub missing: Gauge,
     /// Completed scans.
     pub scans: Counter,
 }
@@ -47,6 +51,12 @@ impl ReconcileMetrics {
             "Creates whose outcome at AWS is unknown",
             in_doubt.clone(),
         );
+        let missing = Gauge::default();
+        registry.register(
+            "missing",
+            "Live rows whose configuration the last two scans did not list",
+            missing.clone(),
+        );
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -61,6 +71,11 @@ impl ReconcileMetrics {
             ),
             orphans: counter("orphans", "Duplicate configurations that were found at AWS"),
             vanished: counter("vanished", "Live rows whose configuration no longer existed at AWS"),
+            missing,
+            unreadable: counter(
+                "unreadable",
+                "Configurations at AWS that a scan could not read, once per scan",
+            ),
             scans: counter("scans", "Complete lists of the ingest configurations at AWS"),
         }
     }

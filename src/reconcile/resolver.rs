@@ -8,21 +8,18 @@
 mod deletes;
 mod probe;
 mod schedule;
-mod tags_read;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    schedule::{Absence, Began, Schedule},
-    tags_read::TagsRead,
-};
+use self::schedule::{Absence, Began, Schedule};
 use super::{
     Parts, ScanError,
     metrics::ReconcileMetrics,
     resolutions::{Resolution, Resolutions},
+    tags_read::TagsRead,
     ticker::Ticker,
 };
 use crate::{
@@ -63,7 +60,7 @@ impl Resolver {
     /// tags, and a tenth of that of deletes.
     #[must_use]
     pub fn new(parts: Parts, times: ResolutionTimes, calls_per_second: f64) -> Self {
-        let Parts { ledger, ivs, pacers, resolutions, metrics, clock } = parts;
+        let Parts { ledger, ivs, pacers, resolutions, metrics, clock, .. } = parts;
         Self {
             ledger,
             ivs,

@@ -158,6 +158,7 @@ fn code(error: &Error) -> Code {
         Error::OutcomeUnknown { repeatable: true, .. }
         | Error::DeleteOutcomeUnknown { .. }
         | Error::LedgerUnavailable
+        | Error::LedgerIncomplete { .. }
         | Error::Draining
         | Error::Overloaded => Code::Unavailable,
         Error::Internal => Code::Internal,
@@ -171,7 +172,8 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::TenantRequestRate { retry_after, .. }
         | Error::TenantCreateRate { retry_after, .. }
         | Error::TenantConcurrency { retry_after, .. }
-        | Error::TenantQueueFull { retry_after, .. } => Some(*retry_after),
+        | Error::TenantQueueFull { retry_after, .. }
+        | Error::LedgerIncomplete { retry_after } => Some(*retry_after),
         Error::DeadlineTooShort { predicted_wait, .. } => Some((*predicted_wait).max(SOON)),
         // A retry of a create without a request_id would be another create.
         Error::DeadlineExceeded { unfinished } => {

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ivs_ingest_gateway::{ledger::State, proto::v1::ingest_service_client::IngestServiceClient};
+use ivs_ingest_gateway::{
+    ledger::{SqliteLedger, State},
+    proto::v1::ingest_service_client::IngestServiceClient,
+};
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -127,6 +130,7 @@ impl Gateway {
             writeln!(text, "[tenants.{tenant}]\nmax_ingest_configurations = {quota}").unwrap();
         }
         fs::write(folder.path().join("gateway.toml"), text).unwrap();
+        SqliteLedger::create(&folder.path().join("ledger.db")).unwrap();
         Self { folder, listen, admin, running: None }
     }
 

@@ -1,5 +1,7 @@
 //! The `adopt` command gives configurations that exist at AWS to tenants.
 
+use std::time::Duration;
+
 use aws_sdk_ivsrealtime::types;
 use ivs_ingest_gateway::proto::v1::ListIngestConfigurationsRequest;
 
@@ -17,7 +19,9 @@ async fn adopt_gives_an_existing_configuration_to_a_tenant() {
     let world = World::new();
     world.emulator.list_immediately();
     let arn = create_without_gateway(&world).await;
-    let config = world.configure(&[]);
+    let lines = ["sweep.interval_ms = 100"];
+    let gateway = world.gateway(&lines).await;
+    let config = world.configure(&lines);
     let list = world.path("old.txt");
     std::fs::write(&list, format!("# by hand\n{arn} acme\n")).unwrap();
     let (config, list) = (config.to_str().unwrap(), list.to_str().unwrap());
@@ -35,9 +39,14 @@ async fn adopt_gives_an_existing_configuration_to_a_tenant() {
     assert_eq!(rejected.code, Some(1));
     assert!(rejected.stdout.contains("it belongs to the tenant acme"), "{rejected:?}");
 
-    let gateway = world.gateway(&[]).await;
     let all = ListIngestConfigurationsRequest::default;
-    let (listed, _) = gateway.caller("acme").list(all()).await.unwrap();
+    let listed = loop {
+        let (listed, _) = gateway.caller("acme").list(all()).await.unwrap();
+        if !listed.is_empty() {
+            break listed;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].arn.as_str(), listed[0].name.as_str()), (arn.as_str(), "old"));
     assert_eq!(listed[0].tags, [("team".to_owned(), "video".to_owned())].into());

@@ -10,7 +10,7 @@ use ivs_ingest_gateway::{
     request::{Fingerprint, IngestProtocol},
     tenancy::TenantId,
 };
-use ivs_realtime_emulator::{Fault, FaultKind, Operation};
+use ivs_realtime_emulator::FaultKind;
 use serde_json::Value;
 
 use crate::support::{World, create};
@@ -85,40 +85,10 @@ async fn a_create_that_was_only_reserved_returns_its_quota_after_a_kill() {
     assert_eq!(usage(&world).await, [(State::Live, 1)]);
 }
 
-/// If the gateway did not wait for the scan, it would duplicate existing configurations.
-#[tokio::test]
-async fn a_gateway_with_an_empty_ledger_creates_nothing_before_the_first_scan() {
-    let world = World::new();
-    let gateway = world.gateway(&[]).await;
-    world.emulator.list_immediately();
-    let old = gateway.caller("acme").create(request("old")).await.unwrap();
-    let old = old.ingest_configuration.unwrap();
-    gateway.stop().await;
-    std::fs::remove_file(world.ledger()).unwrap();
-
-    let lost = Fault::new(FaultKind::DropBefore).on(Operation::ListIngestConfigurations);
-    world.emulator.fault(&lost);
-    let gateway = world.gateway(&[]).await;
-    let acme = gateway.caller("acme");
-    let rejected = acme.create(request("old")).await.unwrap_err();
-    assert_eq!(rejected.reason(), "LEDGER_UNAVAILABLE");
-    world.emulator.release();
-    let again = loop {
-        match acme.create(request("old")).await {
-            Ok(response) => break response,
-            Err(rejected) => assert_eq!(rejected.reason(), "LEDGER_UNAVAILABLE"),
-        }
-    };
-    let (again, replayed) = (again.ingest_configuration.unwrap(), again.replayed);
-    assert!(replayed && again.arn == old.arn && again.stream_key == old.stream_key);
-    assert_eq!(world.emulator.creates(), 1);
-    gateway.stop().await;
-    assert_eq!(usage(&world).await, [(State::Live, 1)]);
-}
-
 /// Writes the ledger of a gateway that was killed after it reserved a create and before it sent
 /// the create. That time is too short for a test to kill a real process in it.
 async fn reserve_only(path: &std::path::Path) {
+    SqliteLedger::create(path).unwrap();
     let (ledger, _) = SqliteLedger::open(path, LEASES, Clock::system()).unwrap();
     let reservation = Reservation {
         operation_id: Ids::random().next_operation_id(SystemTime::now()),

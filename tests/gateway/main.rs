@@ -27,6 +27,7 @@ mod logs;
 mod metrics;
 mod pacing;
 mod quota;
+mod restore;
 mod retries;
 mod server;
 mod stages;

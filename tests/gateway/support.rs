@@ -16,10 +16,11 @@ mod tools;
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
     time::{Duration, Instant},
 };
 
+use ivs_ingest_gateway::ledger::{OpenError, SqliteLedger};
 use tempfile::TempDir;
 
 pub(crate) use caller::{Caller, Transport, create, transport};
@@ -42,6 +43,8 @@ pub(crate) struct World {
     folder: TempDir,
     secrets: Arc<Secrets>,
     processes: Mutex<Vec<Arc<Process>>>,
+    /// Creates the ledger before the first gateway starts.
+    has_ledger: Once,
 }
 
 impl World {
@@ -51,6 +54,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             secrets: Arc::default(),
             processes: Mutex::default(),
+            has_ledger: Once::new(),
         }
     }
 
@@ -63,6 +67,10 @@ impl World {
     /// Starts `serve` like [`Self::gateway`], with additional environment variables.
     pub(crate) async fn gateway_in(&self, lines: &[&str], variables: &[(&str, &str)]) -> Gateway {
         let file = self.configure(lines);
+        self.has_ledger.call_once(|| match SqliteLedger::create(&self.ledger()) {
+            Ok(()) | Err(OpenError::Exists(_)) => {}
+            Err(error) => panic!("{error}"),
+        });
         let arguments = ["serve", "--config", file.to_str().unwrap()];
         let process = self.start("serve", &arguments, variables);
         Gateway::serving(process, file, Arc::clone(&self.secrets)).await

@@ -3,7 +3,7 @@
 
 use ivs_ingest_gateway::ledger::{
     Event, Resource, State, Step,
-    decide::{self, Adopt, Change, Earlier, Found},
+    decide::{self, Adopt, Change, Earlier, Found, Ids, RowOfCreate},
 };
 
 use crate::world::{Create, Row, Scene, World};
@@ -85,9 +85,9 @@ impl World {
         let request_id_is_taken = self.request_id_is_taken(create);
         let row = self.creates[usize::from(create)].row.as_mut().ok_or(Rejected)?;
         let (_, change) = decide::step(row.state, row.was_resent, step).map_err(|_| Rejected)?;
-        let Some(Change { state, is_sending, is_resend, takes_request_id, .. }) = change else {
-            return Ok(Applied::Unchanged);
-        };
+        let Some(change) = change else { return Ok(Applied::Unchanged) };
+        let Change { state, is_sending, is_resend, records_response, takes_request_id, .. } =
+            change;
         // The unique index of the ledger rejects the change.
         if takes_request_id && request_id_is_taken {
             return Err(Rejected);
@@ -96,6 +96,7 @@ impl World {
         row.age = 0;
         row.sends += u8::from(is_sending);
         row.was_resent |= is_resend;
+        row.response_recorded |= records_response;
         if let Some(arn) = arn {
             row.arn = u8::try_from(arn).ok();
         }
@@ -121,21 +122,27 @@ impl World {
         let row = self.creates[usize::from(create)].row;
         let arn = u8::try_from(attempt).unwrap();
         let decision = decide::adopt(Found {
-            arn,
-            row: row.map(|row| (row.state, row.arn)),
+            owner: row.filter(|row| row.arn == Some(arn)).map(|row| row.state),
+            create: row.filter(|row| row.arn != Some(arn)).map(|row| RowOfCreate {
+                state: row.state,
+                arn: row.arn,
+                response_recorded: row.response_recorded,
+            }),
             request_id_is_taken: self.request_id_is_taken(create),
-            // Each configuration is one attempt of one create.
-            arn_is_taken: false,
+            ledger_is_complete: self.rebuilt,
         });
         match decision {
-            Adopt::Insert => {
+            Adopt::Insert(Ids::OfTags) => {
                 let row = Row { arn: Some(arn), ..Row::new(State::Live) };
                 self.creates[usize::from(create)].row = Some(row);
             }
-            Adopt::Apply => {
+            Adopt::ApplyToOwner | Adopt::ApplyToCreate { renames: false } => {
                 self.apply(create, &found(), Some(attempt))?;
             }
-            Adopt::UnderWay | Adopt::Displaced | Adopt::Orphan { .. } => {}
+            Adopt::ApplyToCreate { renames: true }
+            | Adopt::Insert(Ids::NewRequestId | Ids::New)
+            | Adopt::UnderWay
+            | Adopt::Duplicate { .. } => {}
         }
         Ok(decision)
     }

@@ -113,9 +113,6 @@ impl World {
         if let Some(kept) = probe.found.iter().position(|found| *found) {
             if self.apply(create, &found(), Some(kept)).is_ok() {
                 self.gateways[gateway].resolver.forget(index);
-                for orphan in (kept + 1..MAX_SENDS).filter(|orphan| probe.found[*orphan]) {
-                    self.creates[index].attempts[orphan] = Attempt::Nothing;
-                }
             }
             return;
         }

@@ -2,7 +2,7 @@
 
 use ivs_ingest_gateway::ledger::{
     Event, State,
-    decide::{self, Adopt, AfterScan, Scanned},
+    decide::{self, Adopt, AfterScan, Ids, Scanned},
 };
 
 use crate::{
@@ -82,12 +82,17 @@ impl World {
             return;
         }
         match self.adopt(u8::try_from(create).unwrap(), attempt) {
-            Ok(Adopt::Insert | Adopt::Apply) => {
-                self.gateways[gateway].resolver.absent[create] = None;
-            }
-            // The gateway deletes a duplicate, or reports it and an operator deletes it.
-            Ok(Adopt::Orphan { .. } | Adopt::Displaced) => {
+            // The gateway deletes a duplicate. A second configuration gets a row of its own, which
+            // the tenant deletes.
+            Ok(
+                Adopt::Duplicate { .. }
+                | Adopt::Insert(Ids::New | Ids::NewRequestId)
+                | Adopt::ApplyToCreate { renames: true },
+            ) => {
                 self.creates[create].attempts[attempt] = Attempt::Nothing;
+            }
+            Ok(Adopt::Insert(Ids::OfTags) | Adopt::ApplyToOwner | Adopt::ApplyToCreate { .. }) => {
+                self.gateways[gateway].resolver.absent[create] = None;
             }
             Ok(Adopt::UnderWay) => {}
             // The scan fails, and the next one starts from the beginning.

@@ -112,6 +112,8 @@ pub(crate) struct Row {
     pub(crate) sends: u8,
     /// Whether an earlier sending may have been executed.
     pub(crate) was_resent: bool,
+    /// Whether the row records AWS's response.
+    pub(crate) response_recorded: bool,
     /// Time since the last sending, at most [`Times::give_up_after`].
     pub(crate) age: u8,
     /// The attempt whose configuration the row owns.
@@ -238,7 +240,15 @@ impl World {
 
 impl Row {
     pub(crate) fn new(state: State) -> Self {
-        Self { state, sends: 0, was_resent: false, age: 0, arn: None, missed: 0 }
+        Self {
+            state,
+            sends: 0,
+            was_resent: false,
+            response_recorded: false,
+            age: 0,
+            arn: None,
+            missed: 0,
+        }
     }
 }
 

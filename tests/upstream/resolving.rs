@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ivs_ingest_gateway::{
     clock::Clock,
     config::ResolutionTimes,
+    ids::Ids,
     ivs::Ivs,
     ledger::{Event, Ledger, State},
     reconcile::{Parts, ReconcileMetrics, Resolution, Resolutions, Resolver},
@@ -45,6 +46,7 @@ fn resolve(
         resolutions: resolutions.clone(),
         metrics: metrics.clone(),
         clock: Clock::system(),
+        ids: Ids::random(),
     };
     let resolver = Resolver::new(parts, times, 1000.0);
     tokio::spawn(resolver.run(stop.clone()));
@@ -160,7 +162,7 @@ async fn probes_that_fail_prove_nothing() {
 }
 
 #[tokio::test]
-async fn active_configurations_are_kept_and_inactive_duplicates_deleted() {
+async fn the_active_configuration_of_a_create_is_its_own() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     let request = request("studio", &aws.stage_arn);
@@ -176,15 +178,8 @@ async fn active_configurations_are_kept_and_inactive_duplicates_deleted() {
     let resolution = resolutions.resolution(row.operation_id, TIMEOUT).await.unwrap();
     let Resolution::Live(kept) = resolution else { panic!("{resolution:?}") };
     assert!(made[1..].contains(&kept.arn));
-    while metrics.orphans.get() < 2 || aws.calls(Operation::DeleteIngestConfiguration) < 2 {
-        tokio::task::yield_now().await;
-    }
-    // An encoder publishes through the other active one, so it stays and is reported.
-    let mut left = aws.arns();
-    left.sort();
-    made.remove(0);
-    made.sort();
-    assert_eq!(left, made);
+    // A caller may hold the key of each of the others. The scan gives them rows.
+    assert_eq!((metrics.orphans.get(), aws.calls(Operation::DeleteIngestConfiguration)), (0, 0));
 }
 
 #[tokio::test]

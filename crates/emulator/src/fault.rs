@@ -62,6 +62,9 @@ impl FaultKind {
 pub struct Fault {
     /// The affected operation. If absent, all operations.
     pub(crate) operation: Option<Operation>,
+    /// The last part of an ARN. If absent, calls about all resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resource: Option<String>,
     pub(crate) kind: FaultKind,
     /// The probability that a call is affected, 0 to 1. If it and `count` are absent, every
     /// call is affected.
@@ -88,6 +91,7 @@ impl Fault {
     pub fn new(kind: FaultKind) -> Self {
         Self {
             operation: None,
+            resource: None,
             kind,
             probability: None,
             count: None,
@@ -110,6 +114,13 @@ impl Fault {
     #[must_use]
     pub fn on(self, operation: Operation) -> Self {
         Self { operation: Some(operation), ..self }
+    }
+
+    /// Limits the fault to the calls that name this ARN.
+    #[must_use]
+    pub fn about(self, arn: &str) -> Self {
+        let resource = arn.rsplit('/').next().unwrap_or(arn).to_owned();
+        Self { resource: Some(resource), ..self }
     }
 
     /// Limits the fault to the next `count` calls.
@@ -149,6 +160,9 @@ impl Fault {
     /// # Errors
     /// Names the invalid key and its rule.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.resource.as_deref() == Some("") {
+            return Err("`resource` is empty; use the last part of an ARN");
+        }
         if self.probability.is_some() && self.count.is_some() {
             return Err("`probability` and `count` are both set; use one of them");
         }
@@ -194,6 +208,7 @@ mod tests {
         for bad in [
             json!({"kind": "drop_after", "probability": 1.5}),
             json!({"kind": "drop_after", "probability": 0.5, "count": 1}),
+            json!({"kind": "drop_after", "resource": ""}),
             json!({"kind": "slow_before"}),
             json!({"kind": "error", "status": 403}),
             json!({"kind": "error", "code": "Nope", "status": 200}),

@@ -91,11 +91,18 @@ impl Faults {
         self.draws = Draws::new(seed);
     }
 
-    /// Returns the first fault that applies to this call, and decrements its `count`.
-    pub(crate) fn draw(&mut self, operation: Operation) -> Option<PlannedFault> {
+    /// Returns the first fault that applies to this call, and decrements its `count`. `names`
+    /// returns whether the call names a resource.
+    pub(crate) fn draw(
+        &mut self,
+        operation: Operation,
+        names: impl Fn(&str) -> bool,
+    ) -> Option<PlannedFault> {
         let draws = &mut self.draws;
         let fault = self.active.iter_mut().find(|fault| {
-            if fault.operation.is_some_and(|only| only != operation) {
+            if fault.operation.is_some_and(|only| only != operation)
+                || fault.resource.as_ref().is_some_and(|only| !names(only))
+            {
                 return false;
             }
             match (fault.probability, fault.count) {
@@ -131,7 +138,7 @@ mod tests {
         let mut faults = Faults::new(1);
         faults.add(fault(json!({"operation": "GetStage", "kind": "drop_before", "count": 2})));
         faults.add(fault(json!({"kind": "garbage", "count": 2})));
-        let mut kind = |operation| faults.draw(operation).map(|planned| planned.kind);
+        let mut kind = |operation| faults.draw(operation, |_| true).map(|planned| planned.kind);
         assert_eq!(kind(Operation::GetStage), Some(FaultKind::DropBefore));
         assert_eq!(kind(Operation::CreateStage), Some(FaultKind::Garbage));
         assert_eq!(kind(Operation::GetStage), Some(FaultKind::DropBefore));
@@ -143,5 +150,15 @@ mod tests {
             "GetStage": {"drop_before": 2, "garbage": 1},
         });
         assert_eq!(json!(faults.injected()), injected);
+    }
+
+    #[test]
+    fn a_fault_about_a_resource_affects_only_the_calls_that_name_it() {
+        let mut faults = Faults::new(1);
+        faults.add(Fault::new(FaultKind::DropAfter).about("arn:aws:ivs:r:1:stage/abc"));
+        let mut has_fault = |named: &str| {
+            faults.draw(Operation::GetStage, |resource| named.contains(resource)).is_some()
+        };
+        assert!(has_fault("/x/abc") && !has_fault("/x/abd"));
     }
 }

@@ -92,9 +92,14 @@ impl Service {
     async fn call(self: Arc<Self>, operation: Operation, head: &Parts, body: &Bytes) -> Responded {
         let signature = self.verifier.verify(head, body, self.settings.clock.now());
         let request = Request::parse(operation, &head.uri, body);
+        let names = |resource: &str| {
+            let resource = resource.as_bytes();
+            let holds = |text: &[u8]| text.windows(resource.len()).any(|part| part == resource);
+            holds(head.uri.path().as_bytes()) || holds(body)
+        };
         let planned = {
             let mut world = self.world();
-            match world.admit(operation, signature) {
+            match world.admit(operation, signature, names) {
                 Err(error) => return Ok(error.response()),
                 Ok(None) => return Ok(wire::from_result(world.execute(operation, request))),
                 Ok(Some(planned)) => planned,

@@ -56,6 +56,7 @@ impl World {
         &mut self,
         operation: Operation,
         signature: Result<()>,
+        names: impl Fn(&str) -> bool,
     ) -> Result<Option<PlannedFault>> {
         let counts = self.calls.of(operation);
         counts.calls += 1;
@@ -64,7 +65,7 @@ impl World {
             counts.throttled += 1;
             return Err(ApiError::throttled());
         }
-        Ok(self.faults.draw(operation))
+        Ok(self.faults.draw(operation, names))
     }
 
     /// Executes a request and returns the body of the response.

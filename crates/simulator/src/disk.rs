@@ -12,7 +12,7 @@ use std::{
 };
 
 use invariants::Row;
-use ivs_ingest_gateway::ledger::{Group, Queues, State, Store, commit};
+use ivs_ingest_gateway::ledger::{Group, Queues, SqliteLedger, State, Store, commit};
 use rusqlite::{Connection, OpenFlags, Transaction, ffi};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -25,6 +25,9 @@ use crate::{
 
 /// A folder in memory, where it exists: a run needs no real flush.
 const MEMORY: &str = "/dev/shm";
+
+/// The name of the ledger.
+const LEDGER: &str = "ledger.db";
 
 /// The files of a ledger, as suffixes of its name. SQLite recreates `-shm`.
 const FILES: [&str; 2] = ["", "-wal"];
@@ -57,8 +60,10 @@ impl Disk {
             Fault::Commit { nth, kind } => Some((*nth, *kind)),
             _ => None,
         });
+        let folder = folder?;
+        SqliteLedger::create(&folder.path().join(LEDGER)).map_err(io::Error::other)?;
         Ok(Self(Arc::new(Shared {
-            folder: folder?,
+            folder,
             faults: faults.collect(),
             commits: AtomicU32::new(0),
             faults_ended: AtomicBool::new(false),
@@ -82,7 +87,7 @@ impl Disk {
     /// Returns the path of the ledger.
     #[must_use]
     pub fn ledger(&self) -> PathBuf {
-        self.0.folder.path().join("ledger.db")
+        self.0.folder.path().join(LEDGER)
     }
 
     fn copy(&self) -> PathBuf {

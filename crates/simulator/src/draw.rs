@@ -64,8 +64,11 @@ pub fn plan(seed: u64, level: Level) -> Plan {
     if level.has_bad_machine() {
         machine(draws, &mut faults);
     }
-    if level == Level::Mistakes {
-        mistakes(draws, &mut faults);
+    match level {
+        Level::OldLedger => restore(draws, &mut faults),
+        Level::WrongEndpoint => wrong_endpoint(draws, &mut faults),
+        Level::Duplicates => duplicates(draws, &mut faults),
+        _ => {}
     }
     let page_size = draws.one_of(&[4, 20, 100]);
     Plan { seed, callers, faults, faults_end: FAULTS_END, give_up_after, page_size }
@@ -267,18 +270,21 @@ fn machine(draws: &mut Draws, faults: &mut Vec<Fault>) {
     }
 }
 
-fn mistakes(draws: &mut Draws, faults: &mut Vec<Fault>) {
-    if draws.percent(50) {
-        let copied = Duration::from_millis(draws.below(ACTIVE_MS));
-        let at = copied + Duration::from_millis(draws.magnitude(100, ACTIVE_MS));
-        let down = Duration::from_millis(draws.magnitude(10, 30_000));
-        faults.push(Fault::Restore { copied, at, down });
-    } else {
-        let from = Duration::from_millis(draws.below(ACTIVE_MS));
-        let to = from + Duration::from_millis(draws.magnitude(1000, 300_000));
-        faults.push(Fault::WrongEndpoint { from, to });
-    }
-    if draws.percent(30) {
+fn restore(draws: &mut Draws, faults: &mut Vec<Fault>) {
+    let copied = Duration::from_millis(draws.below(ACTIVE_MS));
+    let at = copied + Duration::from_millis(draws.magnitude(100, ACTIVE_MS));
+    let down = Duration::from_millis(draws.magnitude(10, 30_000));
+    faults.push(Fault::Restore { copied, at, down });
+}
+
+fn wrong_endpoint(draws: &mut Draws, faults: &mut Vec<Fault>) {
+    let from = Duration::from_millis(draws.below(ACTIVE_MS));
+    let to = from + Duration::from_millis(draws.magnitude(1000, 300_000));
+    faults.push(Fault::WrongEndpoint { from, to });
+}
+
+fn duplicates(draws: &mut Draws, faults: &mut Vec<Fault>) {
+    for _ in 0..draws.between(1, 5) {
         let operation = Operation::CreateIngestConfiguration;
         let nth = u32::try_from(draws.below(40)).unwrap_or(0);
         faults.push(Fault::Call { operation, nth, kind: CallFault::Duplicated });

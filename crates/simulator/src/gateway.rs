@@ -151,8 +151,8 @@ impl Running {
     /// Starts a process on the ledger of the disk.
     ///
     /// # Errors
-    /// The ledger cannot be opened or read.
-    pub async fn start(
+    /// The ledger cannot be opened.
+    pub fn start(
         config: &Config,
         sdk: Sdk,
         disk: &Disk,
@@ -176,15 +176,7 @@ impl Running {
         let (ledger, queues) = SqliteLedger::new(leases, determinism.clock.clone());
         let driver = determinism.process.spawn(disk.clone().drive(store, queues));
         let metrics = Metrics::default();
-        let core = Core::start(&determinism, sdk, Arc::new(ledger), config, &metrics).await;
-        let core = match core {
-            Ok(core) => core,
-            Err(error) => {
-                life.end();
-                end_task(driver).await;
-                return Err(error.to_string());
-            }
-        };
+        let core = Core::start(&determinism, sdk, Arc::new(ledger), config, &metrics);
         let rpc = Rpc::new(core.handlers()(TaskTracker::new()));
         let tenants = Arc::clone(core.tenants());
         let gateway = Gateway { rpc, tenants, determinism, life };

@@ -18,11 +18,14 @@ pub enum Level {
     SlowAws,
     /// The machine is worse than assumed: commits fail or stall, and the clock jumps.
     BadMachine,
-    /// The operator makes mistakes: an old ledger is restored, the endpoint is wrong, or a proxy
-    /// sends a create twice.
-    Mistakes,
+    /// An old copy of the ledger is restored.
+    OldLedger,
     /// A slow AWS and a bad machine together.
     SlowAwsAndBadMachine,
+    /// The endpoint is that of another, empty account for a time.
+    WrongEndpoint,
+    /// A proxy sends a create twice.
+    Duplicates,
 }
 
 /// The effect of a level on a promise, from the strictest to the laxest.
@@ -51,12 +54,14 @@ pub struct AwsBounds {
 
 impl Level {
     /// Every level.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Documented,
         Self::SlowAws,
         Self::BadMachine,
-        Self::Mistakes,
+        Self::OldLedger,
         Self::SlowAwsAndBadMachine,
+        Self::WrongEndpoint,
+        Self::Duplicates,
     ];
 
     /// Whether AWS is slower than assumed.
@@ -78,7 +83,9 @@ impl Level {
             Self::Documented => Expected::Kept,
             Self::SlowAws => with_slow_aws(invariant),
             Self::BadMachine => with_bad_machine(invariant),
-            Self::Mistakes => with_mistakes(invariant),
+            Self::OldLedger => with_old_ledger(invariant),
+            Self::WrongEndpoint => with_wrong_endpoint(invariant),
+            Self::Duplicates => with_duplicates(invariant),
             Self::SlowAwsAndBadMachine => match invariant {
                 Invariant::KeyStaysValid
                 | Invariant::SameResponse
@@ -138,16 +145,34 @@ const fn with_bad_machine(invariant: Invariant) -> Expected {
     }
 }
 
-const fn with_mistakes(invariant: Invariant) -> Expected {
+const fn with_old_ledger(invariant: Invariant) -> Expected {
     match invariant {
-        Invariant::Liveness
-        | Invariant::Recorded
+        Invariant::OneCreate | Invariant::SameResponse => Expected::Breaks,
+        Invariant::Reachable | Invariant::DeletedStaysDeleted => Expected::Heals,
+        _ => Expected::Kept,
+    }
+}
+
+const fn with_wrong_endpoint(invariant: Invariant) -> Expected {
+    match invariant {
+        Invariant::Recorded
         | Invariant::Rate
         | Invariant::Fairness
         | Invariant::Isolation
         | Invariant::OneProcess
         | Invariant::Secrets => Expected::Kept,
         _ => Expected::Breaks,
+    }
+}
+
+const fn with_duplicates(invariant: Invariant) -> Expected {
+    match invariant {
+        Invariant::OneCreate
+        | Invariant::OneConfiguration
+        | Invariant::ErrorsAreTrue
+        | Invariant::Limit
+        | Invariant::Rate => Expected::Breaks,
+        _ => Expected::Kept,
     }
 }
 
@@ -164,6 +189,6 @@ impl FromStr for Level {
         Self::ALL
             .into_iter()
             .find(|level| level.to_string() == text)
-            .ok_or_else(|| "use a number from 0 to 4".to_owned())
+            .ok_or_else(|| "use a number from 0 to 6".to_owned())
     }
 }

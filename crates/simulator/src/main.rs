@@ -35,8 +35,9 @@ struct Options {
     /// Run one seed, and print its plan and its violations.
     #[arg(long, conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
-    /// The assumptions of the runs: 0 as documented, 1 a slow AWS, 2 a bad machine, 3 mistakes of
-    /// the operator, 4 a slow AWS and a bad machine.
+    /// The assumptions of the runs: 0 as documented, 1 a slow AWS, 2 a bad machine, 3 an old copy
+    /// of the ledger, 4 a slow AWS and a bad machine, 5 a wrong endpoint, 6 a proxy that repeats
+    /// creates.
     #[arg(long, default_value = "0")]
     level: Level,
     /// Print every event of the seed.

@@ -76,7 +76,7 @@ impl Create {
     /// AWS, because the gateway does not store them. A failed read is not reported as a failed
     /// create: the caller would create another configuration. Nor is one that does not find it:
     /// AWS may not show it yet, and if an operator has deleted it, the scan detects that.
-    async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
+    pub(super) async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         let Handlers { shared, ivs, .. } = &self.handlers;
         let get = |permit| ivs.get_ingest_configuration(permit, &arn);
         match paced::read(&self.context, &shared.pacers.get, get).await {

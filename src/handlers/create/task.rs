@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     handlers::{CallContext, Handlers, ledger_failed, paced},
     ivs::{self, AwsFailure, AwsResponse, CallError, FailureKind, NewConfiguration},
-    ledger::{Event, Reserved, Resource, SendPermission, State, Transition},
+    ledger::{Event, LedgerError, Reserved, Resource, SendPermission, State, Transition},
     pacer::{Permit, Ticket},
     request::{CreateIngestConfiguration, Fingerprint, OperationId},
     tenancy::Stage,
@@ -47,6 +47,16 @@ enum Sent {
     Finished(Outcome),
     /// AWS throttled the create, so it was not executed. Its row is still `SENDING`.
     Throttled(AwsFailure),
+}
+
+/// The record of a configuration that AWS has created.
+enum Recorded {
+    /// The row has its ARN.
+    Now,
+    /// The row has the ARN of another configuration of the same create.
+    Earlier { arn: String },
+    /// The ledger does not respond.
+    Unknown,
 }
 
 impl Create {
@@ -139,7 +149,7 @@ impl Create {
             Some(Ok(_)) | None => Error::DeadlineExceeded { unfinished: None },
         };
         if matches!(attempt, Attempt::Send) {
-            self.apply(Event::Cancel).await?;
+            self.apply(Event::Cancel, Event::Cancel).await?;
         }
         Err(error)
     }
@@ -150,11 +160,10 @@ impl Create {
     async fn requeue(&self, error: Error) -> Result<Ticket<ivs::Create>, Error> {
         let pacer = &self.handlers.shared.pacers.create;
         let Some(ticket) = paced::readmit(&self.context, pacer) else {
-            // If this fails, the row stays `SENDING` and holds its quota until it is resolved.
-            let applied = self.apply(Event::NotExecuted).await;
+            let applied = self.apply(Event::NotExecuted, Event::NotExecuted).await;
             return Err(self.unless_in_doubt(&applied, error));
         };
-        match self.apply(Event::Throttled).await {
+        match self.apply(Event::Throttled, Event::NotExecuted).await {
             Ok(Transition { state: State::Reserved, changed: true }) => {
                 self.context.record().set_may_be_sent(false);
                 Ok(ticket)
@@ -185,10 +194,11 @@ impl Create {
                     arn: value.arn.clone(),
                     participant_id: value.participant_id.clone(),
                 };
-                // If this fails, the row stays `SENDING`, and the resolver later finds the
-                // configuration by its tags. The response still succeeds, with the stream key.
-                let _ = self.apply(Event::Created(resource)).await;
-                Sent::Finished(Ok(self.created(value, false, aws_request_id).await))
+                Sent::Finished(match self.record_created(resource).await {
+                    Recorded::Now => Ok(self.created(value, false, aws_request_id).await),
+                    Recorded::Earlier { arn } => self.read_back(arn, false).await,
+                    Recorded::Unknown => Err(self.unknown(aws_request_id)),
+                })
             }
             Err(error) if error.is_throttled() => {
                 let failure = error.failure().clone();
@@ -197,14 +207,13 @@ impl Create {
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(%operation_id, %failure, "a create was not executed");
-                // If this fails, the row stays `SENDING` and holds its quota until it is resolved.
-                let applied = self.apply(Event::NotExecuted).await;
+                let applied = self.apply(Event::NotExecuted, Event::NotExecuted).await;
                 let error = self.not_executed(failure).await;
                 Sent::Finished(Err(self.unless_in_doubt(&applied, error)))
             }
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(%operation_id, %failure, "the outcome of a create is unknown");
-                let _ = self.apply(Event::Ambiguous).await;
+                let _ = self.apply(Event::Ambiguous, Event::Ambiguous).await;
                 Sent::Finished(self.resolve(failure.aws_request_id).await)
             }
         }
@@ -237,18 +246,55 @@ impl Create {
         sent_at: SystemTime,
     ) -> Result<Option<SendPermission>, Error> {
         let permission = self.handlers.shared.ledger.resend(self.operation_id, sent_at).await;
-        permission.map_err(|error| ledger_failed(&error, "resend"))
+        permission.map_err(|error| self.failed(&error, "resend", Event::Ambiguous))
     }
 
     /// Moves the row from `RESERVED` to `SENDING`. Returns `None` if it is being sent already.
     async fn permission_to_send(&self) -> Result<Option<SendPermission>, Error> {
         let permission = self.handlers.shared.ledger.send(self.operation_id).await;
-        permission.map_err(|error| ledger_failed(&error, "send"))
+        permission.map_err(|error| self.failed(&error, "send", Event::NotExecuted))
     }
 
-    async fn apply(&self, event: Event) -> Result<Transition, Error> {
+    /// Records that AWS created the configuration. Its stream key is returned only after that: a
+    /// configuration whose key no caller has may be deleted as a duplicate.
+    async fn record_created(&self, resource: Resource) -> Recorded {
+        let arn = resource.arn.clone();
+        let shared = &self.handlers.shared;
+        match shared.record(self.operation_id, Event::Created(resource)).await {
+            Ok(Transition { changed: true, .. }) => Recorded::Now,
+            // The resolver was faster, or a write that failed is durable nevertheless.
+            Ok(_) => match self.find_earlier().await {
+                Ok(Reserved::Replay { arn: recorded, .. }) if recorded == arn => Recorded::Now,
+                Ok(Reserved::Replay { arn, .. }) => Recorded::Earlier { arn },
+                Ok(_) | Err(_) => Recorded::Unknown,
+            },
+            Err(error) => {
+                tracing::error!(operation_id = %self.operation_id, %error, "could not record a create");
+                Recorded::Unknown
+            }
+        }
+    }
+
+    /// Applies an event. If the ledger fails, a separate task records `otherwise`, which is right
+    /// whether the write of `event` is durable or not.
+    async fn apply(&self, event: Event, otherwise: Event) -> Result<Transition, Error> {
         let action = event.name();
         let applied = self.handlers.shared.ledger.apply(self.operation_id, event).await;
-        applied.map_err(|error| ledger_failed(&error, action))
+        applied.map_err(|error| self.failed(&error, action, otherwise))
+    }
+
+    /// Returns the error for the caller after the ledger failed. If it was unavailable, a separate
+    /// task records `otherwise`: the failed write may be durable nevertheless, and no other task
+    /// would end the row before its lease expires.
+    pub(super) fn failed(
+        &self,
+        error: &LedgerError,
+        action: &'static str,
+        otherwise: Event,
+    ) -> Error {
+        if matches!(error, LedgerError::Unavailable(_)) {
+            self.handlers.record_later(self.operation_id, otherwise);
+        }
+        ledger_failed(error, action)
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Subject, TICK, adoption, observation, resource};
 use crate::ledger::{
-    Adopted, Adoption, Event, Ledger, LedgerError, Reservation, Reserved, Resource, State,
+    Adopted, Adoption, Event, Ledger, LedgerError, Observation, Reservation, Reserved, Resource,
+    State,
 };
 
 pub(super) async fn a_configuration_without_a_row_gets_one(subject: &Subject<impl Ledger>) {
@@ -10,9 +11,9 @@ pub(super) async fn a_configuration_without_a_row_gets_one(subject: &Subject<imp
     let reservation = reservations.make("acme", Some("r"), 1);
     let operation_id = reservation.operation_id;
     // A configuration that exists is counted, and adopting it again changes nothing.
-    for _ in 0..2 {
+    for expected in [INSERTED, Adopted::Live] {
         let adopted = ledger.adopt(adoption(reservation.clone())).await.unwrap();
-        assert_eq!(adopted, Adopted::Live);
+        assert_eq!(adopted, expected);
         assert_eq!(subject.used("acme").await, 1);
     }
     let row = subject.found(operation_id).await.unwrap();
@@ -46,7 +47,7 @@ pub(super) async fn a_deleted_configuration_that_aws_lists_is_live_again(
     let Subject { ledger, reservations, time } = subject;
     let reservation = reservations.make("acme", None, 1);
     let row = reservation.operation_id;
-    assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), INSERTED);
     subject.apply(row, Event::Vanished).await;
     let ended_at = time.now();
     // A list that began before the end proves nothing.
@@ -73,25 +74,62 @@ pub(super) async fn a_create_under_way_records_its_own_configuration(
     subject.apply(row, Event::Created(resource(row))).await;
     // A running or finished delete is not undone.
     subject.apply(row, Event::Delete).await;
-    let illegal = ledger.adopt(adoption(reservation)).await;
-    assert!(matches!(illegal, Err(LedgerError::Illegal(_))), "{illegal:?}");
+    assert_eq!(ledger.adopt(adoption(reservation)).await.unwrap(), under_way);
+    assert_eq!(subject.found(row).await.unwrap().row_state, State::Deleting);
 }
 
-pub(super) async fn a_second_configuration_of_a_create_is_an_orphan(
+/// A caller may hold the key of each of them, unless the response of one is recorded.
+pub(super) async fn a_second_configuration_of_a_create_has_its_own_row(
     subject: &Subject<impl Ledger>,
 ) {
-    let Subject { ledger, reservations, .. } = subject;
-    let reservation = reservations.make("acme", None, 1);
+    let Subject { ledger, reservations, time } = subject;
+    let reservation = reservations.make("acme", Some("r"), 1);
     let row = reservation.operation_id;
-    assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), Adopted::Live);
-    let second = Resource { arn: "second".into(), participant_id: None };
-    let second = Adoption { resource: second, ..adoption(reservation) };
-    let orphan = Adopted::Orphan { kept: Some(resource(row).arn) };
-    assert_eq!(ledger.adopt(second.clone()).await.unwrap(), orphan);
+    assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), INSERTED);
+    let second = second_of(&reservation);
+    assert_eq!(ledger.adopt(second.clone()).await.unwrap(), DISPLACED);
+    assert_eq!(ledger.adopt(second.clone()).await.unwrap(), Adopted::Live);
+    assert_eq!(subject.used("acme").await, 2);
+    let owners = ledger.owners(vec!["second".into()]).await.unwrap();
+    assert_eq!(owners["second"], second.new_id);
+    let replayed = ledger.reserve(reservations.make("acme", Some("r"), 1)).await.unwrap();
+    assert_eq!(replayed, Reserved::Replay { operation_id: row, arn: resource(row).arn });
+    // Its row ends and lives again like any other.
+    subject.apply(second.new_id, Event::Vanished).await;
+    let seen = Observation { arn: "second".into(), ..observation(row, time.now() + TICK) };
+    assert_eq!(ledger.observe(vec![seen]).await.unwrap(), ["second"]);
+    assert_eq!(ledger.adopt(second).await.unwrap(), Adopted::Live);
+    assert_eq!(subject.used("acme").await, 2);
+}
+
+pub(super) async fn a_duplicate_without_a_returned_key_gets_no_row(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, reservations, .. } = subject;
+    let reservation = reservations.make("acme", None, 9);
+    let row = reservation.operation_id;
+    assert_eq!(ledger.reserve(reservation.clone()).await.unwrap(), Reserved::New);
+    subject.send(row).await;
+    subject.apply(row, Event::Created(resource(row))).await;
+    let second = second_of(&reservation);
+    let duplicate = Adopted::Duplicate { kept: resource(row).arn };
+    assert_eq!(ledger.adopt(second.clone()).await.unwrap(), duplicate);
     // Also after the first one was deleted.
     subject.apply(row, Event::Vanished).await;
-    assert_eq!(ledger.adopt(second).await.unwrap(), orphan);
+    assert_eq!(ledger.adopt(second.clone()).await.unwrap(), duplicate);
     assert_eq!(ledger.owners(vec!["second".into()]).await.unwrap(), [].into());
+    // A ledger that may be an older copy does not know which keys were returned.
+    let in_doubt = Adoption { ledger_is_complete: false, ..second };
+    assert_eq!(ledger.adopt(in_doubt).await.unwrap(), DISPLACED);
+
+    // A configuration that was found is not one whose key was returned.
+    let found = reservations.make("acme", None, 9);
+    let row = found.operation_id;
+    assert_eq!(ledger.reserve(found.clone()).await.unwrap(), Reserved::New);
+    subject.send(row).await;
+    subject.apply(row, Event::Ambiguous).await;
+    subject.apply(row, Event::Found(resource(row))).await;
+    let resource = Resource { arn: "third".into(), participant_id: None };
+    let third = Adoption { resource, ..second_of(&found) };
+    assert_eq!(ledger.adopt(third).await.unwrap(), DISPLACED);
 }
 
 pub(super) async fn a_request_id_of_another_create_displaces(subject: &Subject<impl Ledger>) {
@@ -100,24 +138,29 @@ pub(super) async fn a_request_id_of_another_create_displaces(subject: &Subject<i
     assert_eq!(ledger.reserve(rejected.clone()).await.unwrap(), Reserved::New);
     subject.apply(rejected.operation_id, Event::Cancel).await;
     let holder = reservations.make("acme", Some("r"), 100);
-    assert_eq!(ledger.reserve(holder).await.unwrap(), Reserved::New);
+    assert_eq!(ledger.reserve(holder.clone()).await.unwrap(), Reserved::New);
     let lost = reservations.make("acme", Some("r"), 100);
-    assert_eq!(ledger.adopt(adoption(lost)).await.unwrap(), Adopted::Displaced);
-    let orphan = Adopted::Orphan { kept: None };
-    assert_eq!(ledger.adopt(adoption(rejected)).await.unwrap(), orphan);
-    assert_eq!(subject.used("acme").await, 1);
+    assert_eq!(ledger.adopt(adoption(lost.clone())).await.unwrap(), DISPLACED);
+    let row = rejected.operation_id;
+    assert_eq!(ledger.adopt(adoption(rejected)).await.unwrap(), Adopted::Live);
+    for row in [lost.operation_id, row] {
+        assert_eq!(subject.found(row).await.unwrap().row_state, State::Live);
+    }
+    assert_eq!(subject.used("acme").await, 3);
+    let replayed = ledger.reserve(reservations.make("acme", Some("r"), 100)).await.unwrap();
+    assert_eq!(replayed, Reserved::InProgress { operation_id: holder.operation_id });
     // The same `request_id` of another tenant is another one.
     let others = reservations.make("globex", Some("r"), 100);
-    assert_eq!(ledger.adopt(adoption(others)).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(adoption(others)).await.unwrap(), INSERTED);
 }
 
-pub(super) async fn an_arn_of_another_create_is_not_adopted_twice(subject: &Subject<impl Ledger>) {
+pub(super) async fn an_arn_has_one_row(subject: &Subject<impl Ledger>) {
     let Subject { ledger, reservations, .. } = subject;
     let owner = subject.live("acme").await;
     let of_owner =
         |reservation: Reservation| Adoption { resource: resource(owner), ..adoption(reservation) };
     let unknown = reservations.make("acme", None, 100);
-    assert_eq!(ledger.adopt(of_owner(unknown)).await.unwrap(), Adopted::Displaced);
+    assert_eq!(ledger.adopt(of_owner(unknown)).await.unwrap(), Adopted::Live);
     let in_doubt = reservations.make("acme", None, 100);
     let row = in_doubt.operation_id;
     assert_eq!(ledger.reserve(in_doubt.clone()).await.unwrap(), Reserved::New);
@@ -125,7 +168,16 @@ pub(super) async fn an_arn_of_another_create_is_not_adopted_twice(subject: &Subj
     let created = ledger.apply(row, Event::Created(resource(owner))).await;
     assert!(matches!(created, Err(LedgerError::Conflict)), "{created:?}");
     subject.apply(row, Event::Ambiguous).await;
-    let orphan = Adopted::Orphan { kept: None };
-    assert_eq!(ledger.adopt(of_owner(in_doubt)).await.unwrap(), orphan);
+    assert_eq!(ledger.adopt(of_owner(in_doubt)).await.unwrap(), Adopted::Live);
     assert_eq!(subject.all_in_doubt().await, [row]);
+    assert_eq!(subject.used("acme").await, 2);
+}
+
+const INSERTED: Adopted = Adopted::Inserted { is_displaced: false };
+const DISPLACED: Adopted = Adopted::Inserted { is_displaced: true };
+
+/// A second configuration of the create.
+fn second_of(reservation: &Reservation) -> Adoption {
+    let resource = Resource { arn: "second".into(), participant_id: None };
+    Adoption { resource, ..adoption(reservation.clone()) }
 }

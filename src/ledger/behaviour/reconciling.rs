@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::{LEASES, Subject, TICK, acme, adoption, resource};
 use crate::{
     ledger::{
-        Event, Expired, InDoubtCreate, Ledger, LedgerError, Reservation, Reserved, State,
-        UnconfirmedRow, Usage,
+        Doubt, Event, Expired, InDoubtCreate, Ledger, LedgerError, Reservation, Reserved, State,
+        UnconfirmedRow, Upstream, Usage,
     },
     request::{Fingerprint, OperationId},
 };
@@ -142,14 +142,44 @@ pub(super) async fn ended_rows_are_pruned(subject: &Subject<impl Ledger>) {
     assert_eq!(owners.into_values().collect::<BTreeSet<_>>(), BTreeSet::from([kept[0]]));
 }
 
-pub(super) async fn a_ledger_is_rebuilt_once_marked(subject: &Subject<impl Ledger>) {
+pub(super) async fn a_new_ledger_is_in_doubt_until_that_is_ended(subject: &Subject<impl Ledger>) {
     let Subject { ledger, .. } = subject;
-    assert!(!ledger.is_rebuilt().await.unwrap());
+    assert_eq!(ledger.doubt().await.unwrap(), Doubt::Lost);
     // Rows alone prove nothing: an interrupted rebuild leaves rows too.
     subject.live("acme").await;
-    assert!(!ledger.is_rebuilt().await.unwrap());
-    for _ in 0..2 {
-        ledger.mark_rebuilt().await.unwrap();
-        assert!(ledger.is_rebuilt().await.unwrap());
+    assert_eq!(ledger.doubt().await.unwrap(), Doubt::Lost);
+    for doubt in [Doubt::None, Doubt::Unclean, Doubt::Lost, Doubt::None] {
+        ledger.set_doubt(doubt).await.unwrap();
+        assert_eq!(ledger.doubt().await.unwrap(), doubt);
     }
+}
+
+pub(super) async fn a_ledger_is_bound_to_one_upstream(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, .. } = subject;
+    let upstream = |region: &str, account_id: Option<&str>, endpoint: &str| Upstream {
+        region: region.to_owned(),
+        account_id: account_id.map(str::to_owned),
+        endpoint: endpoint.to_owned(),
+    };
+    let unknown_account = upstream("us-east-1", None, "https://a");
+    let bound = upstream("us-east-1", Some("1"), "https://a");
+    for same in [&unknown_account, &bound, &unknown_account] {
+        assert_eq!(ledger.bind(same.clone()).await.unwrap(), None);
+    }
+    for other in [
+        upstream("us-west-2", Some("1"), "https://a"),
+        upstream("us-east-1", Some("2"), "https://a"),
+        upstream("us-east-1", Some("1"), "https://b"),
+    ] {
+        assert_eq!(ledger.bind(other).await.unwrap(), Some(bound.clone()));
+    }
+    assert_eq!(ledger.bind(bound).await.unwrap(), None);
+}
+
+pub(super) async fn live_rows_are_counted(subject: &Subject<impl Ledger>) {
+    subject.live("acme").await;
+    subject.live("globex").await;
+    subject.in_doubt("acme").await;
+    subject.deleted("acme").await;
+    assert_eq!(subject.ledger.count_live().await.unwrap(), 2);
 }

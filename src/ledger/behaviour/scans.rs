@@ -17,7 +17,10 @@ pub(super) async fn a_row_that_two_scans_missed_is_returned(subject: &Subject<im
             let ledger = Arc::clone(ledger);
             tokio::spawn(async move {
                 let operation_id = adoption.operation_id;
-                assert_eq!(ledger.adopt(adoption).await.unwrap(), Adopted::Live);
+                assert_eq!(
+                    ledger.adopt(adoption).await.unwrap(),
+                    Adopted::Inserted { is_displaced: false }
+                );
                 operation_id
             })
         })

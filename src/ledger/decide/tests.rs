@@ -41,6 +41,10 @@ fn a_step_begins_the_lease_of_the_state_it_leads_to() {
     assert_eq!((deleting.is_sending, deleting.lease), (false, Some(Lease::Sending)));
     let in_doubt = change(State::Sending, Step::Event(&Event::Ambiguous)).unwrap();
     assert_eq!((in_doubt.is_sending, in_doubt.lease), (false, None));
+    let resource = crate::ledger::Resource { arn: String::new(), participant_id: None };
+    let created = change(State::Sending, Step::Event(&Event::Created(resource.clone()))).unwrap();
+    let found = change(State::InDoubt, Step::Event(&Event::Found(resource))).unwrap();
+    assert!(created.records_response && !found.records_response && !sent.records_response);
     assert_eq!(change(State::Sending, Step::Send), None);
 }
 
@@ -70,28 +74,40 @@ fn a_lease_is_as_long_as_configured_and_never_overflows() {
 
 #[test]
 fn every_conflict_of_a_configuration_with_the_rows_is_decided() {
-    let found = |row, request_id_is_taken, arn_is_taken| {
-        adopt(Found { arn: "a", row, request_id_is_taken, arn_is_taken })
+    let adopt = |owner, create, request_id_is_taken, ledger_is_complete| {
+        adopt(Found { owner, create, request_id_is_taken, ledger_is_complete })
     };
-    assert_eq!(found(None, false, false), Adopt::Insert);
-    assert_eq!(found(None, true, false), Adopt::Displaced);
-    assert_eq!(found(None, false, true), Adopt::Displaced);
-    for state in State::ALL {
-        let other = Adopt::Orphan { kept: Some("b") };
-        assert_eq!(found(Some((state, Some("b"))), false, false), other, "{state}");
+    let is_under_way = |state| matches!(state, State::Reserved | State::Sending | State::Deleting);
+    for ledger_is_complete in [false, true] {
+        let adopt = |owner, create, taken| adopt(owner, create, taken, ledger_is_complete);
+        assert_eq!(adopt(None, None, false), Adopt::Insert(Ids::OfTags));
+        assert_eq!(adopt(None, None, true), Adopt::Insert(Ids::NewRequestId));
+        for state in State::ALL {
+            // The row with its ARN decides alone.
+            let owner = if is_under_way(state) { Adopt::UnderWay } else { Adopt::ApplyToOwner };
+            let create = |arn, response_recorded| RowOfCreate { state, arn, response_recorded };
+            for other in [None, Some(create(Some("b"), true)), Some(create(None, false))] {
+                assert_eq!(adopt(Some(state), other, true), owner, "{state}");
+            }
+            // The create has another configuration.
+            let second = adopt(None, Some(create(Some("b"), false)), false);
+            assert_eq!(second, Adopt::Insert(Ids::New), "{state}");
+            let second = adopt(None, Some(create(Some("b"), true)), false);
+            let duplicate = Adopt::Duplicate { kept: "b" };
+            let expected = if ledger_is_complete { duplicate } else { Adopt::Insert(Ids::New) };
+            assert_eq!(second, expected, "{state}");
+            // The configuration of the create is not known yet.
+            for is_taken in [false, true] {
+                let renames = is_taken && state == State::Rejected;
+                let expected = if is_under_way(state) {
+                    Adopt::UnderWay
+                } else {
+                    Adopt::ApplyToCreate { renames }
+                };
+                assert_eq!(adopt(None, Some(create(None, false)), is_taken), expected, "{state}");
+            }
+        }
     }
-    for (state, free, request_id_taken, arn_taken) in [
-        (State::Reserved, Adopt::UnderWay, Adopt::UnderWay, Adopt::UnderWay),
-        (State::Sending, Adopt::UnderWay, Adopt::UnderWay, Adopt::UnderWay),
-        (State::InDoubt, Adopt::Apply, Adopt::Apply, Adopt::Orphan { kept: None }),
-        (State::Rejected, Adopt::Apply, Adopt::Orphan { kept: None }, Adopt::Orphan { kept: None }),
-    ] {
-        let row = Some((state, None));
-        assert_eq!(found(row, false, false), free, "{state}");
-        assert_eq!(found(row, true, false), request_id_taken, "{state}");
-        assert_eq!(found(row, false, true), arn_taken, "{state}");
-    }
-    assert_eq!(found(Some((State::Live, Some("a"))), false, false), Adopt::Apply);
 }
 
 #[test]

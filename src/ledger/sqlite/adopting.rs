@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     super::{
         Adopted, Adoption, Event, Leases, LedgerError, State,
-        decide::{self, Adopt, Found},
+        decide::{self, Adopt, Found, Ids, RowOfCreate},
     },
-    columns::{json, key, state, unix_ms},
+    columns::{json, key, operation_id, state, unix_ms},
     reserving::EARLIER,
     steps,
 };
+use crate::request::OperationId;
 
 pub(super) fn adopt(
     connection: &Connection,
@@ -20,51 +21,87 @@ pub(super) fn adopt(
     now: SystemTime,
     leases: &Leases,
 ) -> Result<Adopted, LedgerError> {
-    match decide::adopt(found(connection, adoption)?) {
-        Adopt::Insert => insert_live(connection, adoption, now)?,
-        Adopt::Apply => {
-            let event = Event::Found(adoption.resource.clone());
-            steps::apply(connection, adoption.operation_id, (&event).into(), now, leases)?;
+    let (owner, found) = found(connection, adoption)?;
+    let apply = |operation_id| {
+        let event = Event::Found(adoption.resource.clone());
+        steps::apply(connection, operation_id, (&event).into(), now, leases)
+    };
+    match decide::adopt(found) {
+        Adopt::Insert(ids) => {
+            insert_live(connection, adoption, ids, now)?;
+            return Ok(Adopted::Inserted { is_displaced: ids != Ids::OfTags });
+        }
+        Adopt::ApplyToOwner => apply(owner.unwrap_or(adoption.operation_id))?,
+        Adopt::ApplyToCreate { renames } => {
+            if renames {
+                rename(connection, adoption)?;
+            }
+            apply(adoption.operation_id)?
         }
         Adopt::UnderWay => return Ok(Adopted::UnderWay),
-        Adopt::Displaced => return Ok(Adopted::Displaced),
-        Adopt::Orphan { kept } => return Ok(Adopted::Orphan { kept }),
-    }
+        Adopt::Duplicate { kept } => return Ok(Adopted::Duplicate { kept }),
+    };
     Ok(Adopted::Live)
+}
+
+/// Gives the row of the create a new `request_id`, because another row holds its own.
+fn rename(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE ingest_configurations SET request_id = ?2 WHERE operation_id = ?1")?
+        .execute(params![key(adoption.operation_id), adoption.new_id.to_string()])
+        .map(drop)
 }
 
 pub(super) const OWNER: &str = "SELECT operation_id FROM ingest_configurations WHERE arn = ?1";
 
 /// Reads the rows with the operation id, the `request_id` or the ARN of the configuration.
-fn found(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<Found<String>> {
+/// Returns the row with its ARN too.
+fn found(
+    connection: &Connection,
+    adoption: &Adoption,
+) -> rusqlite::Result<(Option<OperationId>, Found<String>)> {
     let key = key(adoption.operation_id);
-    let row = connection
-        .prepare_cached("SELECT state, arn FROM ingest_configurations WHERE operation_id = ?1")?
-        .query_row([key], |row| Ok((state(row, 0)?, row.get(1)?)))
+    let owner = connection
+        .prepare_cached("SELECT operation_id, state FROM ingest_configurations WHERE arn = ?1")?
+        .query_row([&adoption.resource.arn], |row| Ok((operation_id(row, 0)?, state(row, 1)?)))
         .optional()?;
-    let is_another = |row: &rusqlite::Row<'_>| Ok(row.get::<_, [u8; 16]>(0)? != key);
+    let create = connection
+        .prepare_cached(
+            "SELECT state, arn, response_recorded FROM ingest_configurations
+             WHERE operation_id = ?1",
+        )?
+        .query_row([key], |row| {
+            let (state, arn) = (state(row, 0)?, row.get(1)?);
+            Ok(RowOfCreate { state, arn, response_recorded: row.get(2)? })
+        })
+        .optional()?;
     let request_id_is_taken = connection
         .prepare_cached(EARLIER)?
-        .query_row(params![adoption.tenant.as_str(), adoption.request_id], is_another)
+        .query_row(params![adoption.tenant.as_str(), adoption.request_id], |row| {
+            Ok(row.get::<_, [u8; 16]>(0)? != key)
+        })
         .optional()?;
-    let arn_is_taken = connection
-        .prepare_cached(OWNER)?
-        .query_row([&adoption.resource.arn], is_another)
-        .optional()?;
-    Ok(Found {
-        arn: adoption.resource.arn.clone(),
-        row,
+    let found = Found {
+        owner: owner.map(|(_, state)| state),
+        create,
         request_id_is_taken: request_id_is_taken.unwrap_or(false),
-        arn_is_taken: arn_is_taken.unwrap_or(false),
-    })
+        ledger_is_complete: adoption.ledger_is_complete,
+    };
+    Ok((owner.map(|(id, _)| id), found))
 }
 
 fn insert_live(
     connection: &Connection,
     adoption: &Adoption,
+    ids: Ids,
     now: SystemTime,
 ) -> rusqlite::Result<()> {
     let Adoption { resource, fields, .. } = adoption;
+    let operation_id = if ids == Ids::New { adoption.new_id } else { adoption.operation_id };
+    let request_id = match ids {
+        Ids::OfTags => adoption.request_id.clone(),
+        Ids::NewRequestId | Ids::New => adoption.new_id.to_string(),
+    };
     connection
         .prepare_cached(
             "INSERT INTO ingest_configurations (operation_id, tenant, request_id, fingerprint,
@@ -73,9 +110,9 @@ fn insert_live(
              VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?
         .execute(params![
-            key(adoption.operation_id),
+            key(operation_id),
             adoption.tenant.as_str(),
-            adoption.request_id,
+            request_id,
             adoption.fingerprint.as_bytes(),
             State::Live as u8,
             resource.arn,
@@ -87,7 +124,7 @@ fn insert_live(
             fields.ingest_protocol.as_str(),
             fields.redundant_ingest,
             json(&fields.tags)?,
-            unix_ms(adoption.operation_id.generated_at()),
+            unix_ms(operation_id.generated_at()),
             unix_ms(now),
         ])
         .map(drop)

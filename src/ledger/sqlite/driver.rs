@@ -5,7 +5,10 @@ use std::{io, thread};
 
 use tokio::sync::mpsc;
 
-use super::store::{Group, Job, Store, commit};
+use super::{
+    seal::Seal,
+    store::{Group, Job, Store, commit},
+};
 
 /// Maximum number of jobs in each queue. The writer commits up to 256 of them in one flush of
 /// a few milliseconds, so a full queue means that the disk does not respond.
@@ -53,9 +56,39 @@ impl Queues {
     }
 }
 
+/// The threads of a ledger.
+pub(super) struct Threads {
+    handles: Vec<thread::JoinHandle<()>>,
+    seal: Seal,
+}
+
+impl Threads {
+    /// Waits for the threads to run the jobs in their queues, whose senders are dropped, and to
+    /// close the file.
+    pub(super) fn join(self) {
+        let results: Vec<_> = self.handles.into_iter().map(thread::JoinHandle::join).collect();
+        // A thread that panicked may have left work. The next start compares the ledger with AWS.
+        if results.iter().all(Result::is_ok)
+            && let Err(error) = self.seal.close()
+        {
+            tracing::warn!(%error, "could not record that the ledger was closed; the next start compares it with AWS");
+        }
+    }
+}
+
+#[cfg(test)]
+impl Threads {
+    /// Waits for the threads, and does not record that the file was closed.
+    pub(super) fn crash(self) {
+        for handle in self.handles {
+            handle.join().unwrap();
+        }
+    }
+}
+
 /// Starts the two threads, which serve the queues until the senders are dropped.
-pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Vec<thread::JoinHandle<()>>> {
-    let Store { mut writer, reader } = store;
+pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Threads> {
+    let Store { mut writer, reader, seal } = store;
     let Queues { mut writes, mut reads } = queues;
     let write = move || {
         let mut group = Vec::with_capacity(MAX_GROUP);
@@ -68,8 +101,9 @@ pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Vec<thread::Join
             reader.read(job);
         }
     };
-    Ok(vec![
+    let handles = vec![
         thread::Builder::new().name("ledger-writer".to_owned()).spawn(write)?,
         thread::Builder::new().name("ledger-reader".to_owned()).spawn(read)?,
-    ])
+    ];
+    Ok(Threads { handles, seal })
 }

@@ -1,13 +1,19 @@
 //! Opens the file: the lock against other processes, the settings, the schema.
 
 use std::{
-    fs::{DirBuilder, File, TryLockError},
+    fs::{self, DirBuilder},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use rusqlite::Connection;
+
+use super::{
+    super::Doubt,
+    reconciling,
+    seal::{Seal, create_private},
+};
 
 /// The version of `schema.sql`, as `PRAGMA user_version` holds it.
 pub(super) const SCHEMA_VERSION: i32 = 1;
@@ -28,6 +34,12 @@ pub enum OpenError {
         "{0} is in use by another gateway; stop that one, or give each gateway a ledger.url of its own"
     )]
     InUse(PathBuf),
+    /// A new ledger was asked for, and the file exists.
+    #[error("{0} exists already; `serve` uses it as it is")]
+    Exists(PathBuf),
+    /// An existing ledger was asked for, and there is none.
+    #[error("{0} does not exist")]
+    Missing(PathBuf),
     /// The file was written by a newer gateway.
     #[error(
         "{path} has schema version {found}, and this gateway knows up to {SCHEMA_VERSION}; run the newer gateway"
@@ -50,7 +62,7 @@ pub enum OpenError {
 
 /// Returns the connection, and the lock. The caller holds the lock while it uses the
 /// connection.
-pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
+pub(super) fn open(path: &Path) -> Result<(Connection, Seal), OpenError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new()
             .recursive(true)
@@ -58,9 +70,15 @@ pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
             .create(folder)
             .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
     }
-    let lock = lock(path)?;
     // SQLite gives `-wal` and `-shm` the mode of the file. An existing file keeps its own.
-    create_private(path)?;
+    let folder = |source| OpenError::Folder { path: path.to_owned(), source };
+    drop(create_private(path).map_err(folder)?);
+    // The lock of a file that a link names is the lock of the file.
+    let path = &fs::canonicalize(path).map_err(folder)?;
+    let (lock_path, locked) = Seal::lock(path);
+    let locked = locked.map_err(|source| OpenError::Folder { path: lock_path, source })?;
+    let mut seal = locked.ok_or_else(|| OpenError::InUse(path.to_owned()))?;
+    let doubt = seal.open().map_err(folder)?;
     let database = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(database)?;
     configure(&connection).map_err(database)?;
@@ -68,7 +86,16 @@ pub(super) fn open(path: &Path) -> Result<(Connection, File), OpenError> {
     if version > SCHEMA_VERSION {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found: version });
     }
-    Ok((connection, lock))
+    raise_doubt(&connection, doubt).map_err(database)?;
+    Ok((connection, seal))
+}
+
+/// Records the doubt, unless a greater one is recorded: a later start must not forget it.
+fn raise_doubt(connection: &Connection, doubt: Doubt) -> rusqlite::Result<()> {
+    if reconciling::doubt(connection)? < doubt {
+        reconciling::set_doubt(connection, doubt)?;
+    }
+    Ok(())
 }
 
 /// Opens a second connection, which only reads.
@@ -78,30 +105,6 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "query_only", "ON").map_err(database)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
-}
-
-/// Takes the lock. A second gateway on the file would expire the leases of the first.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
-    let file = create_private(&lock_path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(OpenError::Folder { path: lock_path, source }),
-    }
-}
-
-/// Opens the file, and creates it readable by its owner alone if it does not exist.
-fn create_private(path: &Path) -> Result<File, OpenError> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|source| OpenError::Folder { path: path.to_owned(), source })
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

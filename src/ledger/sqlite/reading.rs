@@ -44,6 +44,14 @@ pub(super) fn count_in_doubt(connection: &Connection) -> rusqlite::Result<u32> {
         .query_row([], |row| row.get(0))
 }
 
+pub(super) fn count_live(connection: &Connection) -> rusqlite::Result<u32> {
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM ingest_configurations WHERE state = 4 AND state <= 5",
+        )?
+        .query_row([], |row| row.get(0))
+}
+
 pub(super) fn find(
     connection: &Connection,
     tenant: &TenantId,

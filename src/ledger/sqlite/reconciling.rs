@@ -1,14 +1,14 @@
 //! The statements about rows of unknown outcome, about ended rows, and about the rebuild of
 //! the ledger.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    super::{InDoubtCreate, UnconfirmedRow},
+    super::{Doubt, InDoubtCreate, UnconfirmedRow, Upstream},
     adopting::OWNER,
-    columns::{from_unix_ms, key, operation_id, optional, text, unix_ms},
+    columns::{from_unix_ms, key, operation_id, optional, text},
 };
 use crate::{
     request::{IngestProtocol, OperationId},
@@ -90,10 +90,36 @@ pub(super) fn prune(connection: &Connection, before_ms: i64) -> rusqlite::Result
     connection.prepare_cached(PRUNE)?.execute(params![before_ms, MAX_PRUNED])
 }
 
-pub(super) fn is_rebuilt(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT EXISTS (SELECT 1 FROM completed)", [], |row| row.get(0))
+pub(super) fn doubt(connection: &Connection) -> rusqlite::Result<Doubt> {
+    connection.query_row("SELECT doubt FROM about", [], |row| Ok(Doubt::from_code(row.get(0)?)))
 }
 
-pub(super) fn mark_rebuilt(connection: &Connection, now: SystemTime) -> rusqlite::Result<()> {
-    connection.execute("INSERT INTO completed (at_ms) VALUES (?1)", [unix_ms(now)]).map(drop)
+pub(super) fn set_doubt(connection: &Connection, doubt: Doubt) -> rusqlite::Result<()> {
+    connection.execute("UPDATE about SET doubt = ?1", [doubt as u8]).map(drop)
+}
+
+/// Binds the ledger to the upstream. Returns the one that it is bound to if that is another.
+pub(super) fn bind(
+    connection: &Connection,
+    upstream: &Upstream,
+) -> rusqlite::Result<Option<Upstream>> {
+    let sql = "SELECT region, account_id, endpoint FROM about WHERE region IS NOT NULL";
+    let bound = connection.query_row(sql, [], |row| {
+        Ok(Upstream { region: row.get(0)?, account_id: row.get(1)?, endpoint: row.get(2)? })
+    });
+    let bound = bound.optional()?;
+    if let Some(bound) = bound.filter(|bound| !bound.is_same(upstream)) {
+        return Ok(Some(bound));
+    }
+    connection.execute(
+        "UPDATE about SET region = ?1, account_id = coalesce(?2, account_id), endpoint = ?3",
+        params![upstream.region, upstream.account_id, upstream.endpoint],
+    )?;
+    Ok(None)
+}
+
+pub(super) fn unbind(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE about SET region = NULL, account_id = NULL, endpoint = NULL", [])
+        .map(drop)
 }

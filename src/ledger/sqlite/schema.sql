@@ -11,6 +11,7 @@ CREATE TABLE ingest_configurations (
   lease_until_ms    INTEGER NOT NULL,             -- in states 1, 2 and 5: when the lease expires
   sent_at_ms        INTEGER,                      -- when it was last sent to AWS
   resent            INTEGER NOT NULL DEFAULT 0,   -- 1: an earlier sending may have been executed
+  response_recorded INTEGER NOT NULL DEFAULT 0,   -- 1: AWS's response to the create is recorded
   arn               TEXT,                         -- when known
   participant_id    TEXT,
   name              TEXT    NOT NULL,
@@ -27,9 +28,14 @@ CREATE TABLE ingest_configurations (
   updated_at_ms     INTEGER NOT NULL              -- the last change of state
 ) STRICT;
 
--- Has a row after the first complete scan. An interrupted rebuild leaves rows in
--- ingest_configurations and none here.
-CREATE TABLE completed (at_ms INTEGER NOT NULL) STRICT;
+-- One row, about the whole ledger.
+CREATE TABLE about (
+  doubt       INTEGER NOT NULL, -- ledger::Doubt
+  region      TEXT,             -- of the configurations; NULL before the first start
+  account_id  TEXT,             -- of the configurations, if known
+  endpoint    TEXT              -- of AWS, or in place of it
+) STRICT;
+INSERT INTO about (doubt) VALUES (2);
 
 -- A rejected create made nothing: its request_id may be used again.
 CREATE UNIQUE INDEX request_ids ON ingest_configurations (tenant, request_id) WHERE state <> 7;

@@ -89,7 +89,8 @@ fn write(
              SET state = ?2, arn = coalesce(?3, arn),
                participant_id = coalesce(?4, participant_id), updated_at_ms = ?5,
                sent_at_ms = coalesce(?6, sent_at_ms),
-               lease_until_ms = coalesce(?7, lease_until_ms), resent = max(resent, ?8)
+               lease_until_ms = coalesce(?7, lease_until_ms), resent = max(resent, ?8),
+               response_recorded = max(response_recorded, ?9)
              WHERE operation_id = ?1",
         )?
         .execute(params![
@@ -101,6 +102,7 @@ fn write(
             change.is_sending.then_some(now_ms),
             lease_until.map(unix_ms),
             change.is_resend,
+            change.records_response,
         ])
         .map(drop)
 }

@@ -1,6 +1,6 @@
 //! The synchronous part of the ledger: its connections, and the jobs that run on them.
 
-use std::{fs::File, path::Path};
+use std::path::Path;
 
 use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
@@ -9,6 +9,7 @@ use super::{
     super::{Expired, LedgerError},
     columns::unix_ms,
     open::{self, OpenError},
+    seal::Seal,
     steps,
 };
 use crate::clock::Clock;
@@ -65,14 +66,14 @@ pub enum Group {
 pub struct Store {
     pub(super) writer: Writer,
     pub(super) reader: Reader,
+    /// Prevents other processes from opening the ledger.
+    pub(super) seal: Seal,
 }
 
 /// The connection that writes.
 pub(super) struct Writer {
     connection: Connection,
     responds: Vec<Respond>,
-    /// Prevents other processes from opening the ledger.
-    _lock: File,
 }
 
 /// The connection that only reads.
@@ -86,12 +87,24 @@ impl Store {
     /// # Errors
     /// [`OpenError`], with the path and the fix.
     pub fn open(path: &Path, clock: &Clock) -> Result<(Self, Expired), OpenError> {
-        let (connection, lock) = open::open(path)?;
+        let (connection, seal) = open::open(path)?;
         let expired = steps::expire(&connection, unix_ms(clock.wall()), i64::MAX)
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
         let reader = Reader(open::open_reader(path)?);
-        let writer = Writer { connection, responds: Vec::new(), _lock: lock };
-        Ok((Self { writer, reader }, expired))
+        let writer = Writer { connection, responds: Vec::new() };
+        Ok((Self { writer, reader, seal }, expired))
+    }
+
+    /// Opens the ledger at `path`, changes it, and closes it.
+    pub(super) fn change(
+        path: &Path,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<(), OpenError> {
+        let (connection, seal) = open::open(path)?;
+        let database = |source| OpenError::Database { path: path.to_owned(), source };
+        change(&connection).map_err(database)?;
+        connection.close().map_err(|(_, source)| database(source))?;
+        seal.close().map_err(|source| OpenError::Folder { path: path.to_owned(), source })
     }
 
     /// Runs the jobs of the group, and ends their transaction with `commit`. A simulator

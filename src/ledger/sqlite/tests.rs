@@ -2,6 +2,7 @@ mod agreement;
 mod driven;
 mod durability;
 mod plans;
+mod seal;
 
 use std::{cell::RefCell, fs, sync::Arc};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tokio::time::Instant;
 
-use super::{Resolution, Resolver, ScanError, schedule::Began, tags_read::Owner};
+use super::{super::tags_read::Owner, Resolution, Resolver, ScanError, schedule::Began};
 use crate::{
     ivs::{CallError, FailureKind, Summary},
     ledger::{Event, InDoubtCreate, LedgerError, Resource},
@@ -49,9 +49,8 @@ impl Resolver {
         let found = match self.find_by_tags(stage_arn, due).await {
             Ok(found) => found,
             Err(ScanError::Ledger(error)) => return Err(error),
-            Err(ScanError::Aws(error)) => {
-                let failure = error.failure();
-                tracing::warn!(stage_arn, in_doubt = due.len(), %failure, "a probe failed");
+            Err(error) => {
+                tracing::warn!(stage_arn, in_doubt = due.len(), %error, "a probe failed");
                 for create in due {
                     self.postpone(create.operation_id);
                 }
@@ -96,17 +95,20 @@ impl Resolver {
         loop {
             self.lists.tick().await;
             let permit = self.pacers.list.internal_permit().await;
-            let list = self.ivs.list_ingest_configurations(permit, stage_arn, next_token);
+            let list = self.ivs.list_ingest_configurations(permit, stage_arn, next_token.clone());
             let page = list.await.map_err(ScanError::Aws)?;
             for summary in page.summaries {
                 if let Some(index) = keys.get(&key_of_summary(&summary)).copied() {
                     candidates.push((index, summary));
                 }
             }
-            next_token = page.next_token;
-            if next_token.is_none() {
+            if page.next_token.is_none() {
                 break;
             }
+            if page.next_token == next_token {
+                return Err(ScanError::RepeatedToken);
+            }
+            next_token = page.next_token;
         }
         let arns = candidates.iter().map(|(_, candidate)| candidate.arn.clone()).collect();
         let owners = self.ledger.owners(arns).await?;
@@ -155,8 +157,7 @@ impl Resolver {
     }
 
     /// Assigns the configuration to the row. A create that was sent again may have several
-    /// configurations: the active one is kept, and the others are deleted unless they are
-    /// active too.
+    /// configurations: the active one is assigned, and the scan finds the others.
     async fn found(
         &mut self,
         create: &InDoubtCreate,
@@ -171,26 +172,7 @@ impl Resolver {
             tracing::info!(operation_id = %create.operation_id, tenant = %create.tenant,
                 arn = kept.arn, "resolved an in-doubt create: AWS created it");
             self.resolutions.publish(create.operation_id, &Resolution::Live(resource));
-            for orphan in matches.iter().filter(|other| other.arn != kept.arn) {
-                self.orphan(create.operation_id, orphan).await;
-            }
         }
         Ok(())
-    }
-
-    /// Deletes a duplicate configuration of a create, which its tags identify. AWS rejects the
-    /// delete of an active configuration: then it stays, and the error is logged.
-    async fn orphan(&mut self, operation_id: OperationId, orphan: &Summary) {
-        self.metrics.orphans.inc();
-        self.deletes.tick().await;
-        let arn = &orphan.arn;
-        let permit = self.pacers.delete.internal_permit().await;
-        match self.ivs.delete_ingest_configuration(permit, arn, false).await {
-            Ok(()) => tracing::warn!(%operation_id, arn, "deleted a duplicate configuration"),
-            Err(error) => {
-                let failure = error.failure();
-                tracing::error!(%operation_id, arn, %failure, "could not delete a duplicate configuration");
-            }
-        }
     }
 }

@@ -1,35 +1,195 @@
-//! The rebuild of a new ledger, which may replace a lost one.
+//! The scans of a start, until the ledger knows everything that AWS has.
+//!
+//! A ledger that was closed properly knows everything. One that was not may be an older copy, so
+//! a scan must find nothing that it lacks. A new ledger may replace a lost one, and a restored
+//! one lacks what was created since: AWS may not list that yet, and a list skips a configuration
+//! if another one is deleted while its pages are read. So two consecutive scans must find
+//! nothing, the second one after AWS lists everything that was created before the start.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 
-use super::{Scan, ScanError};
+use super::{super::Completeness, Scan, Scanned};
+use crate::ledger::{Doubt, LedgerError};
 
-/// The pause before a failed rebuild is retried.
+/// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// The number of configurations on a page of AWS.
+const PAGE_SIZE: u32 = 100;
+
 impl Scan {
-    /// Scans until one complete scan has succeeded, unless `rebuilt` is already true. Then
-    /// sends `true` to `rebuilt`.
-    pub(super) async fn rebuild(&mut self, rebuilt: &watch::Sender<bool>) {
-        while !*rebuilt.borrow() {
-            match self.rebuild_once().await {
-                Ok(()) => {
-                    rebuilt.send_replace(true);
+    /// Scans until the ledger is complete, and sends that to `completeness`.
+    pub(super) async fn complete(&mut self, completeness: &watch::Sender<Completeness>) {
+        let started = Instant::now();
+        let mut rebuild = Rebuild {
+            doubt: self.until_done("read", async |scan| scan.ledger.doubt().await).await,
+            settled_at: started + self.config.visible_after,
+            found_nothing: 0,
+            unreadable: BTreeSet::new(),
+        };
+        if rebuild.doubt != Doubt::None {
+            tracing::warn!(doubt = %rebuild.doubt, "the ledger may lack configurations: creates are rejected until it is compared with AWS");
+            self.compare(&mut rebuild, completeness).await;
+            self.until_done("write", async |scan| scan.ledger.set_doubt(Doubt::None).await).await;
+            tracing::info!(took = ?started.elapsed(), "the ledger has everything that AWS has");
+        }
+        self.is_complete = true;
+        completeness.send_replace(Completeness::Complete);
+    }
+
+    async fn compare(&mut self, rebuild: &mut Rebuild, completeness: &watch::Sender<Completeness>) {
+        loop {
+            let scan_time = self.expected_scan_time().await;
+            let until = rebuild.earliest_end(scan_time);
+            completeness.send_replace(Completeness::Incomplete { until });
+            let began = Instant::now();
+            match self.scan().await {
+                Ok(scanned) => {
+                    if scanned.unknown > 0 && rebuild.doubt != Doubt::Lost {
+                        // Durable, so that a start after a crash knows it too.
+                        self.until_done("write", async |scan| {
+                            scan.ledger.set_doubt(Doubt::Lost).await
+                        })
+                        .await;
+                    }
+                    if rebuild.is_complete_after(scanned, began) {
+                        return;
+                    }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the rebuild of the new ledger failed; creates are rejected until it succeeds");
-                    tokio::time::sleep(RETRY).await;
+                    tracing::error!(%error, "the comparison of the ledger with AWS failed; creates are rejected until it succeeds");
+                    sleep(RETRY).await;
                 }
+            }
+            if rebuild.found_nothing > 0 {
+                sleep_until(rebuild.settled_at).await;
             }
         }
     }
 
-    /// Scans once. The ledger counts as rebuilt only after a complete scan, which an interrupted
-    /// start does not record.
-    async fn rebuild_once(&mut self) -> Result<(), ScanError> {
-        self.scan().await?;
-        Ok(self.ledger.mark_rebuilt().await?)
+    /// The time of a scan that lists the known configurations.
+    async fn expected_scan_time(&self) -> Duration {
+        let live = self.ledger.count_live().await.unwrap_or(0);
+        Duration::from_secs_f64(f64::from(live / PAGE_SIZE + 1) / self.config.calls_per_second)
+    }
+
+    /// Repeats an access to the ledger until it succeeds.
+    async fn until_done<T>(
+        &self,
+        action: &'static str,
+        access: impl AsyncFn(&Self) -> Result<T, LedgerError>,
+    ) -> T {
+        loop {
+            match access(self).await {
+                Ok(value) => return value,
+                Err(error) => {
+                    tracing::error!(%error, action, "the ledger failed; creates are rejected until it responds");
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+/// The comparison of the ledger with AWS.
+struct Rebuild {
+    doubt: Doubt,
+    /// When AWS lists everything that was created before the start.
+    settled_at: Instant,
+    /// The number of consecutive scans that found nothing unknown.
+    found_nothing: u32,
+    /// The configurations that the last scan could not read.
+    unreadable: BTreeSet<String>,
+}
+
+impl Rebuild {
+    /// Records a complete scan that began at `began`. Returns whether the ledger is complete.
+    /// A configuration that two consecutive scans could not read is ignored: it may be a
+    /// stranger's.
+    fn is_complete_after(&mut self, scanned: Scanned, began: Instant) -> bool {
+        let Scanned { unknown, unreadable } = scanned;
+        if unknown > 0 {
+            self.doubt = Doubt::Lost;
+        }
+        let is_proof = unknown == 0 && unreadable.is_subset(&self.unreadable);
+        self.unreadable = unreadable;
+        self.found_nothing = if is_proof { self.found_nothing + 1 } else { 0 };
+        let is_complete = match self.doubt {
+            Doubt::None => true,
+            Doubt::Unclean => self.found_nothing >= 1,
+            Doubt::Lost => self.found_nothing >= 2 && began >= self.settled_at,
+        };
+        if is_complete && !self.unreadable.is_empty() {
+            let unreadable = self.unreadable.len();
+            tracing::error!(
+                unreadable,
+                "some configurations at AWS cannot be read; if one of them is the gateway's, a create may repeat it"
+            );
+        }
+        is_complete
+    }
+
+    /// The earliest time at which the ledger can be complete, if a scan takes `scan_time`.
+    fn earliest_end(&self, scan_time: Duration) -> Instant {
+        let now = Instant::now();
+        match self.doubt {
+            Doubt::Lost => (now + scan_time).max(self.settled_at + scan_time),
+            Doubt::None | Doubt::Unclean => now + scan_time,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rebuild(doubt: Doubt) -> Rebuild {
+        let settled_at = Instant::now() + Duration::from_mins(1);
+        Rebuild { doubt, settled_at, found_nothing: 0, unreadable: BTreeSet::new() }
+    }
+
+    fn scanned(unknown: u64, unreadable: &[&str]) -> Scanned {
+        let unreadable = unreadable.iter().map(ToString::to_string).collect();
+        Scanned { unknown, unreadable }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_scan_without_a_find_ends_the_doubt_after_a_crash() {
+        let mut rebuild = rebuild(Doubt::Unclean);
+        assert!(rebuild.is_complete_after(scanned(0, &[]), Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_find_shows_that_the_ledger_is_an_older_copy() {
+        let mut rebuild = rebuild(Doubt::Unclean);
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_mins(1));
+        assert!(!rebuild.is_complete_after(scanned(1, &[]), now));
+        assert!(!rebuild.is_complete_after(scanned(0, &[]), now));
+        assert!(!rebuild.is_complete_after(scanned(0, &[]), now));
+        assert!(rebuild.is_complete_after(scanned(0, &[]), later));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_consecutive_scans_must_find_nothing_and_the_second_begins_late_enough() {
+        let mut rebuild = rebuild(Doubt::Lost);
+        let later = Instant::now() + Duration::from_mins(1);
+        assert!(!rebuild.is_complete_after(scanned(0, &[]), later));
+        assert!(!rebuild.is_complete_after(scanned(2, &[]), later));
+        assert!(!rebuild.is_complete_after(scanned(0, &[]), later));
+        assert!(rebuild.is_complete_after(scanned(0, &[]), later));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unreadable_configuration_is_read_again_and_then_ignored() {
+        let mut rebuild = rebuild(Doubt::Unclean);
+        let now = Instant::now();
+        assert!(!rebuild.is_complete_after(scanned(0, &["a"]), now));
+        assert!(!rebuild.is_complete_after(scanned(0, &["a", "b"]), now));
+        assert!(rebuild.is_complete_after(scanned(0, &["b"]), now));
     }
 }

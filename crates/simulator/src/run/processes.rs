@@ -20,7 +20,7 @@ impl Simulation {
             let ids = Ids::seeded(Draws::new(self.plan.seed, 1000 + self.starts).next());
             let started =
                 Running::start(&self.config, self.sdk.clone(), &self.disk, &self.clock, ids);
-            match started.await {
+            match started {
                 Ok(running) => {
                     self.trace.add(format_args!("the gateway starts"));
                     self.check_recorded();
@@ -88,8 +88,7 @@ impl Simulation {
     /// Starts a second process on the ledger, which must be refused.
     async fn start_second(&self) {
         let ids = Ids::seeded(self.plan.seed);
-        let second =
-            Running::start(&self.config, self.sdk.clone(), &self.disk, &self.clock, ids).await;
+        let second = Running::start(&self.config, self.sdk.clone(), &self.disk, &self.clock, ids);
         match second {
             Ok(second) => {
                 self.history.violated(Invariant::OneProcess, "a second process runs");

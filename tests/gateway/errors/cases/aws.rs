@@ -38,7 +38,6 @@ pub(crate) async fn aws_access_denied(world: &World) -> Rejection {
 }
 
 pub(crate) async fn aws_bad_signature(world: &World) -> Rejection {
-    fill_ledger(world).await;
     let wrong = [("AWS_SECRET_ACCESS_KEY", "not-the-secret")];
     let acme = world.gateway_in(&[], &wrong).await.caller("acme");
     rejected(&acme, create("acme")).await
@@ -55,7 +54,6 @@ async fn aws_error(world: &World, status: u16, code: &str) -> Rejection {
 }
 
 pub(crate) async fn aws_unreachable(world: &World) -> Rejection {
-    fill_ledger(world).await;
     // The bound socket keeps the port, and refuses connections because it does not listen.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -70,19 +68,10 @@ pub(crate) async fn aws_unreachable(world: &World) -> Rejection {
 }
 
 pub(crate) async fn credentials_unavailable(world: &World) -> Rejection {
-    fill_ledger(world).await;
     let none = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
     let acme = world.gateway_in(&[], &none).await.caller("acme");
     let request = CreateIngestConfigurationRequest { stage_arn: String::new(), ..repeatable() };
     rejected(&acme, request).await
-}
-
-/// Makes a ledger that is not empty. With an empty one, a gateway would wait for its first
-/// scan.
-async fn fill_ledger(world: &World) {
-    let gateway = world.gateway(&[]).await;
-    gateway.caller("globex").create_one().await.unwrap();
-    gateway.stop().await;
 }
 
 pub(crate) async fn aws_unavailable(world: &World) -> Rejection {

@@ -1,4 +1,4 @@
-//! The tags of configurations without a row, as the resolver has read them.
+//! The tags of configurations without a row, as the resolver or the scan has read them.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,6 +8,10 @@ use crate::request::OperationId;
 
 /// Maximum number of configurations. A full cache is cleared, and they are read again.
 const MAX: usize = 100_000;
+
+/// The time after which the tags of a foreign configuration are read again. The command `adopt`
+/// may have assigned it to a tenant.
+const FOREIGN_AGE: Duration = Duration::from_mins(10);
 
 /// The owner of a configuration, according to its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +31,15 @@ pub(super) enum Owner {
 #[derive(Debug)]
 pub(super) struct TagsRead {
     creates: HashMap<String, OperationId>,
-    /// When the configuration was first listed without readable tags, and whether its tags were
-    /// still missing [`Self::longest_delay`] later.
-    untagged: HashMap<String, (Instant, bool)>,
+    untagged: HashMap<String, Untagged>,
     longest_delay: Duration,
+}
+
+/// The reads of a configuration that did not find the gateway's tags.
+#[derive(Debug, Clone, Copy)]
+struct Untagged {
+    first: Instant,
+    last: Instant,
 }
 
 impl TagsRead {
@@ -45,8 +54,14 @@ impl TagsRead {
         if let Some(operation_id) = self.creates.get(arn) {
             return Some(Owner::Create(*operation_id));
         }
-        let (_, is_foreign) = self.untagged.get(arn)?;
-        is_foreign.then_some(Owner::Foreign)
+        let untagged = self.untagged.get(arn)?;
+        let is_known = self.is_foreign(*untagged) && untagged.last.elapsed() < FOREIGN_AGE;
+        is_known.then_some(Owner::Foreign)
+    }
+
+    /// Whether the tags cannot be late.
+    fn is_foreign(&self, untagged: Untagged) -> bool {
+        untagged.last.duration_since(untagged.first) >= self.longest_delay
     }
 
     /// Records the result of a read that began at `began`: the create that the tags name, or
@@ -66,9 +81,13 @@ impl TagsRead {
             self.creates.insert(arn.to_owned(), operation_id);
             return Owner::Create(operation_id);
         }
-        let (since, is_foreign) = self.untagged.entry(arn.to_owned()).or_insert((began, false));
-        *is_foreign = began.duration_since(*since) >= self.longest_delay;
-        if *is_foreign { Owner::Foreign } else { Owner::Undecided }
+        let new = Untagged { first: began, last: began };
+        let untagged = *self
+            .untagged
+            .entry(arn.to_owned())
+            .and_modify(|untagged| untagged.last = began)
+            .or_insert(new);
+        if self.is_foreign(untagged) { Owner::Foreign } else { Owner::Undecided }
     }
 }
 
@@ -86,7 +105,11 @@ mod tests {
         assert_eq!(tags.record("a", None, began + Duration::from_secs(59)), Owner::Undecided);
         assert_eq!(tags.known("a"), None);
         assert_eq!(tags.record("a", None, began + Duration::from_mins(1)), Owner::Foreign);
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!(tags.known("a"), Some(Owner::Foreign));
+        // It may have been assigned to a tenant since.
+        tokio::time::sleep(FOREIGN_AGE).await;
+        assert_eq!(tags.known("a"), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,66 @@
+//! The rows whose configuration AWS no longer has.
+
+use std::time::SystemTime;
+
+use super::Scan;
+use crate::{
+    clock::is_younger,
+    ivs::{Configuration, FailureKind},
+    ledger::{Event, LedgerError, Observation, UnconfirmedRow},
+};
+
+/// The number of rows that a scan releases without regard to their share of all rows.
+const MAX_RELEASED: usize = 10;
+
+impl Scan {
+    /// Releases the rows that two scans have missed, and that a read does not find. If these are
+    /// more than half of all rows, none is released: AWS has probably another account or region.
+    pub(super) async fn release_all(&mut self, scan_began: SystemTime) -> Result<(), LedgerError> {
+        let missed = self.ledger.finish_scan(scan_began).await?;
+        let live = self.ledger.count_live().await?;
+        let is_too_many =
+            missed.len() > MAX_RELEASED && missed.len() * 2 > usize::try_from(live).unwrap_or(0);
+        self.metrics.missing.set(i64::try_from(missed.len()).unwrap_or(i64::MAX));
+        if is_too_many {
+            let missing = missed.len();
+            tracing::error!(
+                missing,
+                live,
+                "AWS lists less than half of the configurations of the ledger, so none is released; are the endpoint, the region and the credentials right? If they were deleted without the gateway, delete them through it to release their quota"
+            );
+            return Ok(());
+        }
+        for missed in missed {
+            self.confirm_gone(missed).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a configuration that two scans have not listed. Only a read that does not find it
+    /// releases its quota: an empty list may be a list of the wrong account or region.
+    async fn confirm_gone(&mut self, missed: UnconfirmedRow) -> Result<(), LedgerError> {
+        let UnconfirmedRow { operation_id, arn, sent_at } = missed;
+        // AWS may not show a new configuration yet.
+        if is_younger(sent_at, self.clock.wall(), self.config.visible_after) {
+            return Ok(());
+        }
+        match self.read(&arn).await {
+            Ok(response) => {
+                let at = self.clock.wall();
+                let Configuration { state, stage_arn, redundant_ingest, .. } = response.value;
+                let seen = Observation { arn, state, stage_arn, redundant_ingest, at };
+                self.ledger.observe(vec![seen]).await?;
+            }
+            Err(error) if error.failure().kind == FailureKind::NotFound => {
+                self.ledger.apply(operation_id, Event::Vanished).await?;
+                self.metrics.vanished.inc();
+                tracing::warn!(%operation_id, arn, "a configuration no longer exists at AWS; its quota is released");
+            }
+            Err(error) => {
+                let failure = error.failure();
+                tracing::warn!(%operation_id, arn, %failure, "could not read a configuration that AWS does not list");
+            }
+        }
+        Ok(())
+    }
+}

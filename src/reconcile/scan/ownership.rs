@@ -1,0 +1,158 @@
+//! The configurations without a row: the tags of each decide whether it is the gateway's, and
+//! then it gets a row.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    super::{ScanError, resolutions::Resolution, tags_read::Owner},
+    Scan, Scanned,
+};
+use crate::{
+    ivs::{CallError, Configuration, FailureKind},
+    ledger::{Adopted, Adoption, Fields, LedgerError, Resource},
+    request::OperationId,
+    tenancy::tags::{self, TenancyTags},
+};
+
+use tokio::time::Instant;
+
+/// The consecutive failures after which a scan is given up: in an outage, each one lasts as long
+/// as the time-out.
+const MAX_FAILURES: u32 = 10;
+
+/// The tags of a configuration of the gateway.
+type Tags = HashMap<String, String>;
+
+impl Scan {
+    /// Adopts the configurations of the gateway. One that cannot be read is skipped: it may be a
+    /// stranger's.
+    pub(super) async fn adopt_all(&mut self, arns: Vec<String>) -> Result<Scanned, ScanError> {
+        let mut scanned = Scanned::default();
+        let mut failures = 0;
+        for arn in arns {
+            match self.inspect(&arn).await {
+                Ok(was_unknown) => {
+                    failures = 0;
+                    scanned.unknown += u64::from(was_unknown);
+                }
+                Err(ScanError::Aws(error)) => {
+                    failures += 1;
+                    self.metrics.unreadable.inc();
+                    let failure = error.failure();
+                    tracing::warn!(arn, %failure, "could not read a configuration; the scan skips it");
+                    if failures == MAX_FAILURES {
+                        return Err(ScanError::Aws(error));
+                    }
+                    scanned.unreadable.insert(arn);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(scanned)
+    }
+
+    /// Adopts a configuration if it carries the gateway's tags. Returns whether the ledger did not
+    /// know it.
+    async fn inspect(&mut self, arn: &str) -> Result<bool, ScanError> {
+        let Some(tags) = self.own_tags(arn).await.map_err(ScanError::Aws)? else {
+            return Ok(false);
+        };
+        let Some(tenancy) = TenancyTags::read(&tags) else { return Ok(false) };
+        let found = match self.read(arn).await {
+            Ok(response) => response.value,
+            Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(false),
+            Err(error) => return Err(ScanError::Aws(error)),
+        };
+        Ok(self.adopt(tenancy, tags, found).await?)
+    }
+
+    /// Reads the tags of a configuration. Returns `None` if it is not the gateway's, or if its
+    /// tags may be late: then a later scan reads them again.
+    async fn own_tags(&mut self, arn: &str) -> Result<Option<Tags>, CallError> {
+        if self.tags_read.known(arn) == Some(Owner::Foreign) {
+            return Ok(None);
+        }
+        self.tickers.tags.tick().await;
+        let permit = self.pacers.list_tags.internal_permit().await;
+        let began = Instant::now();
+        match self.ivs.list_tags(permit, arn).await {
+            Ok(tags) => {
+                let operation_id = TenancyTags::read(&tags).map(|tags| tags.operation_id);
+                let owner = self.tags_read.record(arn, operation_id, began);
+                Ok(matches!(owner, Owner::Create(_)).then_some(tags))
+            }
+            Err(error) if error.failure().kind == FailureKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn adopt(
+        &mut self,
+        tenancy: TenancyTags,
+        tags: Tags,
+        found: Configuration,
+    ) -> Result<bool, LedgerError> {
+        let operation_id = tenancy.operation_id;
+        let adoption = self.adoption(tenancy, tags, found);
+        let resource = adoption.resource.clone();
+        let arn = resource.arn.clone();
+        match self.ledger.adopt(adoption).await? {
+            Adopted::Inserted { is_displaced } => {
+                self.metrics.adopted.inc();
+                if is_displaced {
+                    // A caller may hold its key, so it is not deleted.
+                    self.metrics.orphans.inc();
+                    tracing::error!(%operation_id, arn, "found a second configuration of a create; it counts against the quota until its tenant deletes it");
+                } else {
+                    tracing::info!(%operation_id, arn, "adopted a configuration that had no row");
+                }
+                return Ok(true);
+            }
+            Adopted::Live => {
+                self.metrics.adopted.inc();
+                tracing::info!(%operation_id, arn, "a configuration exists, and its row is live");
+                self.resolutions.publish(operation_id, &Resolution::Live(resource));
+            }
+            Adopted::Duplicate { kept } => self.delete_duplicate(operation_id, &arn, &kept).await,
+            Adopted::UnderWay => {}
+        }
+        Ok(false)
+    }
+
+    /// Deletes a second configuration of a create whose key no caller has received. AWS rejects
+    /// the delete of an active configuration: then it stays.
+    async fn delete_duplicate(&mut self, operation_id: OperationId, arn: &str, kept: &str) {
+        self.metrics.orphans.inc();
+        self.tickers.reads.tick().await;
+        let permit = self.pacers.delete.internal_permit().await;
+        match self.ivs.delete_ingest_configuration(permit, arn, false).await {
+            Ok(()) => tracing::warn!(%operation_id, arn, kept, "deleted a duplicate configuration"),
+            Err(error) => {
+                let failure = error.failure();
+                tracing::error!(%operation_id, arn, kept, %failure, "could not delete a duplicate configuration");
+            }
+        }
+    }
+
+    fn adoption(&self, tenancy: TenancyTags, tags: Tags, found: Configuration) -> Adoption {
+        let TenancyTags { tenant, operation_id, request_id, fingerprint } = tenancy;
+        Adoption {
+            operation_id,
+            tenant,
+            request_id: request_id.map_or_else(|| operation_id.to_string(), |id| id.to_string()),
+            fingerprint,
+            resource: Resource { arn: found.arn, participant_id: found.participant_id },
+            fields: Fields {
+                name: found.name,
+                stage_arn: found.stage_arn,
+                user_id: found.user_id,
+                attributes: found.attributes,
+                ingest_protocol: found.ingest_protocol,
+                redundant_ingest: found.redundant_ingest,
+                tags: tags::visible(tags, &BTreeMap::new()),
+            },
+            new_id: self.ids.next_operation_id(self.clock.wall()),
+            ledger_is_complete: self.is_complete,
+        }
+    }
+}
