@@ -1,7 +1,7 @@
 //! The core of the gateway: pacers, reconciliation and handlers, without listeners.
 //! `crates/simulator` starts the same core.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::{
@@ -16,7 +16,9 @@ use crate::{
     ids::Ids,
     ivs::{AwsMetrics, Pacers, Sdk},
     ledger::Ledger,
-    reconcile::{self, Completeness, ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig},
+    reconcile::{
+        self, Completeness, Problems, ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig,
+    },
     tasks::{Process, Tasks},
     telemetry::Metrics,
     tenancy::{LimitCounts, StageOwnership, Tenants},
@@ -56,11 +58,15 @@ pub struct Core {
     aws_metrics: AwsMetrics,
     reconcile_metrics: ReconcileMetrics,
     completeness: watch::Receiver<Completeness>,
+    problems: Problems,
     process: Process,
     /// Stops the background tasks when the core is dropped.
     stopped: DropGuard,
-    background: [JoinHandle<()>; 3],
+    background: Background,
 }
+
+/// The background tasks, with their names. They end only when they are stopped.
+type Background = Vec<(&'static str, JoinHandle<()>)>;
 
 impl Core {
     /// Starts the pacers, the resolver and the scan on this runtime, and builds what the
@@ -80,11 +86,13 @@ impl Core {
         let aws_metrics =
             metrics.register(|registry| AwsMetrics::register(registry, pacers.clone()));
         let reconcile_metrics = metrics.register(ReconcileMetrics::register);
+        let problems = Problems::default();
         let parts = reconcile::Parts {
             ledger: Arc::clone(&ledger),
             ivs: sdk.client(aws_metrics.clone()),
             pacers: pacers.clone(),
             resolutions: Resolutions::default(),
+            problems: problems.clone(),
             metrics: reconcile_metrics.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
@@ -122,6 +130,7 @@ impl Core {
             aws_metrics,
             reconcile_metrics,
             completeness,
+            problems,
             process: process.clone(),
             stopped,
             background,
@@ -138,6 +147,33 @@ impl Core {
     #[must_use]
     pub fn completeness(&self) -> watch::Receiver<Completeness> {
         self.completeness.clone()
+    }
+
+    /// The problems that the background tasks see.
+    #[must_use]
+    pub const fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    /// Waits until a background task has ended by itself, which only a defect does. Returns its
+    /// name.
+    pub async fn failed(&mut self) -> &'static str {
+        std::future::poll_fn(|context| {
+            let ended = self
+                .background
+                .iter_mut()
+                .position(|(_, task)| Pin::new(task).poll(context).is_ready());
+            ended.map_or(Poll::Pending, |index| Poll::Ready(self.background.swap_remove(index).0))
+        })
+        .await
+    }
+
+    /// Replaces a background task with one that panics.
+    #[cfg(test)]
+    pub(crate) fn plant_panic(&mut self, name: &str) {
+        let task = self.background.iter_mut().find(|(task, _)| *task == name).unwrap();
+        task.1.abort();
+        task.1 = tokio::spawn(async { panic!("planted") });
     }
 
     /// Returns a function that updates the gauges of the ledger before a scrape.
@@ -163,7 +199,7 @@ impl Core {
     /// next start.
     pub async fn stop(self) {
         drop(self.stopped);
-        for task in self.background {
+        for (_, task) in self.background {
             // They stop on cancellation; their results are irrelevant.
             let _ = task.await;
         }
@@ -177,7 +213,7 @@ fn background(
     config: &Config,
     completed: watch::Sender<Completeness>,
     stopped: &CancellationToken,
-) -> [JoinHandle<()>; 3] {
+) -> Background {
     let Config { upstream, resolution, scan, ledger, .. } = config;
     let scan_config = ScanConfig {
         interval: scan.interval,
@@ -188,9 +224,9 @@ fn background(
     let pacers = parts.pacers.clone();
     let resolver = Resolver::new(parts.clone(), resolution.clone(), upstream.calls_per_second);
     let scan = Scan::new(parts, scan_config);
-    [
-        process.spawn(pacers.run(stopped.clone())),
-        process.spawn(resolver.run(stopped.clone())),
-        process.spawn(scan.run(completed, stopped.clone())),
+    vec![
+        ("pacers", process.spawn(pacers.run(stopped.clone()))),
+        ("resolver", process.spawn(resolver.run(stopped.clone()))),
+        ("scan", process.spawn(scan.run(completed, stopped.clone()))),
     ]
 }

@@ -4,8 +4,11 @@
 //! The messages are for the caller. Details for the operator are logged where the error is
 //! handled, and are not part of these errors.
 
-use std::{borrow::Cow, time::Duration};
+mod messages;
 
+use std::time::Duration;
+
+use self::messages::{aws_message, deadline_message, unknown_outcome_message};
 use crate::{
     ivs::{AwsFailure, FailureKind},
     proto::v1::ErrorReason,
@@ -163,6 +166,17 @@ pub enum Error {
         /// AWS's id of the call, if AWS responded.
         aws_request_id: Option<String>,
     },
+    /// AWS may or may not have executed the update.
+    #[error("AWS may or may not have changed the configuration; repeat the update")]
+    UpdateOutcomeUnknown {
+        /// The id of the create of the configuration.
+        operation_id: OperationId,
+        /// AWS's id of the call, if AWS responded.
+        aws_request_id: Option<String>,
+    },
+    /// AWS does not show a new configuration to every operation yet.
+    #[error("AWS does not show the new configuration yet; retry")]
+    NotVisibleYet,
     /// The caller's deadline passed. A create that was sent continues.
     #[error("{}", deadline_message(*unfinished))]
     DeadlineExceeded {
@@ -253,9 +267,10 @@ impl Error {
             Self::DeadlineTooShort { .. } => ErrorReason::DeadlineTooShort,
             Self::Aws(failure) => aws_reason(failure.kind),
             Self::InProgress { .. } => ErrorReason::InProgress,
-            Self::OutcomeUnknown { .. } | Self::DeleteOutcomeUnknown { .. } => {
-                ErrorReason::OutcomeUnknown
-            }
+            Self::OutcomeUnknown { .. }
+            | Self::DeleteOutcomeUnknown { .. }
+            | Self::UpdateOutcomeUnknown { .. } => ErrorReason::OutcomeUnknown,
+            Self::NotVisibleYet => ErrorReason::AwsUnavailable,
             Self::DeadlineExceeded { .. } => ErrorReason::DeadlineExceeded,
             Self::LedgerUnavailable | Self::LedgerIncomplete { .. } => {
                 ErrorReason::LedgerUnavailable
@@ -279,7 +294,8 @@ impl Error {
         match self {
             Self::Aws(failure) => failure.aws_request_id.as_deref(),
             Self::OutcomeUnknown { aws_request_id, .. }
-            | Self::DeleteOutcomeUnknown { aws_request_id, .. } => aws_request_id.as_deref(),
+            | Self::DeleteOutcomeUnknown { aws_request_id, .. }
+            | Self::UpdateOutcomeUnknown { aws_request_id, .. } => aws_request_id.as_deref(),
             _ => None,
         }
     }
@@ -298,52 +314,5 @@ const fn aws_reason(kind: FailureKind) -> ErrorReason {
         FailureKind::NoCredentials => ErrorReason::CredentialsUnavailable,
         FailureKind::NoResponse | FailureKind::ServerError => ErrorReason::AwsUnavailable,
         FailureKind::Rejected => ErrorReason::AwsRejected,
-    }
-}
-
-/// The message of a failed call to AWS. It contains AWS's text only if that is about the
-/// caller's input: other texts may name roles and hosts.
-fn aws_message(failure: &AwsFailure) -> Cow<'static, str> {
-    let message = match failure.kind {
-        FailureKind::Validation => {
-            return Cow::Owned(format!("AWS rejected the request: {}", failure.message));
-        }
-        FailureKind::AccessDenied => {
-            "AWS denied access to the gateway; its operator must correct the IAM role or the credentials"
-        }
-        FailureKind::ServiceQuotaExceeded => "the AWS account has reached a service quota",
-        FailureKind::PendingVerification => "the AWS account is pending verification by AWS",
-        FailureKind::NotFound => "the ingest configuration does not exist or is not the tenant's",
-        FailureKind::Conflict => "the ingest configuration is active: an encoder publishes",
-        FailureKind::Throttled { .. } => "AWS throttled the account; nothing was executed",
-        FailureKind::Unreachable => "the gateway cannot connect to AWS; nothing was sent",
-        FailureKind::NoCredentials => {
-            "the gateway has no AWS credentials at present; nothing was sent"
-        }
-        FailureKind::NoResponse | FailureKind::ServerError => "AWS failed or did not respond",
-        FailureKind::Rejected => {
-            "AWS rejected the request with an error that the gateway does not know"
-        }
-    };
-    Cow::Borrowed(message)
-}
-
-const fn deadline_message(unfinished: Option<UnfinishedCreate>) -> &'static str {
-    match unfinished {
-        None => "the deadline passed before the response",
-        Some(UnfinishedCreate { has_request_id: true, .. }) => {
-            "the deadline passed and the create continues; retry with the same request_id to join it"
-        }
-        Some(_) => {
-            "the deadline passed and the create continues; retry with the operation_id of the details as the request_id to join it"
-        }
-    }
-}
-
-const fn unknown_outcome_message(repeatable: bool) -> &'static str {
-    if repeatable {
-        "AWS may or may not have created the configuration; retry with the same request_id to learn which"
-    } else {
-        "AWS may or may not have created the configuration; retry with the operation_id of the details as the request_id to learn which"
     }
 }

@@ -35,6 +35,8 @@ pub struct Gateway {
     admin: Option<Acceptor>,
     tls: Option<Arc<ServerTls>>,
     core: Core,
+    /// Cancelled when a thread of the ledger panics.
+    ledger_failed: CancellationToken,
     metrics: Arc<Metrics>,
     determinism: Determinism,
     upstream: Upstream,
@@ -69,13 +71,24 @@ pub enum StartError {
     )]
     OtherUpstream {
         /// The upstream that the ledger is bound to.
-        bound: Upstream,
+        bound: Box<Upstream>,
         /// The upstream of the configuration.
-        configured: Upstream,
+        configured: Box<Upstream>,
     },
     /// The AWS client cannot be built.
     #[error(transparent)]
     Upstream(#[from] ConnectError),
+}
+
+/// The gateway has ended without a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An error of the operating system: a worker cannot be started.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A background task has ended, which is a defect.
+    #[error("the background task {0} has ended, which is a defect; the log has the cause")]
+    TaskEnded(&'static str),
 }
 
 impl Gateway {
@@ -111,7 +124,8 @@ impl Gateway {
             endpoint: sdk.endpoint(),
         };
         if let Some(bound) = ledger.bind(upstream.clone()).await? {
-            return Err(StartError::OtherUpstream { bound, configured: upstream });
+            let (bound, configured) = (Box::new(bound), Box::new(upstream));
+            return Err(StartError::OtherUpstream { bound, configured });
         }
         let server = &config.server;
         let tls = server.tls.as_ref().map(|tls| ServerTls::load(&tls.files())).transpose()?;
@@ -127,9 +141,19 @@ impl Gateway {
         });
         let admin = admin.transpose()?;
         let metrics = Arc::new(Metrics::default());
+        let ledger_failed = ledger.failed();
         let core = Core::start(&determinism, sdk, Arc::new(ledger), &config, &metrics);
-        let gateway = Self { listener, admin, tls, core, metrics, determinism, upstream, config };
-        Ok(gateway)
+        Ok(Self {
+            listener,
+            admin,
+            tls,
+            core,
+            ledger_failed,
+            metrics,
+            determinism,
+            upstream,
+            config,
+        })
     }
 
     /// Returns the address of the gRPC API, with the port that the system chose.
@@ -154,19 +178,20 @@ impl Gateway {
     /// rejected, and the outcomes of calls to AWS are recorded.
     ///
     /// # Errors
-    /// An error of the operating system: a worker cannot be started.
-    pub async fn serve(self, shutdown: CancellationToken) -> io::Result<()> {
+    /// [`ServeError`].
+    pub async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ServeError> {
         let stopped = CancellationToken::new();
         let mut completeness = self.core.completeness();
         // A failed rebuild is in the log, and creates are rejected until it succeeds.
         let _ = timeout(REBUILD_WAIT, completeness.wait_for(Completeness::is_complete)).await;
 
         self.log_start()?;
-        let (readiness, is_ready) = watch::channel(Readiness::NotReady("rebuilding".into()));
+        let (readiness, is_ready) = watch::channel(Readiness::NotReady("starting".into()));
         let health = readiness::starting().await;
         let health_service = edge::health::service(health.clone(), shutdown.clone());
-        let announcing =
-            tokio::spawn(announce(completeness.clone(), shutdown.clone(), readiness, health));
+        let problems = self.core.problems().subscribe();
+        let announcing = announce(completeness, problems, shutdown.clone(), readiness, health);
+        let announcing = tokio::spawn(announcing);
         let admin = self.admin.map(|acceptor| {
             let metrics = Arc::clone(&self.metrics);
             let refresh = Arc::new(self.core.refresh_metrics());
@@ -193,7 +218,25 @@ impl Gateway {
             let service = edge.service(handlers(worker.tasks), health_service.clone());
             std::future::ready(service)
         };
-        let drained = self.listener.serve(service, shutdown).await?;
+        let serving = self.listener.serve(service, shutdown.clone());
+        tokio::pin!(serving);
+        let failed = tokio::select! {
+            biased;
+            drained = &mut serving => Ok(drained?),
+            task = self.core.failed() => Err(task),
+            () = self.ledger_failed.cancelled() => Err("ledger"),
+        };
+        let (drained, result) = match failed {
+            Ok(drained) => (drained, Ok(())),
+            Err(task) => {
+                tracing::error!(
+                    task,
+                    "a background task has ended, which is a defect: the gateway drains and ends"
+                );
+                shutdown.cancel();
+                (serving.await?, Err(ServeError::TaskEnded(task)))
+            }
+        };
         tracing::info!(
             connections_cut = drained.connections_cut,
             tasks_cut = drained.tasks_cut,
@@ -207,7 +250,7 @@ impl Gateway {
             let _ = admin.await;
         }
         self.core.stop().await;
-        Ok(())
+        result
     }
 
     fn log_start(&self) -> io::Result<()> {
@@ -254,3 +297,6 @@ impl Reload {
         tracing::info!("applied the tenants, their limits and the certificates of the file");
     }
 }
+
+#[cfg(test)]
+mod tests;

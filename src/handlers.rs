@@ -34,7 +34,7 @@ use crate::{
     error::{Error, whole_milliseconds},
     ids::Ids,
     ivs::{AwsFailure, FailureKind, Ivs, Pacers},
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, LedgerError, Row},
     reconcile::{Completeness, Resolutions},
     request::{Fingerprint, RequestId},
     tasks::Tasks,
@@ -120,6 +120,15 @@ impl Shared {
     /// The error of a call about a configuration that has no row.
     fn no_row(&self, arn: &str) -> Error {
         self.incomplete().unwrap_or_else(|| Error::NotFound { arn: arn.to_owned() })
+    }
+
+    /// Returns the error of a call about the configuration of a live row. `NOT_FOUND` proves
+    /// nothing until AWS shows the configuration to every operation.
+    fn unless_invisible(&self, row: &Row, error: Error) -> Error {
+        match error {
+            Error::NotFound { .. } if self.may_be_invisible(row.sent_at) => Error::NotVisibleYet,
+            error => error,
+        }
     }
 
     /// Whether AWS may not show the configuration of a create that was sent at `sent_at` to every

@@ -3,6 +3,7 @@
 
 mod completeness;
 mod metrics;
+mod problems;
 mod resolutions;
 mod resolver;
 mod scan;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub use completeness::Completeness;
 pub use metrics::ReconcileMetrics;
+pub use problems::{Problem, Problems};
 pub use resolutions::{Resolution, Resolutions};
 pub use resolver::Resolver;
 pub use scan::{Scan, ScanConfig};
@@ -35,6 +37,8 @@ pub struct Parts {
     pub pacers: Pacers,
     /// The callers that wait for a resolution.
     pub resolutions: Resolutions,
+    /// The problems that both see.
+    pub problems: Problems,
     /// The counters of both.
     pub metrics: ReconcileMetrics,
     /// The clock of both.

@@ -38,8 +38,8 @@ pub(crate) fn command(
     let file = folder.join("gateway.toml");
     fs::write(&file, configuration)?;
     // Fails if the benchmark has filled the ledger.
-    process::clean(&binary).args(["init-ledger", "--config"]).arg(&file).output()?;
-    let mut gateway = process::clean(&binary);
+    process::clean(binary.clone()).args(["init-ledger", "--config"]).arg(&file).output()?;
+    let mut gateway = process::clean(binary);
     gateway.args(["serve", "--config"]).arg(file);
     gateway.env("AWS_ACCESS_KEY_ID", "benchmark").env("AWS_SECRET_ACCESS_KEY", "benchmark");
     Ok(gateway)

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -60,7 +61,7 @@ pub(crate) fn this(arguments: &[&str]) -> Result<Command, Failure> {
 
 /// Returns a command with an empty environment except PATH, so that the environment does not
 /// influence the measurement.
-pub(crate) fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub(crate) fn clean(program: PathBuf) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command

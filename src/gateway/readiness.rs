@@ -1,11 +1,14 @@
 //! Publishes readiness to `/readyz` and to the gRPC health service.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    proto::v1::ingest_service_server::SERVICE_NAME, reconcile::Completeness,
+    proto::v1::ingest_service_server::SERVICE_NAME,
+    reconcile::{Completeness, Problem},
     server::admin::Readiness,
 };
 
@@ -18,9 +21,11 @@ pub(super) async fn starting() -> HealthReporter {
     health
 }
 
-/// Publishes that the gateway is ready from the rebuild of the ledger until `shutdown`.
+/// Publishes whether the gateway is ready until `shutdown`: when the ledger is complete, and no
+/// problem is present.
 pub(super) async fn announce(
     mut completeness: watch::Receiver<Completeness>,
+    mut problems: watch::Receiver<BTreeSet<Problem>>,
     shutdown: CancellationToken,
     readiness: watch::Sender<Readiness>,
     health: HealthReporter,
@@ -30,14 +35,22 @@ pub(super) async fn announce(
             health.set_service_status(service, status).await;
         }
     };
-    let is_complete = tokio::select! {
-        is_complete = async { completeness.wait_for(Completeness::is_complete).await.is_ok() } => is_complete,
-        () = shutdown.cancelled() => false,
-    };
-    if is_complete {
-        readiness.send_replace(Readiness::Ready);
-        serve(ServingStatus::Serving).await;
-        shutdown.cancelled().await;
+    loop {
+        let ready = current(*completeness.borrow_and_update(), &problems.borrow_and_update());
+        let status = match ready {
+            Readiness::Ready => ServingStatus::Serving,
+            Readiness::NotReady(_) => ServingStatus::NotServing,
+        };
+        if readiness.send_if_modified(|old| std::mem::replace(old, ready.clone()) != ready) {
+            tracing::info!(?ready, "readiness");
+            serve(status).await;
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Ok(()) = completeness.changed() => {}
+            Ok(()) = problems.changed() => {}
+        }
     }
     tracing::info!("draining: running calls finish, new calls are rejected");
     readiness.send_replace(Readiness::NotReady("draining".into()));
@@ -45,5 +58,37 @@ pub(super) async fn announce(
     // This also ends the watches, which would keep their connections open.
     for service in ["", SERVICE_NAME] {
         health.clone().clear_service_status(service).await;
+    }
+}
+
+/// Returns the readiness, with every reason against it.
+fn current(completeness: Completeness, problems: &BTreeSet<Problem>) -> Readiness {
+    let rebuilding = (!completeness.is_complete()).then(|| REBUILDING.to_owned());
+    let reasons = problems.iter().map(ToString::to_string).chain(rebuilding);
+    let reasons: Vec<_> = reasons.collect();
+    if reasons.is_empty() {
+        Readiness::Ready
+    } else {
+        Readiness::NotReady(reasons.join("; ").into())
+    }
+}
+
+/// The reason of a gateway whose ledger is not complete.
+const REBUILDING: &str = "comparing the ledger with AWS";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_named() {
+        let complete = Completeness::Complete;
+        let incomplete = Completeness::Incomplete { until: tokio::time::Instant::now() };
+        assert_eq!(current(complete, &[].into()), Readiness::Ready);
+        assert_eq!(current(incomplete, &[].into()), Readiness::NotReady(REBUILDING.into()));
+        let problems = [Problem::NoCredentials, Problem::LedgerUnavailable].into();
+        let expected =
+            "the ledger cannot be written; no AWS credentials; comparing the ledger with AWS";
+        assert_eq!(current(incomplete, &problems), Readiness::NotReady(expected.into()));
     }
 }

@@ -67,8 +67,9 @@ impl Handlers {
                 waiter
             }
         };
+        let read = waiter.outcome().await.unwrap_or(Err(Error::Internal));
         let (configuration, aws_request_id) =
-            waiter.outcome().await.unwrap_or(Err(Error::Internal))?;
+            read.map_err(|error| self.shared.unless_invisible(row, error))?;
         if let Some(id) = &aws_request_id {
             context.record().aws_request(id);
         }

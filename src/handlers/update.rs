@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     ivs::{AwsResponse, CallError, Change, Configuration, FailureKind, Update},
     pacer::Permit,
-    request::UpdateIngestConfiguration,
+    request::{OperationId, UpdateIngestConfiguration},
 };
 
 impl Handlers {
@@ -13,7 +13,7 @@ impl Handlers {
     ///
     /// # Errors
     /// `NOT_FOUND`, `STAGE_FORBIDDEN` for the new stage, `AWS_CONFLICT` while the configuration
-    /// is active, and the other failures of AWS.
+    /// is active, `OUTCOME_UNKNOWN` if the caller should repeat it, and the other failures of AWS.
     pub async fn update_ingest_configuration(
         &self,
         context: &CallContext,
@@ -31,9 +31,10 @@ impl Handlers {
         let ticket = paced::admit(context, &self.shared.pacers.update)?;
         let permit = paced::permit(context, ticket).await?;
         let (handlers, task_context) = (self.clone(), context.clone());
+        let operation_id = row.operation_id;
         // In a separate task, which continues if the caller disconnects.
         let change = async move {
-            let changed = handlers.change(&change, permit, &task_context).await;
+            let changed = handlers.change(operation_id, &change, permit, &task_context).await;
             // A read that began earlier may show the configuration without the change.
             handlers.shared.reads.forget(&change.arn);
             changed
@@ -52,7 +53,8 @@ impl Handlers {
                 return Err(Error::StageForbidden);
             }
         }
-        let (configuration, aws_request_id) = changed?;
+        let (configuration, aws_request_id) =
+            changed.map_err(|error| self.shared.unless_invisible(&row, error))?;
         if let Some(id) = &aws_request_id {
             context.record().aws_request(id);
         }
@@ -62,6 +64,7 @@ impl Handlers {
     /// Sends the change. Resends it if AWS throttles it, as long as the deadline allows.
     async fn change(
         &self,
+        operation_id: OperationId,
         change: &Change,
         mut permit: Permit<Update>,
         context: &CallContext,
@@ -81,7 +84,9 @@ impl Handlers {
                     if let Some(done) = self.changed(change, context).await {
                         return Ok(done);
                     }
-                    break failure;
+                    tracing::warn!(%operation_id, %failure, "the outcome of an update is unknown");
+                    let aws_request_id = failure.aws_request_id;
+                    return Err(Error::UpdateOutcomeUnknown { operation_id, aws_request_id });
                 }
             }
         };

@@ -78,8 +78,6 @@ pub struct Change {
     pub records_response: bool,
     /// The lease that begins; none keeps the old one, which the new state ignores.
     pub lease: Option<Lease>,
-    /// Whether the row holds its `request_id` again, which another row may hold by now.
-    pub takes_request_id: bool,
 }
 
 /// Decides the effect of a step on a row in `state`: the transition, and the change if
@@ -106,7 +104,6 @@ pub fn step<'a>(
         is_resend: matches!(step, Step::Resend),
         records_response: matches!(step, Step::Event(Event::Created(_))),
         lease: Lease::of(transition.state),
-        takes_request_id: !holds_request_id(state) && holds_request_id(transition.state),
     });
     Ok((transition, change))
 }

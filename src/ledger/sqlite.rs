@@ -20,6 +20,7 @@ use std::{collections::HashMap, path::Path, time::SystemTime};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use self::{
     columns::unix_ms,
@@ -67,6 +68,12 @@ impl SqliteLedger {
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         ledger.threads = Some(threads);
         Ok((ledger, expired))
+    }
+
+    /// Returns a token that is cancelled when a thread of the ledger panics, which is a defect.
+    #[must_use]
+    pub fn failed(&self) -> CancellationToken {
+        self.threads.as_ref().map(Threads::failed).unwrap_or_default()
     }
 
     /// Creates the ledger of a gateway that has created nothing at AWS before.

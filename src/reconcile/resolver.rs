@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::schedule::{Absence, Began, Schedule};
 use super::{
-    Parts, ScanError,
+    Parts, Problem, Problems, ScanError,
     metrics::ReconcileMetrics,
     resolutions::{Resolution, Resolutions},
     tags_read::TagsRead,
@@ -46,6 +46,7 @@ pub struct Resolver {
     pacers: Pacers,
     times: ResolutionTimes,
     resolutions: Resolutions,
+    problems: Problems,
     metrics: ReconcileMetrics,
     clock: Clock,
     lists: Ticker,
@@ -60,7 +61,7 @@ impl Resolver {
     /// tags, and a tenth of that of deletes.
     #[must_use]
     pub fn new(parts: Parts, times: ResolutionTimes, calls_per_second: f64) -> Self {
-        let Parts { ledger, ivs, pacers, resolutions, metrics, clock, .. } = parts;
+        let Parts { ledger, ivs, pacers, resolutions, problems, metrics, clock, .. } = parts;
         Self {
             ledger,
             ivs,
@@ -68,6 +69,7 @@ impl Resolver {
             tags_read: TagsRead::new(times.retry_after),
             times,
             resolutions,
+            problems,
             metrics,
             clock,
             lists: Ticker::per_second(calls_per_second / 2.0),
@@ -87,8 +89,10 @@ impl Resolver {
                 () = shutdown.cancelled() => return,
                 next = self.round() => next,
             };
+            // Each round writes to the ledger.
+            self.problems.set(Problem::LedgerUnavailable, next.is_err());
             let next = next.unwrap_or_else(|error| {
-                tracing::error!(%error, "the resolver cannot read the ledger");
+                tracing::error!(%error, "the resolver cannot use the ledger");
                 Instant::now() + EXPIRY_INTERVAL
             });
             tokio::select! {

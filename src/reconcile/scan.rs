@@ -15,13 +15,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Completeness, Parts, ScanError, metrics::ReconcileMetrics, resolutions::Resolutions,
-    tags_read::TagsRead, ticker::Ticker,
+    Completeness, Parts, Problem, Problems, ScanError, metrics::ReconcileMetrics,
+    resolutions::Resolutions, tags_read::TagsRead, ticker::Ticker,
 };
 use crate::{
     clock::Clock,
     ids::Ids,
-    ivs::{AwsOperation, AwsResponse, CallError, Configuration, Ivs, ListTags, Pacers, Page},
+    ivs::{
+        AwsOperation, AwsResponse, CallError, Configuration, FailureKind, Ivs, ListTags, Pacers,
+        Page,
+    },
     ledger::{Ledger, LedgerError, Observation},
 };
 
@@ -48,6 +51,7 @@ pub struct Scan {
     pacers: Pacers,
     config: ScanConfig,
     resolutions: Resolutions,
+    problems: Problems,
     metrics: ReconcileMetrics,
     tickers: Tickers,
     tags_read: TagsRead,
@@ -87,13 +91,14 @@ impl Scan {
     /// Returns a scan that corrects the ledger of `parts`.
     #[must_use]
     pub fn new(parts: Parts, config: ScanConfig) -> Self {
-        let Parts { ledger, ivs, pacers, resolutions, metrics, clock, ids } = parts;
+        let Parts { ledger, ivs, pacers, resolutions, problems, metrics, clock, ids } = parts;
         Self {
             ledger,
             ivs,
             pacers,
             config,
             resolutions,
+            problems,
             metrics,
             tickers: Tickers::new(config.calls_per_second),
             tags_read: TagsRead::new(config.visible_after),
@@ -130,6 +135,14 @@ impl Scan {
     }
 
     async fn scan(&mut self) -> Result<Scanned, ScanError> {
+        let scanned = self.scan_once().await;
+        let has_credentials = !matches!(&scanned, Err(ScanError::Aws(error))
+            if error.failure().kind == FailureKind::NoCredentials);
+        self.problems.set(Problem::NoCredentials, !has_credentials);
+        scanned
+    }
+
+    async fn scan_once(&mut self) -> Result<Scanned, ScanError> {
         let began = self.clock.wall();
         let unknown = self.list().await?;
         let scanned = self.adopt_all(unknown).await?;

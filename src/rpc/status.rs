@@ -157,6 +157,8 @@ fn code(error: &Error) -> Code {
         Error::DeadlineExceeded { .. } => Code::DeadlineExceeded,
         Error::OutcomeUnknown { repeatable: true, .. }
         | Error::DeleteOutcomeUnknown { .. }
+        | Error::UpdateOutcomeUnknown { .. }
+        | Error::NotVisibleYet
         | Error::LedgerUnavailable
         | Error::LedgerIncomplete { .. }
         | Error::Draining
@@ -189,6 +191,8 @@ fn retry_after(error: &Error) -> Option<Duration> {
         },
         Error::OutcomeUnknown { repeatable: true, .. }
         | Error::DeleteOutcomeUnknown { .. }
+        | Error::UpdateOutcomeUnknown { .. }
+        | Error::NotVisibleYet
         | Error::LedgerUnavailable => Some(LATER),
         Error::InProgress { .. } | Error::Draining | Error::Overloaded => Some(SOON),
         _ => None,
@@ -249,7 +253,8 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         }
         Error::TenantRequestRate { retry_after, .. }
         | Error::TenantCreateRate { retry_after, .. }
-        | Error::TenantConcurrency { retry_after, .. } => {
+        | Error::TenantConcurrency { retry_after, .. }
+        | Error::LedgerIncomplete { retry_after } => {
             add("retry_after_ms", retry_after.as_millis().to_string());
         }
         Error::MessageTooLarge { bytes, limit } => {
@@ -267,6 +272,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::InProgress { operation_id }
         | Error::OutcomeUnknown { operation_id, .. }
         | Error::DeleteOutcomeUnknown { operation_id, .. }
+        | Error::UpdateOutcomeUnknown { operation_id, .. }
         | Error::DeadlineExceeded { unfinished: Some(UnfinishedCreate { operation_id, .. }) } => {
             add("operation_id", operation_id.to_string());
         }

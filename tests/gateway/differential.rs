@@ -75,7 +75,7 @@ const REQUIRED: [&str; 17] = [
 const REQUIRED_WITH_FAULTS: [&str; 4] = [
     "create OUTCOME_UNKNOWN",
     "get AWS_UNAVAILABLE",
-    "update AWS_UNAVAILABLE",
+    "update OUTCOME_UNKNOWN",
     "delete OUTCOME_UNKNOWN",
 ];
 

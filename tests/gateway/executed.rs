@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use ivs_ingest_gateway::proto::v1::{
     CreateIngestConfigurationRequest, DeleteIngestConfigurationRequest,
-    GetIngestConfigurationRequest, UpdateIngestConfigurationRequest,
+    GetIngestConfigurationRequest, IngestConfigurationView, UpdateIngestConfigurationRequest,
 };
 use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use prost_types::FieldMask;
@@ -83,6 +83,28 @@ async fn acme(world: &World, lines: &[&str]) -> (Gateway, Caller) {
     (gateway, acme)
 }
 
+/// AWS may not show a new configuration to every operation yet, so its 404 proves nothing.
+#[tokio::test]
+async fn a_new_configuration_that_aws_does_not_show_may_be_retried() {
+    let world = World::new();
+    let (_gateway, acme) = acme(&world, &[]).await;
+    let arn = arn_of_new(&acme).await;
+    let absent = |operation| {
+        world
+            .emulator
+            .fault(&Fault::error(404, "ResourceNotFoundException").times(1).on(operation));
+    };
+    absent(Operation::GetIngestConfiguration);
+    let read = acme.get(&arn, IngestConfigurationView::Full).await.unwrap_err();
+    absent(Operation::UpdateIngestConfiguration);
+    let updated = update_error(&acme, &arn, "redundant_ingest").await;
+    for error in [read, updated] {
+        assert_eq!(error.reason(), "AWS_UNAVAILABLE", "{error:?}");
+        assert!(error.retry_after().is_some());
+    }
+    acme.get(&arn, IngestConfigurationView::Full).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_update_whose_stage_cannot_be_looked_up_may_be_retried() {
     let world = World::new();
@@ -133,7 +155,7 @@ async fn an_executed_update_is_not_reported_as_not_sent() {
     let read = fill_queue_of_reads(&world, &acme, &arn).await;
     world.emulator.next(Operation::UpdateIngestConfiguration, FaultKind::DropAfter, 0);
     let error = update_error(&acme, &arn, "redundant_ingest").await;
-    assert_eq!(error.reason(), "AWS_UNAVAILABLE", "{error:?}");
+    assert_eq!(error.reason(), "OUTCOME_UNKNOWN", "{error:?}");
     assert!(error.retry_after().is_some());
     world.emulator.release();
     read.await.unwrap();

@@ -86,9 +86,10 @@ impl World {
         let row = self.creates[usize::from(create)].row.as_mut().ok_or(Rejected)?;
         let (_, change) = decide::step(row.state, row.was_resent, step).map_err(|_| Rejected)?;
         let Some(change) = change else { return Ok(Applied::Unchanged) };
-        let Change { state, is_sending, is_resend, records_response, takes_request_id, .. } =
-            change;
+        let Change { state, is_sending, is_resend, records_response, .. } = change;
         // The unique index of the ledger rejects the change.
+        let takes_request_id =
+            !decide::holds_request_id(row.state) && decide::holds_request_id(state);
         if takes_request_id && request_id_is_taken {
             return Err(Rejected);
         }

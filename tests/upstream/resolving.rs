@@ -8,7 +8,7 @@ use ivs_ingest_gateway::{
     ids::Ids,
     ivs::Ivs,
     ledger::{Event, Ledger, State},
-    reconcile::{Parts, ReconcileMetrics, Resolution, Resolutions, Resolver},
+    reconcile::{Parts, Problems, ReconcileMetrics, Resolution, Resolutions, Resolver},
     telemetry::Metrics,
 };
 use ivs_realtime_emulator::{FaultKind, Operation, PublishState};
@@ -44,6 +44,7 @@ fn resolve(
         ivs,
         pacers,
         resolutions: resolutions.clone(),
+        problems: Problems::default(),
         metrics: metrics.clone(),
         clock: Clock::system(),
         ids: Ids::random(),

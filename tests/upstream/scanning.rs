@@ -1,6 +1,7 @@
 //! The scan corrects the ledger, and rebuilds a lost one.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -10,7 +11,9 @@ use ivs_ingest_gateway::{
     ids::Ids,
     ivs::Ivs,
     ledger::{Doubt, Event, Ledger, Resource},
-    reconcile::{Completeness, Parts, ReconcileMetrics, Resolutions, Scan, ScanConfig},
+    reconcile::{
+        Completeness, Parts, Problem, Problems, ReconcileMetrics, Resolutions, Scan, ScanConfig,
+    },
     request::RequestId,
     telemetry::Metrics,
     tenancy::tags::TenancyTags,
@@ -21,11 +24,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::support::{Aws, Rows, create, create_with_tags, delete, pacers, request};
 
-/// `ScanConfig::visible_after`.
+/// The time after which AWS shows everything, for tests that measure it.
 const VISIBLE_AFTER: Duration = Duration::from_millis(500);
 
 struct Scanning {
     metrics: ReconcileMetrics,
+    problems: watch::Receiver<BTreeSet<Problem>>,
     completeness: watch::Receiver<Completeness>,
     _stop: DropGuard,
 }
@@ -33,15 +37,16 @@ struct Scanning {
 /// Scans with a ledger that knows everything.
 async fn scan(rows: &Rows, ivs: Ivs) -> Scanning {
     rows.ledger.set_doubt(Doubt::None).await.unwrap();
-    start(rows, ivs)
+    start(rows, ivs, Duration::ZERO)
 }
 
-fn start(rows: &Rows, ivs: Ivs) -> Scanning {
+/// Scans. AWS shows everything after `visible_after`.
+fn start(rows: &Rows, ivs: Ivs, visible_after: Duration) -> Scanning {
     let config = ScanConfig {
         interval: Duration::from_millis(20),
         calls_per_second: 10_000.0,
         retention: Duration::ZERO,
-        visible_after: VISIBLE_AFTER,
+        visible_after,
     };
     let registry = Metrics::default();
     let metrics = registry.register(ReconcileMetrics::register);
@@ -49,11 +54,13 @@ fn start(rows: &Rows, ivs: Ivs) -> Scanning {
     let stop = CancellationToken::new();
     let pacers = pacers(&stop);
     let resolutions = Resolutions::default();
+    let problems = Problems::default();
     let parts = Parts {
         ledger,
         ivs,
         pacers,
         resolutions,
+        problems: problems.clone(),
         metrics: metrics.clone(),
         clock: Clock::system(),
         ids: Ids::random(),
@@ -62,7 +69,7 @@ fn start(rows: &Rows, ivs: Ivs) -> Scanning {
     let unknown = Completeness::Incomplete { until: Instant::now() };
     let (sender, completeness) = watch::channel(unknown);
     tokio::spawn(scan.run(sender, stop.clone()));
-    Scanning { metrics, completeness, _stop: stop.drop_guard() }
+    Scanning { metrics, problems: problems.subscribe(), completeness, _stop: stop.drop_guard() }
 }
 
 impl Scanning {
@@ -101,7 +108,7 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
     // Faults make the scan skip configurations, so it leaves rows and an incomplete ledger.
     let failing = Fault::new(FaultKind::Error500Before).on(Operation::GetIngestConfiguration);
     aws.control().add_fault(&failing.with_probability(0.3)).unwrap();
-    let mut scanning = start(&new, ivs);
+    let mut scanning = start(&new, ivs, VISIBLE_AFTER);
     while new.used("acme").await == 0 {
         tokio::task::yield_now().await;
     }
@@ -124,7 +131,7 @@ async fn a_new_ledger_is_incomplete_until_aws_lists_everything() {
     aws.fault(Operation::ListIngestConfigurations, FaultKind::Error500Before);
     live(&aws, &old, &ivs, "acme").await;
     let began = Instant::now();
-    let mut scanning = start(&new, ivs);
+    let mut scanning = start(&new, ivs, VISIBLE_AFTER);
     scanning.complete().await;
     assert!(began.elapsed() >= VISIBLE_AFTER);
     assert_eq!(new.used("acme").await, 1);
@@ -137,15 +144,13 @@ async fn a_ledger_that_was_not_closed_is_compared_with_aws_once() {
     let ivs = aws.ivs().await;
     live(&aws, &rows, &ivs, "acme").await;
     rows.ledger.set_doubt(Doubt::Unclean).await.unwrap();
-    let began = Instant::now();
-    start(&rows, ivs.clone()).complete().await;
-    assert!(began.elapsed() < VISIBLE_AFTER);
+    start(&rows, ivs.clone(), VISIBLE_AFTER).complete().await;
     assert_eq!(aws.calls(Operation::ListIngestConfigurations), 1);
 
     live(&aws, &Rows::new(), &ivs, "acme").await;
     rows.ledger.set_doubt(Doubt::Unclean).await.unwrap();
     let began = Instant::now();
-    start(&rows, ivs).complete().await;
+    start(&rows, ivs, VISIBLE_AFTER).complete().await;
     assert!(began.elapsed() >= VISIBLE_AFTER);
     assert_eq!(rows.used("acme").await, 2);
 }
@@ -159,7 +164,7 @@ async fn an_unreadable_configuration_is_skipped() {
     live(&aws, &old, &ivs, "acme").await;
     let denied = Fault::new(FaultKind::Error500Before).on(Operation::ListTagsForResource);
     aws.control().add_fault(&denied.about(&unreadable)).unwrap();
-    let mut scanning = start(&new, ivs);
+    let mut scanning = start(&new, ivs, VISIBLE_AFTER);
     scanning.complete().await;
     assert_eq!((new.used("acme").await, new.used("globex").await), (1, 0));
     assert!(scanning.metrics.unreadable.get() >= 2);
@@ -181,6 +186,7 @@ async fn an_account_that_has_nothing_releases_nothing() {
     scanning.scans(4).await;
     assert_eq!(rows.used("acme").await, 11);
     assert_eq!((scanning.metrics.missing.get(), scanning.metrics.vanished.get()), (11, 0));
+    assert_eq!(*scanning.problems.borrow(), [Problem::MostAreMissing].into());
 }
 
 #[tokio::test]
@@ -194,12 +200,21 @@ async fn a_configuration_that_no_longer_exists_is_released_after_two_scans() {
     assert_eq!(rows.used("acme").await, 2);
     delete(&ivs, &gone).await;
     scanning.scans(4).await;
-    // AWS may not show a new configuration yet.
-    assert_eq!(rows.used("acme").await, 2);
-    tokio::time::sleep(VISIBLE_AFTER).await;
-    scanning.scans(4).await;
     assert_eq!(rows.used("acme").await, 1);
     assert_eq!(scanning.metrics.vanished.get(), 1);
+}
+
+/// AWS may not show a new configuration to every operation yet.
+#[tokio::test]
+async fn a_new_configuration_is_not_released() {
+    let (aws, rows) = (Aws::start(), Rows::new());
+    let ivs = aws.ivs().await;
+    let gone = live(&aws, &rows, &ivs, "acme").await;
+    delete(&ivs, &gone).await;
+    rows.ledger.set_doubt(Doubt::None).await.unwrap();
+    let scanning = start(&rows, ivs, Duration::from_hours(1));
+    scanning.scans(5).await;
+    assert_eq!((rows.used("acme").await, scanning.metrics.missing.get()), (1, 1));
 }
 
 /// A list that omits existing configurations releases nothing.
@@ -210,7 +225,6 @@ async fn an_empty_list_releases_nothing() {
     aws.control().set_visibility_delay(Duration::from_hours(1)).unwrap();
     live(&aws, &rows, &ivs, "acme").await;
     let scanning = scan(&rows, ivs).await;
-    tokio::time::sleep(VISIBLE_AFTER).await;
     scanning.scans(5).await;
     assert_eq!((rows.used("acme").await, scanning.metrics.vanished.get()), (1, 0));
     assert!(aws.calls(Operation::GetIngestConfiguration) > 0);

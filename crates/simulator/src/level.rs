@@ -87,9 +87,7 @@ impl Level {
             Self::WrongEndpoint => with_wrong_endpoint(invariant),
             Self::Duplicates => with_duplicates(invariant),
             Self::SlowAwsAndBadMachine => match invariant {
-                Invariant::KeyStaysValid
-                | Invariant::SameResponse
-                | Invariant::DeletedStaysDeleted => Expected::Breaks,
+                Invariant::DeletedStaysDeleted => Expected::Breaks,
                 _ => with_slow_aws(invariant).max(with_bad_machine(invariant)),
             },
         }

@@ -4,6 +4,7 @@
 use std::{io, thread};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     seal::Seal,
@@ -60,9 +61,26 @@ impl Queues {
 pub(super) struct Threads {
     handles: Vec<thread::JoinHandle<()>>,
     seal: Seal,
+    failed: CancellationToken,
+}
+
+/// Reports the panic of a thread.
+struct PanicGuard(CancellationToken);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.cancel();
+        }
+    }
 }
 
 impl Threads {
+    /// Returns a token that is cancelled when a thread panics.
+    pub(super) fn failed(&self) -> CancellationToken {
+        self.failed.clone()
+    }
+
     /// Waits for the threads to run the jobs in their queues, whose senders are dropped, and to
     /// close the file.
     pub(super) fn join(self) {
@@ -90,13 +108,17 @@ impl Threads {
 pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Threads> {
     let Store { mut writer, reader, seal } = store;
     let Queues { mut writes, mut reads } = queues;
+    let failed = CancellationToken::new();
+    let (of_writer, of_reader) = (PanicGuard(failed.clone()), PanicGuard(failed.clone()));
     let write = move || {
+        let _guard = of_writer;
         let mut group = Vec::with_capacity(MAX_GROUP);
         while writes.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
             writer.run(group.drain(..), commit);
         }
     };
     let read = move || {
+        let _guard = of_reader;
         while let Some(job) = reads.blocking_recv() {
             reader.read(job);
         }
@@ -105,5 +127,5 @@ pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Threads> {
         thread::Builder::new().name("ledger-writer".to_owned()).spawn(write)?,
         thread::Builder::new().name("ledger-reader".to_owned()).spawn(read)?,
     ];
-    Ok(Threads { handles, seal })
+    Ok(Threads { handles, seal, failed })
 }

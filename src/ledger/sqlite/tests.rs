@@ -135,3 +135,13 @@ async fn responds_to_every_caller() {
         assert_eq!(task.await.unwrap(), State::Live);
     }
 }
+
+#[tokio::test]
+async fn a_panic_of_a_thread_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(&folder.path().join("ledger.db"));
+    let failed = ledger.failed();
+    let panics = ledger.write::<()>(WhenFull::Wait, |_, _| panic!("planted"));
+    assert!(matches!(panics.await, Err(LedgerError::Unavailable(_))));
+    failed.cancelled().await;
+}

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::Scan;
+use super::{Problem, Scan};
 use crate::{
     clock::is_younger,
     ivs::{Configuration, FailureKind},
@@ -21,6 +21,7 @@ impl Scan {
         let is_too_many =
             missed.len() > MAX_RELEASED && missed.len() * 2 > usize::try_from(live).unwrap_or(0);
         self.metrics.missing.set(i64::try_from(missed.len()).unwrap_or(i64::MAX));
+        self.problems.set(Problem::MostAreMissing, is_too_many);
         if is_too_many {
             let missing = missed.len();
             tracing::error!(

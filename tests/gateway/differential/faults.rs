@@ -77,10 +77,12 @@ impl Fault {
             }
             // A create reads the configuration of an earlier create.
             (Operation::DeleteIngestConfiguration, Request::Delete(_))
+            | (Operation::UpdateIngestConfiguration, Request::Update(_))
             | (Operation::GetIngestConfiguration, Request::Create(_)) => &["OUTCOME_UNKNOWN"],
             (Operation::GetIngestConfiguration, Request::Get(_))
-            | (Operation::GetStage, Request::Create(_) | Request::Update(_))
-            | (Operation::UpdateIngestConfiguration, Request::Update(_)) => &["AWS_UNAVAILABLE"],
+            | (Operation::GetStage, Request::Create(_) | Request::Update(_)) => {
+                &["AWS_UNAVAILABLE"]
+            }
             // The fault affects only a lookup that an earlier fault made necessary.
             _ => &[],
         }

@@ -1,0 +1,53 @@
+//! The problems that the background tasks see. While there is one, the gateway is not ready.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use tokio::sync::watch;
+
+/// A problem that an operator must correct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Problem {
+    /// The ledger cannot be written.
+    LedgerUnavailable,
+    /// The gateway has no AWS credentials.
+    NoCredentials,
+    /// AWS lists less than half of the configurations of the ledger.
+    MostAreMissing,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LedgerUnavailable => "the ledger cannot be written",
+            Self::NoCredentials => "no AWS credentials",
+            Self::MostAreMissing => {
+                "AWS lists less than half of the configurations of the ledger; are endpoint, region and credentials right?"
+            }
+        })
+    }
+}
+
+/// The present problems. Cheap to clone: all clones share them.
+#[derive(Debug, Clone)]
+pub struct Problems(Arc<watch::Sender<BTreeSet<Problem>>>);
+
+impl Default for Problems {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(BTreeSet::new())))
+    }
+}
+
+impl Problems {
+    /// Begins or ends a problem.
+    pub(super) fn set(&self, problem: Problem, is_present: bool) {
+        self.0.send_if_modified(|problems| {
+            if is_present { problems.insert(problem) } else { problems.remove(&problem) }
+        });
+    }
+
+    /// Returns a receiver of the present problems.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<BTreeSet<Problem>> {
+        self.0.subscribe()
+    }
+}
