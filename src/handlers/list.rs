@@ -33,6 +33,9 @@ impl Handlers {
         context: &CallContext,
         request: ListIngestConfigurations,
     ) -> Result<Listed, Error> {
+        if let Some(error) = self.shared.incomplete() {
+            return Err(error);
+        }
         let tenant = context.tenant();
         let filter = Filter {
             stage_arn: request.stage_arn.map(|arn| arn.as_str().to_owned()),

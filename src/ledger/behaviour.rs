@@ -76,6 +76,7 @@ where
     adopting::a_second_configuration_of_a_create_has_its_own_row(&subject().await).await;
     adopting::a_duplicate_without_a_returned_key_gets_no_row(&subject().await).await;
     adopting::a_request_id_of_another_create_displaces(&subject().await).await;
+    adopting::a_configuration_takes_its_request_id_from_a_create_in_doubt(&subject().await).await;
     adopting::an_arn_has_one_row(&subject().await).await;
     scans::a_row_that_two_scans_missed_is_returned(&subject().await).await;
 }

@@ -133,8 +133,8 @@ pub struct Found<Arn> {
     pub owner: Option<State>,
     /// The row of its operation id, if that has not its ARN.
     pub create: Option<RowOfCreate<Arn>>,
-    /// Whether a row of another create holds its `request_id`.
-    pub request_id_is_taken: bool,
+    /// The state of the row of another create that holds its `request_id`.
+    pub holder: Option<State>,
     /// Whether the ledger knows everything that AWS has, so that a duplicate may be deleted.
     pub ledger_is_complete: bool,
 }
@@ -158,10 +158,7 @@ pub enum Adopt<Arn> {
     /// Apply [`Event::Found`] to the row with its ARN.
     ApplyToOwner,
     /// Apply [`Event::Found`] to the row of its operation id.
-    ApplyToCreate {
-        /// Whether another row holds the `request_id` of the row, which gets a new one.
-        renames: bool,
-    },
+    ApplyToCreate(Ids),
     /// No adoption: the running create or delete will record the configuration.
     UnderWay,
     /// No caller has received its stream key: it may be deleted.
@@ -171,11 +168,14 @@ pub enum Adopt<Arn> {
     },
 }
 
-/// The ids of a row that is inserted for a configuration.
+/// The ids of the row of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
     /// Those of its tags.
     OfTags,
+    /// Those of its tags. A create in doubt holds its `request_id`, and gets a new one: the
+    /// ledger is an older copy, from before that create was given up.
+    TakenBack,
     /// The operation id of its tags. Its `request_id` has created another configuration since.
     NewRequestId,
     /// New ones: its create has another configuration too.
@@ -187,8 +187,13 @@ pub enum Ids {
 /// returned only after its ARN is recorded.
 #[must_use]
 pub fn adopt<Arn>(found: Found<Arn>) -> Adopt<Arn> {
-    let Found { owner, create, request_id_is_taken, ledger_is_complete } = found;
+    let Found { owner, create, holder, ledger_is_complete } = found;
     let is_under_way = |state| matches!(state, State::Reserved | State::Sending | State::Deleting);
+    let ids = match holder {
+        None => Ids::OfTags,
+        Some(State::InDoubt) => Ids::TakenBack,
+        Some(_) => Ids::NewRequestId,
+    };
     match (owner, create) {
         (Some(state), _) if is_under_way(state) => Adopt::UnderWay,
         (Some(_), _) => Adopt::ApplyToOwner,
@@ -199,11 +204,11 @@ pub fn adopt<Arn>(found: Found<Arn>) -> Adopt<Arn> {
         }
         (None, Some(RowOfCreate { arn: Some(_), .. })) => Adopt::Insert(Ids::New),
         (None, Some(RowOfCreate { state, .. })) if is_under_way(state) => Adopt::UnderWay,
-        (None, Some(RowOfCreate { state, .. })) => {
-            Adopt::ApplyToCreate { renames: request_id_is_taken && !holds_request_id(state) }
+        (None, Some(RowOfCreate { state, .. })) if holds_request_id(state) => {
+            Adopt::ApplyToCreate(Ids::OfTags)
         }
-        (None, None) if request_id_is_taken => Adopt::Insert(Ids::NewRequestId),
-        (None, None) => Adopt::Insert(Ids::OfTags),
+        (None, Some(_)) => Adopt::ApplyToCreate(ids),
+        (None, None) => Adopt::Insert(ids),
     }
 }
 

@@ -83,7 +83,7 @@ impl Tickers {
 struct Scanned {
     /// The number of configurations of the gateway that the ledger did not know.
     unknown: u64,
-    /// The configurations that could not be read.
+    /// The configurations whose tags could not be read.
     unreadable: BTreeSet<String>,
 }
 

@@ -58,15 +58,23 @@ impl World {
     /// The row in the unique index on tenant and `request_id`.
     fn row_of(&self, request: u8) -> Option<(u8, State)> {
         (0..).zip(self.creates).find_map(|(index, create)| {
-            let state = create.state().filter(|state| decide::holds_request_id(*state))?;
-            (create.request == request).then_some((index, state))
+            let row = create.row.filter(|row| decide::holds_request_id(row.state))?;
+            (create.request == request && !row.is_renamed).then_some((index, row.state))
         })
     }
 
-    /// Whether another create's row has the `request_id` of this one.
-    fn request_id_is_taken(&self, create: u8) -> bool {
+    /// The other create whose row has the `request_id` of this one, and its state.
+    fn other_holder(&self, create: u8) -> Option<(u8, State)> {
         let request = self.creates[usize::from(create)].request;
-        self.row_of(request).is_some_and(|(other, _)| other != create)
+        self.row_of(request).filter(|(other, _)| *other != create)
+    }
+
+    /// Gives the row that holds the `request_id` of the create a new one.
+    fn release_request_id(&mut self, create: u8) {
+        let Some((holder, _)) = self.other_holder(create) else { return };
+        if let Some(row) = &mut self.creates[usize::from(holder)].row {
+            row.is_renamed = true;
+        }
     }
 
     /// The number of rows that count against the quota.
@@ -82,7 +90,7 @@ impl World {
         step: impl Into<Step<'a>>,
         arn: Option<usize>,
     ) -> Result<Applied, Rejected> {
-        let request_id_is_taken = self.request_id_is_taken(create);
+        let request_id_is_taken = self.other_holder(create).is_some();
         let row = self.creates[usize::from(create)].row.as_mut().ok_or(Rejected)?;
         let (_, change) = decide::step(row.state, row.was_resent, step).map_err(|_| Rejected)?;
         let Some(change) = change else { return Ok(Applied::Unchanged) };
@@ -129,18 +137,27 @@ impl World {
                 arn: row.arn,
                 response_recorded: row.response_recorded,
             }),
-            request_id_is_taken: self.request_id_is_taken(create),
+            holder: self.other_holder(create).map(|(_, state)| state),
             ledger_is_complete: self.rebuilt,
         });
         match decision {
-            Adopt::Insert(Ids::OfTags) => {
+            Adopt::Insert(ids @ (Ids::OfTags | Ids::TakenBack)) => {
+                if ids == Ids::TakenBack {
+                    self.release_request_id(create);
+                }
                 let row = Row { arn: Some(arn), ..Row::new(State::Live) };
                 self.creates[usize::from(create)].row = Some(row);
             }
-            Adopt::ApplyToOwner | Adopt::ApplyToCreate { renames: false } => {
+            Adopt::ApplyToCreate(ids @ (Ids::OfTags | Ids::TakenBack)) => {
+                if ids == Ids::TakenBack {
+                    self.release_request_id(create);
+                }
                 self.apply(create, &found(), Some(attempt))?;
             }
-            Adopt::ApplyToCreate { renames: true }
+            Adopt::ApplyToOwner => {
+                self.apply(create, &found(), Some(attempt))?;
+            }
+            Adopt::ApplyToCreate(Ids::NewRequestId | Ids::New)
             | Adopt::Insert(Ids::NewRequestId | Ids::New)
             | Adopt::UnderWay
             | Adopt::Duplicate { .. } => {}

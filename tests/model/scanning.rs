@@ -87,11 +87,11 @@ impl World {
             Ok(
                 Adopt::Duplicate { .. }
                 | Adopt::Insert(Ids::New | Ids::NewRequestId)
-                | Adopt::ApplyToCreate { renames: true },
+                | Adopt::ApplyToCreate(Ids::New | Ids::NewRequestId),
             ) => {
                 self.creates[create].attempts[attempt] = Attempt::Nothing;
             }
-            Ok(Adopt::Insert(Ids::OfTags) | Adopt::ApplyToOwner | Adopt::ApplyToCreate { .. }) => {
+            Ok(Adopt::Insert(_) | Adopt::ApplyToOwner | Adopt::ApplyToCreate(_)) => {
                 self.gateways[gateway].resolver.absent[create] = None;
             }
             Ok(Adopt::UnderWay) => {}

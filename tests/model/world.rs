@@ -112,6 +112,8 @@ pub(crate) struct Row {
     pub(crate) sends: u8,
     /// Whether an earlier sending may have been executed.
     pub(crate) was_resent: bool,
+    /// Whether the row has another `request_id` than its create.
+    pub(crate) is_renamed: bool,
     /// Whether the row records AWS's response.
     pub(crate) response_recorded: bool,
     /// Time since the last sending, at most [`Times::give_up_after`].
@@ -244,6 +246,7 @@ impl Row {
             state,
             sends: 0,
             was_resent: false,
+            is_renamed: false,
             response_recorded: false,
             age: 0,
             arn: None,

@@ -130,7 +130,6 @@ const fn with_slow_aws(invariant: Invariant) -> Expected {
         | Invariant::OneConfiguration
         | Invariant::ErrorsAreTrue
         | Invariant::Limit => Expected::Breaks,
-        Invariant::Reachable => Expected::Heals,
         _ => Expected::Kept,
     }
 }
@@ -138,7 +137,7 @@ const fn with_slow_aws(invariant: Invariant) -> Expected {
 const fn with_bad_machine(invariant: Invariant) -> Expected {
     match invariant {
         Invariant::OneCreate | Invariant::Limit => Expected::Breaks,
-        Invariant::Reachable | Invariant::Rate | Invariant::Fairness => Expected::Heals,
+        Invariant::Rate | Invariant::Fairness => Expected::Heals,
         _ => Expected::Kept,
     }
 }
@@ -146,7 +145,6 @@ const fn with_bad_machine(invariant: Invariant) -> Expected {
 const fn with_old_ledger(invariant: Invariant) -> Expected {
     match invariant {
         Invariant::OneCreate | Invariant::SameResponse => Expected::Breaks,
-        Invariant::Reachable | Invariant::DeletedStaysDeleted => Expected::Heals,
         _ => Expected::Kept,
     }
 }

@@ -154,6 +154,31 @@ pub(super) async fn a_request_id_of_another_create_displaces(subject: &Subject<i
     assert_eq!(ledger.adopt(adoption(others)).await.unwrap(), INSERTED);
 }
 
+/// The ledger is an older copy: the create in doubt was given up since, and its caller has
+/// created the configuration with another one.
+pub(super) async fn a_configuration_takes_its_request_id_from_a_create_in_doubt(
+    subject: &Subject<impl Ledger>,
+) {
+    let Subject { ledger, reservations, .. } = subject;
+    let in_doubt = reservations.make("acme", Some("r"), 100);
+    let row = in_doubt.operation_id;
+    assert_eq!(ledger.reserve(in_doubt.clone()).await.unwrap(), Reserved::New);
+    subject.send(row).await;
+    subject.apply(row, Event::Ambiguous).await;
+    let later = reservations.make("acme", Some("r"), 100);
+    let operation_id = later.operation_id;
+    assert_eq!(ledger.adopt(adoption(later.clone())).await.unwrap(), INSERTED);
+    let arn = resource(operation_id).arn;
+    let replay = Reserved::Replay { operation_id, arn };
+    let again = reservations.make("acme", Some("r"), 100);
+    assert_eq!(ledger.reserve(again.clone()).await.unwrap(), replay);
+    assert_eq!(subject.all_in_doubt().await, [row]);
+    // If it was executed after all, it has a row of its own.
+    assert_eq!(ledger.adopt(adoption(in_doubt)).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.reserve(again).await.unwrap(), replay);
+    assert_eq!(subject.used("acme").await, 2);
+}
+
 pub(super) async fn an_arn_has_one_row(subject: &Subject<impl Ledger>) {
     let Subject { ledger, reservations, .. } = subject;
     let owner = subject.live("acme").await;

@@ -74,37 +74,44 @@ fn a_lease_is_as_long_as_configured_and_never_overflows() {
 
 #[test]
 fn every_conflict_of_a_configuration_with_the_rows_is_decided() {
-    let adopt = |owner, create, request_id_is_taken, ledger_is_complete| {
-        adopt(Found { owner, create, request_id_is_taken, ledger_is_complete })
+    let adopt = |owner, create, holder, ledger_is_complete| {
+        adopt(Found { owner, create, holder, ledger_is_complete })
     };
+    let ids_for = |holder| match holder {
+        None => Ids::OfTags,
+        Some(State::InDoubt) => Ids::TakenBack,
+        Some(_) => Ids::NewRequestId,
+    };
+    let holders = State::ALL.into_iter().filter(|state| holds_request_id(*state));
+    let holders: Vec<_> = holders.map(Some).chain([None]).collect();
     let is_under_way = |state| matches!(state, State::Reserved | State::Sending | State::Deleting);
     for ledger_is_complete in [false, true] {
-        let adopt = |owner, create, taken| adopt(owner, create, taken, ledger_is_complete);
-        assert_eq!(adopt(None, None, false), Adopt::Insert(Ids::OfTags));
-        assert_eq!(adopt(None, None, true), Adopt::Insert(Ids::NewRequestId));
+        let adopt = |owner, create, holder| adopt(owner, create, holder, ledger_is_complete);
+        for holder in &holders {
+            assert_eq!(adopt(None, None, *holder), Adopt::Insert(ids_for(*holder)));
+        }
         for state in State::ALL {
             // The row with its ARN decides alone.
             let owner = if is_under_way(state) { Adopt::UnderWay } else { Adopt::ApplyToOwner };
             let create = |arn, response_recorded| RowOfCreate { state, arn, response_recorded };
             for other in [None, Some(create(Some("b"), true)), Some(create(None, false))] {
-                assert_eq!(adopt(Some(state), other, true), owner, "{state}");
+                assert_eq!(adopt(Some(state), other, Some(State::Live)), owner, "{state}");
             }
             // The create has another configuration.
-            let second = adopt(None, Some(create(Some("b"), false)), false);
+            let second = adopt(None, Some(create(Some("b"), false)), None);
             assert_eq!(second, Adopt::Insert(Ids::New), "{state}");
-            let second = adopt(None, Some(create(Some("b"), true)), false);
+            let second = adopt(None, Some(create(Some("b"), true)), None);
             let duplicate = Adopt::Duplicate { kept: "b" };
             let expected = if ledger_is_complete { duplicate } else { Adopt::Insert(Ids::New) };
             assert_eq!(second, expected, "{state}");
             // The configuration of the create is not known yet.
-            for is_taken in [false, true] {
-                let renames = is_taken && state == State::Rejected;
-                let expected = if is_under_way(state) {
-                    Adopt::UnderWay
-                } else {
-                    Adopt::ApplyToCreate { renames }
+            for holder in &holders {
+                let expected = match state {
+                    _ if is_under_way(state) => Adopt::UnderWay,
+                    State::Rejected => Adopt::ApplyToCreate(ids_for(*holder)),
+                    _ => Adopt::ApplyToCreate(Ids::OfTags),
                 };
-                assert_eq!(adopt(None, Some(create(None, false)), is_taken), expected, "{state}");
+                assert_eq!(adopt(None, Some(create(None, false)), *holder), expected, "{state}");
             }
         }
     }

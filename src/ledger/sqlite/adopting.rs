@@ -28,13 +28,19 @@ pub(super) fn adopt(
     };
     match decide::adopt(found) {
         Adopt::Insert(ids) => {
+            if ids == Ids::TakenBack {
+                rename_holder(connection, adoption)?;
+            }
             insert_live(connection, adoption, ids, now)?;
-            return Ok(Adopted::Inserted { is_displaced: ids != Ids::OfTags });
+            let is_displaced = matches!(ids, Ids::NewRequestId | Ids::New);
+            return Ok(Adopted::Inserted { is_displaced });
         }
         Adopt::ApplyToOwner => apply(owner.unwrap_or(adoption.operation_id))?,
-        Adopt::ApplyToCreate { renames } => {
-            if renames {
-                rename(connection, adoption)?;
+        Adopt::ApplyToCreate(ids) => {
+            match ids {
+                Ids::OfTags => {}
+                Ids::TakenBack => rename_holder(connection, adoption)?,
+                Ids::NewRequestId | Ids::New => rename(connection, adoption)?,
             }
             apply(adoption.operation_id)?
         }
@@ -49,6 +55,18 @@ fn rename(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<()> 
     connection
         .prepare_cached("UPDATE ingest_configurations SET request_id = ?2 WHERE operation_id = ?1")?
         .execute(params![key(adoption.operation_id), adoption.new_id.to_string()])
+        .map(drop)
+}
+
+/// Gives the row that holds the `request_id` of the configuration a new one.
+fn rename_holder(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<()> {
+    let Adoption { tenant, request_id, new_id, .. } = adoption;
+    connection
+        .prepare_cached(
+            "UPDATE ingest_configurations SET request_id = ?3
+             WHERE tenant = ?1 AND request_id = ?2 AND state <> 7",
+        )?
+        .execute(params![tenant.as_str(), request_id, new_id.to_string()])
         .map(drop)
 }
 
@@ -75,16 +93,16 @@ fn found(
             Ok(RowOfCreate { state, arn, response_recorded: row.get(2)? })
         })
         .optional()?;
-    let request_id_is_taken = connection
+    let holder = connection
         .prepare_cached(EARLIER)?
         .query_row(params![adoption.tenant.as_str(), adoption.request_id], |row| {
-            Ok(row.get::<_, [u8; 16]>(0)? != key)
+            Ok((row.get::<_, [u8; 16]>(0)?, state(row, 2)?))
         })
         .optional()?;
     let found = Found {
         owner: owner.map(|(_, state)| state),
         create,
-        request_id_is_taken: request_id_is_taken.unwrap_or(false),
+        holder: holder.filter(|(holder, _)| *holder != key).map(|(_, state)| state),
         ledger_is_complete: adoption.ledger_is_complete,
     };
     Ok((owner.map(|(id, _)| id), found))
@@ -99,7 +117,7 @@ fn insert_live(
     let Adoption { resource, fields, .. } = adoption;
     let operation_id = if ids == Ids::New { adoption.new_id } else { adoption.operation_id };
     let request_id = match ids {
-        Ids::OfTags => adoption.request_id.clone(),
+        Ids::OfTags | Ids::TakenBack => adoption.request_id.clone(),
         Ids::NewRequestId | Ids::New => adoption.new_id.to_string(),
     };
     connection

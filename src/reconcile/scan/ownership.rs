@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use tokio::time::Instant;
+
 use super::{
     super::{ScanError, resolutions::Resolution, tags_read::Owner},
     Scan, Scanned,
@@ -14,11 +16,19 @@ use crate::{
     tenancy::tags::{self, TenancyTags},
 };
 
-use tokio::time::Instant;
-
 /// The consecutive failures after which a scan is given up: in an outage, each one lasts as long
 /// as the time-out.
 const MAX_FAILURES: u32 = 10;
+
+/// The reason why a configuration was not inspected.
+enum Unreadable {
+    /// Its tags cannot be read: it may be a stranger's.
+    Tags(CallError),
+    /// It is the gateway's, and cannot be read.
+    Own(CallError),
+    /// The ledger failed.
+    Ledger(LedgerError),
+}
 
 /// The tags of a configuration of the gateway.
 type Tags = HashMap<String, String>;
@@ -30,22 +40,28 @@ impl Scan {
         let mut scanned = Scanned::default();
         let mut failures = 0;
         for arn in arns {
-            match self.inspect(&arn).await {
+            let error = match self.inspect(&arn).await {
                 Ok(was_unknown) => {
                     failures = 0;
                     scanned.unknown += u64::from(was_unknown);
+                    continue;
                 }
-                Err(ScanError::Aws(error)) => {
-                    failures += 1;
-                    self.metrics.unreadable.inc();
-                    let failure = error.failure();
-                    tracing::warn!(arn, %failure, "could not read a configuration; the scan skips it");
-                    if failures == MAX_FAILURES {
-                        return Err(ScanError::Aws(error));
-                    }
-                    scanned.unreadable.insert(arn);
+                Err(Unreadable::Ledger(error)) => return Err(ScanError::Ledger(error)),
+                Err(Unreadable::Own(error)) => {
+                    scanned.unknown += 1;
+                    error
                 }
-                Err(error) => return Err(error),
+                Err(Unreadable::Tags(error)) => {
+                    scanned.unreadable.insert(arn.clone());
+                    error
+                }
+            };
+            failures += 1;
+            self.metrics.unreadable.inc();
+            let failure = error.failure();
+            tracing::warn!(arn, %failure, "could not read a configuration; the scan skips it");
+            if failures == MAX_FAILURES {
+                return Err(ScanError::Aws(error));
             }
         }
         Ok(scanned)
@@ -53,17 +69,18 @@ impl Scan {
 
     /// Adopts a configuration if it carries the gateway's tags. Returns whether the ledger did not
     /// know it.
-    async fn inspect(&mut self, arn: &str) -> Result<bool, ScanError> {
-        let Some(tags) = self.own_tags(arn).await.map_err(ScanError::Aws)? else {
+    async fn inspect(&mut self, arn: &str) -> Result<bool, Unreadable> {
+        let tags = self.own_tags(arn).await.map_err(Unreadable::Tags)?;
+        let Some((tenancy, tags)) = tags.and_then(|tags| Some((TenancyTags::read(&tags)?, tags)))
+        else {
             return Ok(false);
         };
-        let Some(tenancy) = TenancyTags::read(&tags) else { return Ok(false) };
         let found = match self.read(arn).await {
             Ok(response) => response.value,
             Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(false),
-            Err(error) => return Err(ScanError::Aws(error)),
+            Err(error) => return Err(Unreadable::Own(error)),
         };
-        Ok(self.adopt(tenancy, tags, found).await?)
+        self.adopt(tenancy, tags, found).await.map_err(Unreadable::Ledger)
     }
 
     /// Reads the tags of a configuration. Returns `None` if it is not the gateway's, or if its

@@ -6,7 +6,7 @@
 //! if another one is deleted while its pages are read. So two consecutive scans must find
 //! nothing, the second one after AWS lists everything that was created before the start.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -19,6 +19,10 @@ use crate::ledger::{Doubt, LedgerError};
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// The time for which the tags of a configuration must be unreadable before it is ignored, as a
+/// multiple of `ScanConfig::visible_after`. An outage may last as long.
+const IGNORED_AFTER: u32 = 5;
+
 /// The number of configurations on a page of AWS.
 const PAGE_SIZE: u32 = 100;
 
@@ -30,7 +34,8 @@ impl Scan {
             doubt: self.until_done("read", async |scan| scan.ledger.doubt().await).await,
             settled_at: started + self.config.visible_after,
             found_nothing: 0,
-            unreadable: BTreeSet::new(),
+            ignored_after: self.config.visible_after * IGNORED_AFTER,
+            unreadable: BTreeMap::new(),
         };
         if rebuild.doubt != Doubt::None {
             tracing::warn!(doubt = %rebuild.doubt, "the ledger may lack configurations: creates are rejected until it is compared with AWS");
@@ -63,9 +68,9 @@ impl Scan {
                 }
                 Err(error) => {
                     tracing::error!(%error, "the comparison of the ledger with AWS failed; creates are rejected until it succeeds");
-                    sleep(RETRY).await;
                 }
             }
+            sleep(RETRY).await;
             if rebuild.found_nothing > 0 {
                 sleep_until(rebuild.settled_at).await;
             }
@@ -103,21 +108,27 @@ struct Rebuild {
     settled_at: Instant,
     /// The number of consecutive scans that found nothing unknown.
     found_nothing: u32,
-    /// The configurations that the last scan could not read.
-    unreadable: BTreeSet<String>,
+    ignored_after: Duration,
+    /// The configurations whose tags the last scan could not read, and when a scan first could
+    /// not.
+    unreadable: BTreeMap<String, Instant>,
 }
 
 impl Rebuild {
     /// Records a complete scan that began at `began`. Returns whether the ledger is complete.
-    /// A configuration that two consecutive scans could not read is ignored: it may be a
-    /// stranger's.
+    /// A configuration whose tags were unreadable for long is ignored: it may be a stranger's.
     fn is_complete_after(&mut self, scanned: Scanned, began: Instant) -> bool {
         let Scanned { unknown, unreadable } = scanned;
         if unknown > 0 {
             self.doubt = Doubt::Lost;
         }
-        let is_proof = unknown == 0 && unreadable.is_subset(&self.unreadable);
-        self.unreadable = unreadable;
+        let since = |arn| {
+            let since = self.unreadable.get(&arn).copied().unwrap_or(began);
+            (arn, since)
+        };
+        self.unreadable = unreadable.into_iter().map(since).collect();
+        let is_ignored = |since: &Instant| began.duration_since(*since) >= self.ignored_after;
+        let is_proof = unknown == 0 && self.unreadable.values().all(is_ignored);
         self.found_nothing = if is_proof { self.found_nothing + 1 } else { 0 };
         let is_complete = match self.doubt {
             Doubt::None => true,
@@ -150,7 +161,8 @@ mod tests {
 
     fn rebuild(doubt: Doubt) -> Rebuild {
         let settled_at = Instant::now() + Duration::from_mins(1);
-        Rebuild { doubt, settled_at, found_nothing: 0, unreadable: BTreeSet::new() }
+        let (ignored_after, unreadable) = (Duration::from_mins(5), BTreeMap::new());
+        Rebuild { doubt, settled_at, found_nothing: 0, ignored_after, unreadable }
     }
 
     fn scanned(unknown: u64, unreadable: &[&str]) -> Scanned {
@@ -185,11 +197,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_unreadable_configuration_is_read_again_and_then_ignored() {
+    async fn an_unreadable_configuration_is_ignored_after_a_time() {
         let mut rebuild = rebuild(Doubt::Unclean);
-        let now = Instant::now();
-        assert!(!rebuild.is_complete_after(scanned(0, &["a"]), now));
-        assert!(!rebuild.is_complete_after(scanned(0, &["a", "b"]), now));
-        assert!(rebuild.is_complete_after(scanned(0, &["b"]), now));
+        let after = |minutes| Instant::now() + Duration::from_mins(minutes);
+        assert!(!rebuild.is_complete_after(scanned(0, &["a"]), after(0)));
+        assert!(!rebuild.is_complete_after(scanned(0, &["a", "b"]), after(4)));
+        assert!(!rebuild.is_complete_after(scanned(0, &["a", "b"]), after(5)));
+        assert!(rebuild.is_complete_after(scanned(0, &["a"]), after(6)));
     }
 }
