@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ivs_realtime_emulator::Operation;
 use simulator::{
-    plan::{CallFault, CallerPlan, Fault, Outage, Plan, Step},
+    plan::{CallFault, CallerPlan, CommitFault, Fault, Outage, Plan, Step},
     run::{Report, run},
 };
 
@@ -137,4 +137,69 @@ fn a_step_of_the_clock_does_not_prove_absence() {
     let report = report(vec![caller], faults);
     assert_eq!(report.findings, [], "{:#?}", report.lines);
     assert_eq!(report.executed, 1);
+}
+
+/// A restored copy did not know the create, and its gateway executed it again. AWS lists the
+/// configuration only after the start.
+#[test]
+fn a_restored_ledger_creates_nothing_twice() {
+    let mut caller = repeating_caller();
+    caller.starts = seconds(5);
+    let none = Duration::ZERO;
+    let faults = vec![
+        Fault::Consistency {
+            from: none,
+            to: seconds(30),
+            lists: seconds(29),
+            reads: none,
+            tags: none,
+        },
+        Fault::Restore { copied: seconds(1), at: seconds(10), down: seconds(1) },
+    ];
+    let report = report(vec![caller], faults);
+    assert_eq!(report.findings, [], "{:#?}", report.lines);
+    assert_eq!((report.executed, report.faults.get("Restore")), (1, Some(&1)));
+    let is_rebuilding = |line: &String| line.contains("LEDGER_UNAVAILABLE");
+    assert!(report.lines.iter().any(is_rebuilding), "{:#?}", report.lines);
+}
+
+/// The copy has a create in doubt that was given up since. Its caller has created another
+/// configuration with the same `request_id`, which the gateway executed once more.
+#[test]
+fn a_restored_create_in_doubt_does_not_keep_its_request_id() {
+    let mut caller = repeating_caller();
+    caller.leaves = Some(Duration::from_millis(300));
+    caller.leaves_times = 1;
+    caller.returns_after = seconds(75);
+    let plan = Plan {
+        seed: 1,
+        callers: vec![caller],
+        faults: vec![
+            Fault::Create { tenant: 0, request: 1, nth: 0, kind: CallFault::RequestLost },
+            Fault::Restore { copied: seconds(30), at: seconds(80), down: seconds(1) },
+        ],
+        faults_end: seconds(90),
+        give_up_after: seconds(65),
+        page_size: 100,
+    };
+    let report = run(&plan, true).unwrap();
+    assert_eq!(report.findings, [], "{:#?}", report.lines);
+    assert_eq!((report.executed, report.faults.get("Restore")), (1, Some(&1)));
+}
+
+/// A failed write of an outcome hid a configuration until its lease expired, and a failed record
+/// of a sending kept the `request_id` in progress for minutes.
+#[test]
+fn one_failed_commit_delays_a_create_by_seconds() {
+    for nth in 0..6 {
+        for kind in [CommitFault::Fails, CommitFault::FailsButDurable] {
+            let mut caller = repeating_caller();
+            caller.then = vec![Step::Repeat, Step::List];
+            let report = report(vec![caller], vec![Fault::Commit { nth, kind }]);
+            assert_eq!(report.findings, [], "{nth} {kind:?} {:#?}", report.lines);
+            let received = report.lines.iter().find(|line| line.contains("caller 0: received"));
+            let at: f64 = received.unwrap().split_whitespace().next().unwrap().parse().unwrap();
+            assert!(at < 3.0, "{nth} {kind:?} {:#?}", report.lines);
+        }
+    }
 }
