@@ -62,8 +62,8 @@ enum Command {
     /// Assign existing ingest configurations to tenants.
     ///
     /// Writes the gateway's tags on configurations that were created without the gateway.
-    /// The next scan of the running gateway adds their rows to the ledger, and they count
-    /// against the quotas of their tenants. Without --apply it reports what it would do.
+    /// A scan of the running gateway adds their rows to the ledger within ten minutes and one
+    /// `sweep.interval_ms`, and they count against the quotas of their tenants. Without --apply it reports what it would do.
     Adopt(adopt::Options),
     /// Create the ledger of a new installation.
     ///

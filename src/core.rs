@@ -105,7 +105,7 @@ impl Core {
             clock.clone(),
         );
         // The scan reads from the ledger whether it is complete.
-        let unknown = Completeness::Incomplete { until: Instant::now() };
+        let unknown = Completeness::Incomplete { not_before: Instant::now() };
         let (completed, completeness) = watch::channel(unknown);
         let resolutions = parts.resolutions.clone();
         let stopped = CancellationToken::new();
@@ -157,7 +157,7 @@ impl Core {
 
     /// Waits until a background task has ended by itself, which only a defect does. Returns its
     /// name.
-    pub async fn failed(&mut self) -> &'static str {
+    pub async fn ended_task(&mut self) -> &'static str {
         std::future::poll_fn(|context| {
             let ended = self
                 .background

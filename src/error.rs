@@ -5,13 +5,13 @@
 //! handled, and are not part of these errors.
 
 mod messages;
+mod reason;
 
 use std::time::Duration;
 
 use self::messages::{aws_message, deadline_message, unknown_outcome_message};
 use crate::{
-    ivs::{AwsFailure, FailureKind},
-    proto::v1::ErrorReason,
+    ivs::AwsFailure,
     request::{IngestProtocol, OperationId, Violations},
     tenancy::{LimitExceeded, RateLimit, TenantError, TenantId},
 };
@@ -167,7 +167,7 @@ pub enum Error {
         aws_request_id: Option<String>,
     },
     /// AWS may or may not have executed the update.
-    #[error("AWS may or may not have changed the configuration; repeat the update")]
+    #[error("AWS may or may not have changed the configuration; retry the update")]
     UpdateOutcomeUnknown {
         /// The id of the create of the configuration.
         operation_id: OperationId,
@@ -188,9 +188,9 @@ pub enum Error {
     LedgerUnavailable,
     /// The ledger may lack configurations that AWS has. Creates fail closed until it is compared
     /// with AWS.
-    #[error("the ledger is being rebuilt from AWS; retry after {} ms", retry_after.as_millis())]
+    #[error("the ledger is being compared with AWS; retry after {} ms", retry_after.as_millis())]
     LedgerIncomplete {
-        /// The least time that the rebuild takes.
+        /// The least time until the comparison ends.
         retry_after: Duration,
     },
     /// The gateway is shutting down.
@@ -246,42 +246,6 @@ impl From<TenantError> for Error {
 }
 
 impl Error {
-    /// The reason, which the API publishes.
-    #[must_use]
-    pub const fn error_reason(&self) -> ErrorReason {
-        match self {
-            Self::InvalidFields(_) => ErrorReason::InvalidFields,
-            Self::InvalidMessage(_) | Self::MessageTooLarge { .. } => ErrorReason::InvalidMessage,
-            Self::RequestIdReused => ErrorReason::RequestIdReused,
-            Self::CredentialMissing { .. } => ErrorReason::CredentialMissing,
-            Self::CredentialInvalid(_) => ErrorReason::CredentialInvalid,
-            Self::TenantForbidden => ErrorReason::TenantForbidden,
-            Self::StageForbidden => ErrorReason::StageForbidden,
-            Self::ProtocolForbidden(_) => ErrorReason::ProtocolForbidden,
-            Self::NotFound { .. } | Self::CreatedConfigurationGone { .. } => ErrorReason::NotFound,
-            Self::TenantCountQuota { .. } => ErrorReason::TenantCountQuota,
-            Self::TenantRequestRate { .. } => ErrorReason::TenantRequestRate,
-            Self::TenantCreateRate { .. } => ErrorReason::TenantCreateRate,
-            Self::TenantConcurrency { .. } => ErrorReason::TenantConcurrency,
-            Self::TenantQueueFull { .. } => ErrorReason::TenantQueueFull,
-            Self::DeadlineTooShort { .. } => ErrorReason::DeadlineTooShort,
-            Self::Aws(failure) => aws_reason(failure.kind),
-            Self::InProgress { .. } => ErrorReason::InProgress,
-            Self::OutcomeUnknown { .. }
-            | Self::DeleteOutcomeUnknown { .. }
-            | Self::UpdateOutcomeUnknown { .. } => ErrorReason::OutcomeUnknown,
-            Self::NotVisibleYet => ErrorReason::AwsUnavailable,
-            Self::DeadlineExceeded { .. } => ErrorReason::DeadlineExceeded,
-            Self::LedgerUnavailable | Self::LedgerIncomplete { .. } => {
-                ErrorReason::LedgerUnavailable
-            }
-            Self::Draining => ErrorReason::Draining,
-            Self::Overloaded => ErrorReason::Overloaded,
-            Self::Internal => ErrorReason::Internal,
-            Self::Unimplemented | Self::MessageCompressed => ErrorReason::Unimplemented,
-        }
-    }
-
     /// The name of the reason, for the `ErrorInfo` and for logs.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -298,21 +262,5 @@ impl Error {
             | Self::UpdateOutcomeUnknown { aws_request_id, .. } => aws_request_id.as_deref(),
             _ => None,
         }
-    }
-}
-
-const fn aws_reason(kind: FailureKind) -> ErrorReason {
-    match kind {
-        FailureKind::Validation => ErrorReason::AwsValidation,
-        FailureKind::AccessDenied => ErrorReason::AwsAccessDenied,
-        FailureKind::ServiceQuotaExceeded => ErrorReason::AwsServiceQuota,
-        FailureKind::PendingVerification => ErrorReason::AwsPendingVerification,
-        FailureKind::NotFound => ErrorReason::NotFound,
-        FailureKind::Conflict => ErrorReason::AwsConflict,
-        FailureKind::Throttled { .. } => ErrorReason::AwsThrottled,
-        FailureKind::Unreachable => ErrorReason::AwsUnreachable,
-        FailureKind::NoCredentials => ErrorReason::CredentialsUnavailable,
-        FailureKind::NoResponse | FailureKind::ServerError => ErrorReason::AwsUnavailable,
-        FailureKind::Rejected => ErrorReason::AwsRejected,
     }
 }

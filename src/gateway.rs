@@ -1,5 +1,6 @@
 //! The composition root: builds, serves and drains a gateway, for `serve` and `dev`.
 
+mod error;
 mod readiness;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -8,26 +9,28 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use self::error::{ServeError, StartError};
 use self::readiness::announce;
 use crate::{
     config::{Config, LedgerUrl},
     core::{Core, Determinism},
     edge::{self, Authenticator, Edge},
-    ivs::{ConnectError, Sdk, Seams},
-    ledger::{Expired, Leases, Ledger, LedgerError, OpenError, SqliteLedger, Upstream},
+    ivs::{Sdk, Seams},
+    ledger::{Expired, Leases, Ledger, SqliteLedger, Upstream},
     reconcile::Completeness,
     server::{
         Acceptor, Listener,
         admin::{Admin, MetricsFormat, MetricsSource, Readiness},
-        tls::{ServerTls, TlsError},
+        tls::ServerTls,
     },
     telemetry::Metrics,
     tenancy::Tenants,
 };
 
-/// Time that a start waits for the rebuild of a new ledger before the gateway serves
-/// without creates. Without configurations at AWS, the rebuild is one list call.
-const REBUILD_WAIT: Duration = Duration::from_secs(3);
+/// Time that a start waits for the comparison of the ledger with AWS before it serves without
+/// creates. It suffices for one scan after a crash; a new or restored ledger takes at least
+/// `settle.retry_after_ms`.
+const COMPARISON_WAIT: Duration = Duration::from_secs(3);
 
 /// A gateway with bound addresses and an open ledger. [`Gateway::serve`] starts to serve.
 pub struct Gateway {
@@ -36,59 +39,11 @@ pub struct Gateway {
     tls: Option<Arc<ServerTls>>,
     core: Core,
     /// Cancelled when a thread of the ledger panics.
-    ledger_failed: CancellationToken,
+    ledger_panicked: CancellationToken,
     metrics: Arc<Metrics>,
     determinism: Determinism,
     upstream: Upstream,
     config: Config,
-}
-
-/// A failed start. Each error names a key of the configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The address cannot be bound.
-    #[error("{key} = {address}: {source}; free the address or choose another")]
-    Listen {
-        /// The key of the configuration.
-        key: &'static str,
-        /// Its value.
-        address: SocketAddr,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// The certificates cannot be used.
-    #[error("server.tls: {0}")]
-    Tls(#[from] TlsError),
-    /// The ledger cannot be opened.
-    #[error("ledger.url: {0}")]
-    Ledger(#[from] OpenError),
-    /// The ledger cannot be read.
-    #[error("ledger.url: {0}")]
-    Read(#[from] LedgerError),
-    /// The ledger is about the configurations of another account.
-    #[error(
-        "ledger.url: the ledger records the configurations of {bound}, and upstream is {configured}; correct upstream, give it a ledger of its own, or run `init-ledger --rebind` if both have the same configurations"
-    )]
-    OtherUpstream {
-        /// The upstream that the ledger is bound to.
-        bound: Box<Upstream>,
-        /// The upstream of the configuration.
-        configured: Box<Upstream>,
-    },
-    /// The AWS client cannot be built.
-    #[error(transparent)]
-    Upstream(#[from] ConnectError),
-}
-
-/// The gateway has ended without a signal.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// An error of the operating system: a worker cannot be started.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A background task has ended, which is a defect.
-    #[error("the background task {0} has ended, which is a defect; the log has the cause")]
-    TaskEnded(&'static str),
 }
 
 impl Gateway {
@@ -105,9 +60,9 @@ impl Gateway {
         let LedgerUrl::Sqlite(path) = &config.ledger.url;
         let leases = Leases::new(config.server.max_deadline, config.upstream.attempt_timeout);
         let (ledger, expired) = SqliteLedger::open(path, leases, determinism.clock.clone())?;
-        let doubt = ledger.doubt().await?;
+        let comparison = ledger.comparison().await?;
         let Expired { rejected, in_doubt } = expired;
-        tracing::info!(rejected, in_doubt, %doubt, "opened the ledger");
+        tracing::info!(rejected, in_doubt, %comparison, "opened the ledger");
         if rejected + in_doubt > 0 {
             tracing::info!(
                 rejected,
@@ -141,14 +96,14 @@ impl Gateway {
         });
         let admin = admin.transpose()?;
         let metrics = Arc::new(Metrics::default());
-        let ledger_failed = ledger.failed();
+        let ledger_panicked = ledger.panicked();
         let core = Core::start(&determinism, sdk, Arc::new(ledger), &config, &metrics);
         Ok(Self {
             listener,
             admin,
             tls,
             core,
-            ledger_failed,
+            ledger_panicked,
             metrics,
             determinism,
             upstream,
@@ -182,8 +137,8 @@ impl Gateway {
     pub async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ServeError> {
         let stopped = CancellationToken::new();
         let mut completeness = self.core.completeness();
-        // A failed rebuild is in the log, and creates are rejected until it succeeds.
-        let _ = timeout(REBUILD_WAIT, completeness.wait_for(Completeness::is_complete)).await;
+        // A failed comparison is in the log, and creates are rejected until it succeeds.
+        let _ = timeout(COMPARISON_WAIT, completeness.wait_for(Completeness::is_complete)).await;
 
         self.log_start()?;
         let (readiness, is_ready) = watch::channel(Readiness::NotReady("starting".into()));
@@ -223,15 +178,15 @@ impl Gateway {
         let failed = tokio::select! {
             biased;
             drained = &mut serving => Ok(drained?),
-            task = self.core.failed() => Err(task),
-            () = self.ledger_failed.cancelled() => Err("ledger"),
+            task = self.core.ended_task() => Err(task),
+            () = self.ledger_panicked.cancelled() => Err("ledger"),
         };
         let (drained, result) = match failed {
             Ok(drained) => (drained, Ok(())),
             Err(task) => {
                 tracing::error!(
                     task,
-                    "a background task has ended, which is a defect: the gateway drains and ends"
+                    "a background task ended unexpectedly: the gateway drains and ends"
                 );
                 shutdown.cancel();
                 (serving.await?, Err(ServeError::TaskEnded(task)))

@@ -42,8 +42,8 @@ use crate::{
 };
 use single_flight::SingleFlight;
 
-/// The shortest delay before a retry of a call that the rebuild of the ledger rejected.
-const MIN_REBUILD_DELAY: Duration = Duration::from_secs(1);
+/// The shortest delay before a retry of a call that needs a complete ledger.
+const MIN_COMPARISON_DELAY: Duration = Duration::from_secs(1);
 
 /// The state that all workers share.
 pub struct Shared {
@@ -64,7 +64,8 @@ pub struct Shared {
     /// The time after which AWS shows a configuration to every operation: until then its
     /// response that a configuration does not exist is not believed.
     pub visible_after: Duration,
-    /// Whether the ledger knows all configurations at AWS. Until then creates are rejected.
+    /// Whether the ledger knows all configurations at AWS. Until then creates, lists, quotas and
+    /// calls without a row are rejected.
     pub completeness: watch::Receiver<Completeness>,
     /// The source of the ids of creates, which are the keys of the ledger's rows.
     pub ids: Ids,
@@ -104,22 +105,22 @@ impl Shared {
 }
 
 impl Shared {
-    /// The error of a call about something that the ledger may not know yet. `None` if it knows
-    /// everything.
-    fn incomplete(&self) -> Option<Error> {
+    /// Rejects a call whose response depends on everything that AWS has, until the ledger knows it.
+    fn require_complete(&self) -> Result<(), Error> {
         match *self.completeness.borrow() {
-            Completeness::Complete => None,
-            Completeness::Incomplete { until } => {
-                let left = until.saturating_duration_since(Instant::now());
-                let retry_after = whole_milliseconds(left.max(MIN_REBUILD_DELAY));
-                Some(Error::LedgerIncomplete { retry_after })
+            Completeness::Complete => Ok(()),
+            Completeness::Incomplete { not_before } => {
+                let left = not_before.saturating_duration_since(Instant::now());
+                let retry_after = whole_milliseconds(left.max(MIN_COMPARISON_DELAY));
+                Err(Error::LedgerIncomplete { retry_after })
             }
         }
     }
 
     /// The error of a call about a configuration that has no row.
     fn no_row(&self, arn: &str) -> Error {
-        self.incomplete().unwrap_or_else(|| Error::NotFound { arn: arn.to_owned() })
+        let not_found = || Error::NotFound { arn: arn.to_owned() };
+        self.require_complete().err().unwrap_or_else(not_found)
     }
 
     /// Returns the error of a call about the configuration of a live row. `NOT_FOUND` proves

@@ -10,8 +10,8 @@
 
 #[cfg(test)]
 mod behaviour;
+mod comparison;
 pub mod decide;
-mod doubt;
 mod error;
 mod event;
 mod leases;
@@ -25,7 +25,7 @@ mod upstream;
 
 use std::{collections::HashMap, future::Future, pin::Pin, time::SystemTime};
 
-pub use doubt::Doubt;
+pub use comparison::Comparison;
 pub use error::LedgerError;
 pub use event::{Event, Resource, Step};
 pub use leases::{Lease, Leases};
@@ -131,13 +131,13 @@ pub trait Ledger: Send + Sync + 'static {
     /// them. Returns their number: 0 if none is left.
     fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize>;
 
-    /// The doubt whether the ledger knows everything that AWS has.
-    fn doubt(&self) -> LedgerFuture<'_, Doubt>;
+    /// The comparison with AWS that the ledger needs.
+    fn comparison(&self) -> LedgerFuture<'_, Comparison>;
 
-    /// Records the doubt.
-    fn set_doubt(&self, doubt: Doubt) -> LedgerFuture<'_, ()>;
+    /// Records the comparison that it needs.
+    fn set_comparison(&self, comparison: Comparison) -> LedgerFuture<'_, ()>;
 
-    /// Binds the ledger to an account of AWS. Returns the one that it is bound to if that is
+    /// Binds the ledger to an upstream. Returns the one that it is bound to if that is
     /// another, and changes nothing then.
     fn bind(&self, upstream: Upstream) -> LedgerFuture<'_, Option<Upstream>>;
 }

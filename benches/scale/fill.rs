@@ -13,7 +13,7 @@ use std::{
 
 use ivs_ingest_gateway::{
     clock::Clock,
-    ledger::{Adopted, Doubt, Leases, Ledger, SqliteLedger},
+    ledger::{Adopted, Comparison, Leases, Ledger, SqliteLedger},
 };
 
 use crate::{
@@ -92,7 +92,7 @@ async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
                         return Ok::<_, Failure>(());
                     }
                     let adopted = ledger.adopt(rows::adoption(row, tenants, now)?).await?;
-                    if adopted != (Adopted::Inserted { is_displaced: false }) {
+                    if adopted != (Adopted::Inserted { has_new_request_id: false }) {
                         return Err(format!("row {row}: {adopted:?}").into());
                     }
                 }
@@ -102,7 +102,7 @@ async fn adopt_all(path: &Path, tenants: usize) -> Result<(), Failure> {
     for task in tasks {
         task.await??;
     }
-    // With a doubt, a gateway would first compare the ledger with AWS.
-    ledger.set_doubt(Doubt::None).await?;
+    // Otherwise a gateway would first compare the ledger with AWS.
+    ledger.set_comparison(Comparison::NotNeeded).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `adopt`: assigns existing configurations to tenants.
 //!
-//! It only writes the gateway's tags. The scan of the running gateway then adds the rows,
-//! as it does for a lost ledger.
+//! It only writes the gateway's tags. A scan of the running gateway then adds the rows,
+//! within ten minutes and one `sweep.interval_ms`.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 

@@ -27,7 +27,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let in_config = |error| format!("ledger.url: {error}");
     if options.rebind {
         SqliteLedger::rebind(path).map_err(in_config)?;
-        say(&format!("{}: the next start binds it", path.display()));
+        say(&format!(
+            "{}: no longer bound; the next start binds it and compares it with AWS",
+            path.display()
+        ));
     } else {
         SqliteLedger::create(path).map_err(in_config)?;
         say(&format!("{}: created", path.display()));

@@ -32,8 +32,9 @@ impl Ledger {
         let url = section.required(
             Key::new(
                 "url",
-                "SQLite file of the ledger, on a local disk that survives the process. Required. The \
-                 gateway creates the file and its folder.",
+                "SQLite file of the ledger, on a local disk that survives the process. Required. \
+                 `init-ledger` creates the file and its folder. If there is none, `serve` creates it, and \
+                 first compares it with AWS.",
             )
             .set_in_example("\"sqlite:///var/lib/ivs-ingest-gateway/ledger.db\""),
             "sqlite:///absolute/path or sqlite:relative/path",

@@ -35,7 +35,8 @@ impl ResolutionTimes {
                     "retry_after_ms",
                     "Time from the sending after which a create that AWS does not list may be sent \
                      again, if its caller retries. Until then AWS's response that a configuration \
-                     does not exist is not believed. Longer than `upstream.attempt_timeout_ms`.",
+                     does not exist is not believed. The comparison of a new or restored ledger \
+                     with AWS takes at least this long. Longer than `upstream.attempt_timeout_ms`.",
                 ),
                 60_000,
                 1000..=3_600_000,

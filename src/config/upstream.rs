@@ -84,7 +84,7 @@ impl Upstream {
                 Key::new(
                     "account_id",
                     "AWS account. If set, the gateway rejects stages of other accounts without a \
-                     call to AWS.",
+                     call to AWS. It also binds the ledger: a start with another account fails.",
                 )
                 .example("\"123456789012\""),
                 "12 digits",

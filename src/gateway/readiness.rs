@@ -12,6 +12,9 @@ use crate::{
     server::admin::Readiness,
 };
 
+/// The reason of a gateway whose ledger is not complete.
+const COMPARING: &str = "comparing the ledger with AWS";
+
 /// Returns the health of a gateway that is not ready.
 pub(super) async fn starting() -> HealthReporter {
     let health = HealthReporter::new();
@@ -42,7 +45,12 @@ pub(super) async fn announce(
             Readiness::NotReady(_) => ServingStatus::NotServing,
         };
         if readiness.send_if_modified(|old| std::mem::replace(old, ready.clone()) != ready) {
-            tracing::info!(?ready, "readiness");
+            match &ready {
+                Readiness::Ready => tracing::info!("the gateway is ready"),
+                Readiness::NotReady(reasons) => {
+                    tracing::warn!(%reasons, "the gateway is not ready");
+                }
+            }
             serve(status).await;
         }
         tokio::select! {
@@ -63,8 +71,8 @@ pub(super) async fn announce(
 
 /// Returns the readiness, with every reason against it.
 fn current(completeness: Completeness, problems: &BTreeSet<Problem>) -> Readiness {
-    let rebuilding = (!completeness.is_complete()).then(|| REBUILDING.to_owned());
-    let reasons = problems.iter().map(ToString::to_string).chain(rebuilding);
+    let comparing = (!completeness.is_complete()).then(|| COMPARING.to_owned());
+    let reasons = problems.iter().map(ToString::to_string).chain(comparing);
     let reasons: Vec<_> = reasons.collect();
     if reasons.is_empty() {
         Readiness::Ready
@@ -73,9 +81,6 @@ fn current(completeness: Completeness, problems: &BTreeSet<Problem>) -> Readines
     }
 }
 
-/// The reason of a gateway whose ledger is not complete.
-const REBUILDING: &str = "comparing the ledger with AWS";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,9 +88,9 @@ mod tests {
     #[test]
     fn every_reason_is_named() {
         let complete = Completeness::Complete;
-        let incomplete = Completeness::Incomplete { until: tokio::time::Instant::now() };
+        let incomplete = Completeness::Incomplete { not_before: tokio::time::Instant::now() };
         assert_eq!(current(complete, &[].into()), Readiness::Ready);
-        assert_eq!(current(incomplete, &[].into()), Readiness::NotReady(REBUILDING.into()));
+        assert_eq!(current(incomplete, &[].into()), Readiness::NotReady(COMPARING.into()));
         let problems = [Problem::NoCredentials, Problem::LedgerUnavailable].into();
         let expected =
             "the ledger cannot be written; no AWS credentials; comparing the ledger with AWS";

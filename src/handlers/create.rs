@@ -68,9 +68,7 @@ impl Handlers {
             return self.preview(tenant, &request, stage.as_deref()).await;
         }
         // First, because an earlier create with the same `request_id` may not be in the ledger yet.
-        if let Some(error) = self.shared.incomplete() {
-            return Err(error);
-        }
+        self.shared.require_complete()?;
         let stage = match self.permitted_stage(context, &request).await {
             Ok(stage) => stage,
             Err(

@@ -28,9 +28,7 @@ impl Handlers {
     /// # Errors
     /// `LEDGER_UNAVAILABLE`.
     pub async fn get_quota(&self, context: &CallContext) -> Result<Quota, Error> {
-        if let Some(error) = self.shared.incomplete() {
-            return Err(error);
-        }
+        self.shared.require_complete()?;
         let tenant = context.tenant();
         let usage = self.shared.ledger.usage(tenant.id.clone()).await;
         Ok(Quota {

@@ -33,9 +33,7 @@ impl Handlers {
         context: &CallContext,
         request: ListIngestConfigurations,
     ) -> Result<Listed, Error> {
-        if let Some(error) = self.shared.incomplete() {
-            return Err(error);
-        }
+        self.shared.require_complete()?;
         let tenant = context.tenant();
         let filter = Filter {
             stage_arn: request.stage_arn.map(|arn| arn.as_str().to_owned()),

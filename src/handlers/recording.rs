@@ -1,5 +1,4 @@
-//! Records the outcomes of calls to AWS. A write that the ledger rejects is repeated: a single
-//! failed write of the disk must not leave a row without its outcome.
+//! Records the outcomes of calls to AWS. A write that fails is retried: a single failed write of the disk must not leave a row without its outcome.
 
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ impl Shared {
             match self.ledger.apply(operation_id, event.clone()).await {
                 Err(error @ LedgerError::Unavailable(_)) if Instant::now() + delay < latest => {
                     let event = event.name();
-                    tracing::warn!(%operation_id, event, %error, "could not record an event; trying again");
+                    tracing::warn!(%operation_id, event, %error, "could not record an event; retrying");
                     sleep(delay).await;
                     delay = (delay * 2).min(MAX_DELAY);
                 }

@@ -66,7 +66,7 @@ where
     reconciling::creates_in_doubt_are_listed_in_order(&subject().await).await;
     reconciling::an_arn_has_the_row_that_owns_it(&subject().await).await;
     reconciling::ended_rows_are_pruned(&subject().await).await;
-    reconciling::a_new_ledger_is_in_doubt_until_that_is_ended(&subject().await).await;
+    reconciling::a_new_ledger_needs_a_comparison_until_that_has_ended(&subject().await).await;
     reconciling::a_ledger_is_bound_to_one_upstream(&subject().await).await;
     reconciling::live_rows_are_counted(&subject().await).await;
     adopting::a_configuration_without_a_row_gets_one(&subject().await).await;

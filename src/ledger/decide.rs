@@ -131,7 +131,7 @@ pub fn is_last_sending<T: Copy + PartialEq>(last_sent: T, about: T) -> bool {
 pub struct Found<Arn> {
     /// The state of the row with its ARN.
     pub owner: Option<State>,
-    /// The row of its operation id, if that has not its ARN.
+    /// The row of its operation id. Irrelevant if `owner` is set.
     pub create: Option<RowOfCreate<Arn>>,
     /// The state of the row of another create that holds its `request_id`.
     pub holder: Option<State>,
@@ -154,11 +154,11 @@ pub struct RowOfCreate<Arn> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adopt<Arn> {
     /// Insert a live row with these ids.
-    Insert(Ids),
+    Insert(RowIds),
     /// Apply [`Event::Found`] to the row with its ARN.
     ApplyToOwner,
     /// Apply [`Event::Found`] to the row of its operation id.
-    ApplyToCreate(Ids),
+    ApplyToCreate(RowIds),
     /// No adoption: the running create or delete will record the configuration.
     UnderWay,
     /// No caller has received its stream key: it may be deleted.
@@ -170,7 +170,7 @@ pub enum Adopt<Arn> {
 
 /// The ids of the row of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ids {
+pub enum RowIds {
     /// Those of its tags.
     OfTags,
     /// Those of its tags. A create in doubt holds its `request_id`, and gets a new one: the
@@ -190,9 +190,9 @@ pub fn adopt<Arn>(found: Found<Arn>) -> Adopt<Arn> {
     let Found { owner, create, holder, ledger_is_complete } = found;
     let is_under_way = |state| matches!(state, State::Reserved | State::Sending | State::Deleting);
     let ids = match holder {
-        None => Ids::OfTags,
-        Some(State::InDoubt) => Ids::TakenBack,
-        Some(_) => Ids::NewRequestId,
+        None => RowIds::OfTags,
+        Some(State::InDoubt) => RowIds::TakenBack,
+        Some(_) => RowIds::NewRequestId,
     };
     match (owner, create) {
         (Some(state), _) if is_under_way(state) => Adopt::UnderWay,
@@ -202,10 +202,10 @@ pub fn adopt<Arn>(found: Found<Arn>) -> Adopt<Arn> {
         {
             Adopt::Duplicate { kept }
         }
-        (None, Some(RowOfCreate { arn: Some(_), .. })) => Adopt::Insert(Ids::New),
+        (None, Some(RowOfCreate { arn: Some(_), .. })) => Adopt::Insert(RowIds::New),
         (None, Some(RowOfCreate { state, .. })) if is_under_way(state) => Adopt::UnderWay,
         (None, Some(RowOfCreate { state, .. })) if holds_request_id(state) => {
-            Adopt::ApplyToCreate(Ids::OfTags)
+            Adopt::ApplyToCreate(RowIds::OfTags)
         }
         (None, Some(_)) => Adopt::ApplyToCreate(ids),
         (None, None) => Adopt::Insert(ids),

@@ -77,8 +77,9 @@ pub struct Adoption {
     pub resource: Resource,
     /// The content of its create.
     pub fields: Fields,
-    /// The id of its row if its create has another configuration too, and its `request_id` if
-    /// that has created another one since.
+    /// A fresh id, for the row whose ids are taken: the operation id of a second configuration of
+    /// a create, the `request_id` of a configuration whose own is in use, or the new `request_id`
+    /// of the create in doubt that held it.
     pub new_id: OperationId,
     /// Whether the ledger knows everything that AWS has, so that a duplicate may be deleted.
     pub ledger_is_complete: bool,
@@ -89,9 +90,9 @@ pub struct Adoption {
 pub enum Adopted {
     /// It has a new live row.
     Inserted {
-        /// Whether its create has another configuration too, or its `request_id` has created
-        /// another one since.
-        is_displaced: bool,
+        /// Whether the row has a new `request_id`, because another configuration has that of its
+        /// tags.
+        has_new_request_id: bool,
     },
     /// Its row, or that of its create, is live now.
     Live,

@@ -7,12 +7,13 @@
 mod adopting;
 mod columns;
 mod driver;
+mod installing;
+mod lock_file;
 mod open;
 mod reading;
 mod reconciling;
 mod reserving;
 mod scanning;
-mod seal;
 mod steps;
 mod store;
 
@@ -32,8 +33,8 @@ pub use self::{
     store::{Group, Job, Store, commit},
 };
 use super::{
-    Adopted, Adoption, Doubt, Event, Expired, Filter, InDoubtCreate, Leases, Ledger, LedgerError,
-    LedgerFuture, Observation, Reservation, Reserved, Row, SendPermission, Transition,
+    Adopted, Adoption, Comparison, Event, Expired, Filter, InDoubtCreate, Leases, Ledger,
+    LedgerError, LedgerFuture, Observation, Reservation, Reserved, Row, SendPermission, Transition,
     UnconfirmedRow, Upstream, Usage,
 };
 use crate::{clock::Clock, request::OperationId, tenancy::TenantId};
@@ -72,33 +73,8 @@ impl SqliteLedger {
 
     /// Returns a token that is cancelled when a thread of the ledger panics, which is a defect.
     #[must_use]
-    pub fn failed(&self) -> CancellationToken {
-        self.threads.as_ref().map(Threads::failed).unwrap_or_default()
-    }
-
-    /// Creates the ledger of a gateway that has created nothing at AWS before.
-    ///
-    /// # Errors
-    /// [`OpenError`], also if the file exists.
-    pub fn create(path: &Path) -> Result<(), OpenError> {
-        if path.exists() {
-            return Err(OpenError::Exists(path.to_owned()));
-        }
-        Store::change(path, |connection| reconciling::set_doubt(connection, Doubt::None))
-    }
-
-    /// Ends the binding of the ledger to its upstream.
-    ///
-    /// # Errors
-    /// [`OpenError`], also if the file does not exist.
-    pub fn rebind(path: &Path) -> Result<(), OpenError> {
-        if !path.exists() {
-            return Err(OpenError::Missing(path.to_owned()));
-        }
-        Store::change(path, |connection| {
-            reconciling::unbind(connection)?;
-            reconciling::set_doubt(connection, Doubt::Lost)
-        })
+    pub fn panicked(&self) -> CancellationToken {
+        self.threads.as_ref().map(Threads::panicked).unwrap_or_default()
     }
 
     /// Returns a ledger without threads. The caller runs the jobs of the queues on a
@@ -290,13 +266,13 @@ impl Ledger for SqliteLedger {
         })
     }
 
-    fn doubt(&self) -> LedgerFuture<'_, Doubt> {
-        self.write(WhenFull::Wait, |connection, _| Ok(reconciling::doubt(connection)?))
+    fn comparison(&self) -> LedgerFuture<'_, Comparison> {
+        self.write(WhenFull::Wait, |connection, _| Ok(reconciling::comparison(connection)?))
     }
 
-    fn set_doubt(&self, doubt: Doubt) -> LedgerFuture<'_, ()> {
+    fn set_comparison(&self, comparison: Comparison) -> LedgerFuture<'_, ()> {
         self.write(WhenFull::Wait, move |connection, _| {
-            Ok(reconciling::set_doubt(connection, doubt)?)
+            Ok(reconciling::set_comparison(connection, comparison)?)
         })
     }
 

@@ -1,4 +1,4 @@
-//! The account of AWS that a ledger is about.
+//! The account, region and endpoint whose configurations a ledger records.
 
 use std::fmt;
 

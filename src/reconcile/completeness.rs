@@ -2,14 +2,15 @@
 
 use tokio::time::Instant;
 
-/// Whether the ledger knows every configuration of the gateway at AWS. Creates are rejected until
-/// it does: a create could repeat one that the ledger does not know.
+/// Whether the ledger knows every configuration of the gateway at AWS. Until then creates,
+/// lists, quotas and calls without a row are rejected: a create could repeat one that the ledger
+/// does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {
-    /// The gateway reads what AWS has.
+    /// The gateway is comparing the ledger with AWS.
     Incomplete {
         /// The earliest time at which the ledger can be complete.
-        until: Instant,
+        not_before: Instant,
     },
     /// The ledger knows everything.
     Complete,

@@ -21,13 +21,14 @@ pub struct ReconcileMetrics {
     pub resolved: Counter,
     /// Configurations that were found at AWS and assigned to a row.
     pub adopted: Counter,
-    /// Duplicate configurations of a create.
+    /// Configurations whose `request_id` belongs to another configuration. A duplicate that cannot
+    /// be deleted is counted by each scan.
     pub orphans: Counter,
     /// Live rows whose configuration no longer existed at AWS.
     pub vanished: Counter,
     /// Configurations that a scan could not read, and skipped.
     pub unreadable: Counter,
-    /// Live rows that the last two scans have missed.
+    /// Live rows that at least the last two scans have missed.
     pub missing: Gauge,
     /// Completed scans.
     pub scans: Counter,
@@ -53,8 +54,8 @@ impl ReconcileMetrics {
         );
         let missing = Gauge::default();
         registry.register(
-            "missing",
-            "Live rows whose configuration the last two scans did not list",
+            "missing_configurations",
+            "Live rows whose configuration at least the last two scans did not list",
             missing.clone(),
         );
         let mut counter = |name: &str, help: &str| {
@@ -69,7 +70,10 @@ impl ReconcileMetrics {
                 "adopted",
                 "Configurations that were found at AWS and assigned to a row of the ledger",
             ),
-            orphans: counter("orphans", "Duplicate configurations that were found at AWS"),
+            orphans: counter(
+                "orphans",
+                "Configurations at AWS whose request_id belongs to another configuration",
+            ),
             vanished: counter("vanished", "Live rows whose configuration no longer existed at AWS"),
             missing,
             unreadable: counter(

@@ -20,9 +20,7 @@ impl fmt::Display for Problem {
         f.write_str(match self {
             Self::LedgerUnavailable => "the ledger cannot be written",
             Self::NoCredentials => "no AWS credentials",
-            Self::MostAreMissing => {
-                "AWS lists less than half of the configurations of the ledger; are endpoint, region and credentials right?"
-            }
+            Self::MostAreMissing => "AWS lists less than half of the configurations of the ledger",
         })
     }
 }

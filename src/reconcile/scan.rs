@@ -2,12 +2,12 @@
 //! row, adopts configurations that carry the gateway's tags and have no row, and releases
 //! rows whose configuration no longer exists.
 //!
-//! A scan uses at most a tenth of AWS's call rate. It deletes only a duplicate whose key no
-//! caller has received.
+//! The scans of a start use AWS's whole call rate, and later ones at most a tenth. A scan deletes
+//! only a duplicate whose key no caller has received.
 
+mod comparison;
 mod gone;
 mod ownership;
-mod rebuild;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -80,7 +80,7 @@ impl Tickers {
 
 /// The result of a complete scan.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Scanned {
+struct ScanResult {
     /// The number of configurations of the gateway that the ledger did not know.
     unknown: u64,
     /// The configurations whose tags could not be read.
@@ -115,7 +115,7 @@ impl Scan {
         shutdown: CancellationToken,
     ) {
         let scans = async {
-            self.complete(&completeness).await;
+            self.complete_ledger(&completeness).await;
             self.tickers = Tickers::new(self.config.calls_per_second * SHARE);
             loop {
                 tokio::time::sleep(self.config.interval).await;
@@ -134,7 +134,7 @@ impl Scan {
         }
     }
 
-    async fn scan(&mut self) -> Result<Scanned, ScanError> {
+    async fn scan(&mut self) -> Result<ScanResult, ScanError> {
         let scanned = self.scan_once().await;
         let has_credentials = !matches!(&scanned, Err(ScanError::Aws(error))
             if error.failure().kind == FailureKind::NoCredentials);
@@ -142,7 +142,7 @@ impl Scan {
         scanned
     }
 
-    async fn scan_once(&mut self) -> Result<Scanned, ScanError> {
+    async fn scan_once(&mut self) -> Result<ScanResult, ScanError> {
         let began = self.clock.wall();
         let unknown = self.list().await?;
         let scanned = self.adopt_all(unknown).await?;

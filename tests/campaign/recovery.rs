@@ -11,7 +11,7 @@ use aws_sdk_ivsrealtime::{Client, config::retry::RetryConfig, types};
 use ivs_ingest_gateway::{
     clock::Clock,
     ids::Ids,
-    ledger::{Doubt, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
+    ledger::{Comparison, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
     request::{CreateIngestConfiguration, IngestProtocol},
     tenancy::TenantId,
     tenancy::tags::TenancyTags,
@@ -134,8 +134,8 @@ async fn crash(gateway: &Gateway, aws: &Aws, jobs: Vec<Job>) {
     let lease = Duration::from_mins(1);
     let leases = Leases { reserved: lease, sending: lease };
     let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases, Clock::system()).unwrap();
-    // With a doubt, the gateway would first compare the ledger with AWS.
-    ledger.set_doubt(Doubt::None).await.unwrap();
+    // Otherwise the gateway would first compare the ledger with AWS.
+    ledger.set_comparison(Comparison::NotNeeded).await.unwrap();
     let ledger = Arc::new(ledger);
     let ids = Arc::new(Ids::random());
     let client = aws.client(Some(RetryConfig::disabled()), Duration::from_secs(30));

@@ -30,7 +30,7 @@ async fn created_at_last(gateway: &Gateway, request_id: &str) -> (bool, String) 
             }
             Err(rejected) => {
                 assert_eq!(rejected.reason(), "LEDGER_UNAVAILABLE");
-                assert!(rejected.message.starts_with("the ledger is being rebuilt from AWS"));
+                assert!(rejected.message.starts_with("the ledger is being compared with AWS"));
                 let delay = rejected.retry_after().unwrap();
                 assert!(delay >= Duration::from_secs(1) && delay < Duration::from_secs(5));
                 tokio::time::sleep(delay).await;
@@ -39,8 +39,8 @@ async fn created_at_last(gateway: &Gateway, request_id: &str) -> (bool, String) 
     }
 }
 
-async fn doubt(gateway: &Gateway) -> String {
-    gateway.log("opened the ledger").await["doubt"].as_str().unwrap().to_owned()
+async fn comparison(gateway: &Gateway) -> String {
+    gateway.log("opened the ledger").await["comparison"].as_str().unwrap().to_owned()
 }
 
 /// If the gateway did not wait, it would duplicate existing configurations.
@@ -80,14 +80,14 @@ async fn a_restored_ledger_is_compared_with_aws() {
     let copy = world.path("copy.db");
     fs::copy(world.ledger(), &copy).unwrap();
     let gateway = world.gateway(&SETTLES_SOON).await;
-    assert_eq!(doubt(&gateway).await, "none");
+    assert_eq!(comparison(&gateway).await, "none");
     let (_, after) = created_at_last(&gateway, "after").await;
     gateway.stop().await;
 
     fs::remove_file(world.ledger()).unwrap();
     fs::copy(&copy, world.ledger()).unwrap();
     let gateway = world.gateway(&SETTLES_SOON).await;
-    assert!(doubt(&gateway).await.starts_with("it is new, a copy or restored"));
+    assert!(comparison(&gateway).await.starts_with("two scans: "));
     assert_eq!(created_at_last(&gateway, "after").await, (true, after));
     assert_eq!(world.emulator.creates(), 2);
 }
@@ -101,7 +101,10 @@ async fn a_killed_gateway_compares_its_ledger_once() {
     gateway.kill();
     gateway.finished().await;
     let gateway = world.gateway(&[]).await;
-    assert_eq!(doubt(&gateway).await, "it was not closed properly");
+    assert_eq!(
+        comparison(&gateway).await,
+        "one scan: the ledger was not closed by a gateway, or was changed since"
+    );
     assert_eq!(created_at_last(&gateway, "r").await, (true, arn));
 }
 
@@ -118,7 +121,7 @@ async fn a_new_installation_is_declared() {
     assert!(again.stderr.contains("ledger.url: "), "{again:?}");
     assert!(again.stderr.contains("exists already"), "{again:?}");
     let gateway = world.gateway(&["ledger.url = 'sqlite:new/ledger.db'"]).await;
-    assert_eq!(doubt(&gateway).await, "none");
+    assert_eq!(comparison(&gateway).await, "none");
     gateway.caller("acme").create(request("r")).await.unwrap();
 }
 
@@ -144,5 +147,5 @@ async fn a_ledger_of_another_upstream_is_rejected() {
     let rebind = ["init-ledger", "--rebind", "--config", config.to_str().unwrap()];
     assert_eq!(world.run(&rebind, &[]).await.code, Some(0));
     let gateway = world.gateway(&["upstream.account_id = '210987654321'"]).await;
-    assert!(doubt(&gateway).await.starts_with("it is new"));
+    assert!(comparison(&gateway).await.starts_with("two scans: "));
 }

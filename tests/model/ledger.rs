@@ -3,7 +3,7 @@
 
 use ivs_ingest_gateway::ledger::{
     Event, Resource, State, Step,
-    decide::{self, Adopt, Change, Earlier, Found, Ids, RowOfCreate},
+    decide::{self, Adopt, Change, Earlier, Found, RowIds, RowOfCreate},
 };
 
 use crate::world::{Create, Row, Scene, World};
@@ -141,15 +141,15 @@ impl World {
             ledger_is_complete: self.rebuilt,
         });
         match decision {
-            Adopt::Insert(ids @ (Ids::OfTags | Ids::TakenBack)) => {
-                if ids == Ids::TakenBack {
+            Adopt::Insert(ids @ (RowIds::OfTags | RowIds::TakenBack)) => {
+                if ids == RowIds::TakenBack {
                     self.release_request_id(create);
                 }
                 let row = Row { arn: Some(arn), ..Row::new(State::Live) };
                 self.creates[usize::from(create)].row = Some(row);
             }
-            Adopt::ApplyToCreate(ids @ (Ids::OfTags | Ids::TakenBack)) => {
-                if ids == Ids::TakenBack {
+            Adopt::ApplyToCreate(ids @ (RowIds::OfTags | RowIds::TakenBack)) => {
+                if ids == RowIds::TakenBack {
                     self.release_request_id(create);
                 }
                 self.apply(create, &found(), Some(attempt))?;
@@ -157,8 +157,8 @@ impl World {
             Adopt::ApplyToOwner => {
                 self.apply(create, &found(), Some(attempt))?;
             }
-            Adopt::ApplyToCreate(Ids::NewRequestId | Ids::New)
-            | Adopt::Insert(Ids::NewRequestId | Ids::New)
+            Adopt::ApplyToCreate(RowIds::NewRequestId | RowIds::New)
+            | Adopt::Insert(RowIds::NewRequestId | RowIds::New)
             | Adopt::UnderWay
             | Adopt::Duplicate { .. } => {}
         }

@@ -2,7 +2,7 @@
 
 use ivs_ingest_gateway::ledger::{
     Event, State,
-    decide::{self, Adopt, AfterScan, Ids, Scanned},
+    decide::{self, Adopt, AfterScan, RowIds, Scanned},
 };
 
 use crate::{
@@ -86,8 +86,8 @@ impl World {
             // the tenant deletes.
             Ok(
                 Adopt::Duplicate { .. }
-                | Adopt::Insert(Ids::New | Ids::NewRequestId)
-                | Adopt::ApplyToCreate(Ids::New | Ids::NewRequestId),
+                | Adopt::Insert(RowIds::New | RowIds::NewRequestId)
+                | Adopt::ApplyToCreate(RowIds::New | RowIds::NewRequestId),
             ) => {
                 self.creates[create].attempts[attempt] = Attempt::Nothing;
             }

@@ -10,7 +10,7 @@ use ivs_ingest_gateway::{
     clock::Clock,
     ids::Ids,
     ivs::Ivs,
-    ledger::{Doubt, Event, Ledger, Resource},
+    ledger::{Comparison, Event, Ledger, Resource},
     reconcile::{
         Completeness, Parts, Problem, Problems, ReconcileMetrics, Resolutions, Scan, ScanConfig,
     },
@@ -36,7 +36,7 @@ struct Scanning {
 
 /// Scans with a ledger that knows everything.
 async fn scan(rows: &Rows, ivs: Ivs) -> Scanning {
-    rows.ledger.set_doubt(Doubt::None).await.unwrap();
+    rows.ledger.set_comparison(Comparison::NotNeeded).await.unwrap();
     start(rows, ivs, Duration::ZERO)
 }
 
@@ -66,7 +66,7 @@ fn start(rows: &Rows, ivs: Ivs, visible_after: Duration) -> Scanning {
         ids: Ids::random(),
     };
     let scan = Scan::new(parts, config);
-    let unknown = Completeness::Incomplete { until: Instant::now() };
+    let unknown = Completeness::Incomplete { not_before: Instant::now() };
     let (sender, completeness) = watch::channel(unknown);
     tokio::spawn(scan.run(sender, stop.clone()));
     Scanning { metrics, problems: problems.subscribe(), completeness, _stop: stop.drop_guard() }
@@ -112,10 +112,10 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
     while new.used("acme").await == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(new.ledger.doubt().await.unwrap(), Doubt::Lost);
+    assert_eq!(new.ledger.comparison().await.unwrap(), Comparison::TwoScans);
     aws.control().clear_faults().unwrap();
     scanning.complete().await;
-    assert_eq!(new.ledger.doubt().await.unwrap(), Doubt::None);
+    assert_eq!(new.ledger.comparison().await.unwrap(), Comparison::NotNeeded);
     assert_eq!((new.used("acme").await, new.used("globex").await), (120, 7));
     let arns = aws.arns();
     let owners = new.ledger.owners(arns.clone()).await.unwrap();
@@ -143,19 +143,19 @@ async fn a_ledger_that_was_not_closed_is_compared_with_aws_once() {
     let (aws, rows) = (Aws::start(), Rows::new());
     let ivs = aws.ivs().await;
     live(&aws, &rows, &ivs, "acme").await;
-    rows.ledger.set_doubt(Doubt::Unclean).await.unwrap();
+    rows.ledger.set_comparison(Comparison::OneScan).await.unwrap();
     start(&rows, ivs.clone(), VISIBLE_AFTER).complete().await;
     assert_eq!(aws.calls(Operation::ListIngestConfigurations), 1);
 
     live(&aws, &Rows::new(), &ivs, "acme").await;
-    rows.ledger.set_doubt(Doubt::Unclean).await.unwrap();
+    rows.ledger.set_comparison(Comparison::OneScan).await.unwrap();
     let began = Instant::now();
     start(&rows, ivs, VISIBLE_AFTER).complete().await;
     assert!(began.elapsed() >= VISIBLE_AFTER);
     assert_eq!(rows.used("acme").await, 2);
 }
 
-/// One unreadable configuration may be a stranger's, and does not stop the rebuild.
+/// One unreadable configuration may be foreign, and does not stop the rebuild.
 #[tokio::test]
 async fn an_unreadable_configuration_is_skipped() {
     let (aws, old, new) = (Aws::start(), Rows::new(), Rows::new());
@@ -211,7 +211,7 @@ async fn a_new_configuration_is_not_released() {
     let ivs = aws.ivs().await;
     let gone = live(&aws, &rows, &ivs, "acme").await;
     delete(&ivs, &gone).await;
-    rows.ledger.set_doubt(Doubt::None).await.unwrap();
+    rows.ledger.set_comparison(Comparison::NotNeeded).await.unwrap();
     let scanning = start(&rows, ivs, Duration::from_hours(1));
     scanning.scans(5).await;
     assert_eq!((rows.used("acme").await, scanning.metrics.missing.get()), (1, 1));
@@ -243,7 +243,7 @@ async fn foreign_configurations_stay_unchanged() {
     scanning.scans(3).await;
     assert_eq!(rows.used("acme").await, 1);
     assert_eq!(aws.arns().len(), 2);
-    // The stream key of a stranger is never read.
+    // The stream key of a foreign configuration is never read.
     assert_eq!(aws.calls(Operation::GetIngestConfiguration), 0);
 }
 

@@ -88,6 +88,7 @@ impl Level {
             Self::Duplicates => with_duplicates(invariant),
             Self::SlowAwsAndBadMachine => match invariant {
                 Invariant::DeletedStaysDeleted => Expected::Breaks,
+                Invariant::Reachable => Expected::Heals,
                 _ => with_slow_aws(invariant).max(with_bad_machine(invariant)),
             },
         }
@@ -136,7 +137,6 @@ const fn with_slow_aws(invariant: Invariant) -> Expected {
 
 const fn with_bad_machine(invariant: Invariant) -> Expected {
     match invariant {
-        Invariant::OneCreate | Invariant::Limit => Expected::Breaks,
         Invariant::Rate | Invariant::Fairness => Expected::Heals,
         _ => Expected::Kept,
     }

@@ -16,7 +16,7 @@ impl Create {
     pub(super) async fn reserve(&self) -> Result<Reserved, Error> {
         let ledger = &self.handlers.shared.ledger;
         let mut reservation = self.reservation();
-        let failed = |error| self.failed(&error, "reserve", Event::Cancel);
+        let failed = |error| self.ledger_failed(&error, "reserve", Event::Cancel);
         let reserved = ledger.reserve(reservation.clone()).await.map_err(failed)?;
         let Reserved::OverQuota { used } = reserved else { return Ok(reserved) };
         self.context.enforce(Limit::Count, over_quota(self.context.tenant(), used))?;

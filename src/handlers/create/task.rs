@@ -246,13 +246,13 @@ impl Create {
         sent_at: SystemTime,
     ) -> Result<Option<SendPermission>, Error> {
         let permission = self.handlers.shared.ledger.resend(self.operation_id, sent_at).await;
-        permission.map_err(|error| self.failed(&error, "resend", Event::Ambiguous))
+        permission.map_err(|error| self.ledger_failed(&error, "resend", Event::Ambiguous))
     }
 
     /// Moves the row from `RESERVED` to `SENDING`. Returns `None` if it is being sent already.
     async fn permission_to_send(&self) -> Result<Option<SendPermission>, Error> {
         let permission = self.handlers.shared.ledger.send(self.operation_id).await;
-        permission.map_err(|error| self.failed(&error, "send", Event::NotExecuted))
+        permission.map_err(|error| self.ledger_failed(&error, "send", Event::NotExecuted))
     }
 
     /// Records that AWS created the configuration. Its stream key is returned only after that: a
@@ -275,25 +275,25 @@ impl Create {
         }
     }
 
-    /// Applies an event. If the ledger fails, a separate task records `otherwise`, which is right
+    /// Applies an event. If the ledger fails, a separate task records `on_failure`, which is right
     /// whether the write of `event` is durable or not.
-    async fn apply(&self, event: Event, otherwise: Event) -> Result<Transition, Error> {
+    async fn apply(&self, event: Event, on_failure: Event) -> Result<Transition, Error> {
         let action = event.name();
         let applied = self.handlers.shared.ledger.apply(self.operation_id, event).await;
-        applied.map_err(|error| self.failed(&error, action, otherwise))
+        applied.map_err(|error| self.ledger_failed(&error, action, on_failure))
     }
 
     /// Returns the error for the caller after the ledger failed. If it was unavailable, a separate
-    /// task records `otherwise`: the failed write may be durable nevertheless, and no other task
+    /// task records `on_failure`: the failed write may be durable nevertheless, and no other task
     /// would end the row before its lease expires.
-    pub(super) fn failed(
+    pub(super) fn ledger_failed(
         &self,
         error: &LedgerError,
         action: &'static str,
-        otherwise: Event,
+        on_failure: Event,
     ) -> Error {
         if matches!(error, LedgerError::Unavailable(_)) {
-            self.handlers.record_later(self.operation_id, otherwise);
+            self.handlers.record_later(self.operation_id, on_failure);
         }
         ledger_failed(error, action)
     }

@@ -117,8 +117,8 @@ pub(super) async fn a_duplicate_without_a_returned_key_gets_no_row(subject: &Sub
     assert_eq!(ledger.adopt(second.clone()).await.unwrap(), duplicate);
     assert_eq!(ledger.owners(vec!["second".into()]).await.unwrap(), [].into());
     // A ledger that may be an older copy does not know which keys were returned.
-    let in_doubt = Adoption { ledger_is_complete: false, ..second };
-    assert_eq!(ledger.adopt(in_doubt).await.unwrap(), DISPLACED);
+    let incomplete = Adoption { ledger_is_complete: false, ..second };
+    assert_eq!(ledger.adopt(incomplete).await.unwrap(), DISPLACED);
 
     // A configuration that was found is not one whose key was returned.
     let found = reservations.make("acme", None, 9);
@@ -198,8 +198,8 @@ pub(super) async fn an_arn_has_one_row(subject: &Subject<impl Ledger>) {
     assert_eq!(subject.used("acme").await, 2);
 }
 
-const INSERTED: Adopted = Adopted::Inserted { is_displaced: false };
-const DISPLACED: Adopted = Adopted::Inserted { is_displaced: true };
+const INSERTED: Adopted = Adopted::Inserted { has_new_request_id: false };
+const DISPLACED: Adopted = Adopted::Inserted { has_new_request_id: true };
 
 /// A second configuration of the create.
 fn second_of(reservation: &Reservation) -> Adoption {

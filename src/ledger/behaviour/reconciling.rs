@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::{LEASES, Subject, TICK, acme, adoption, resource};
 use crate::{
     ledger::{
-        Doubt, Event, Expired, InDoubtCreate, Ledger, LedgerError, Reservation, Reserved, State,
-        UnconfirmedRow, Upstream, Usage,
+        Comparison, Event, Expired, InDoubtCreate, Ledger, LedgerError, Reservation, Reserved,
+        State, UnconfirmedRow, Upstream, Usage,
     },
     request::{Fingerprint, OperationId},
 };
@@ -142,15 +142,19 @@ pub(super) async fn ended_rows_are_pruned(subject: &Subject<impl Ledger>) {
     assert_eq!(owners.into_values().collect::<BTreeSet<_>>(), BTreeSet::from([kept[0]]));
 }
 
-pub(super) async fn a_new_ledger_is_in_doubt_until_that_is_ended(subject: &Subject<impl Ledger>) {
+pub(super) async fn a_new_ledger_needs_a_comparison_until_that_has_ended(
+    subject: &Subject<impl Ledger>,
+) {
     let Subject { ledger, .. } = subject;
-    assert_eq!(ledger.doubt().await.unwrap(), Doubt::Lost);
+    assert_eq!(ledger.comparison().await.unwrap(), Comparison::TwoScans);
     // Rows alone prove nothing: an interrupted rebuild leaves rows too.
     subject.live("acme").await;
-    assert_eq!(ledger.doubt().await.unwrap(), Doubt::Lost);
-    for doubt in [Doubt::None, Doubt::Unclean, Doubt::Lost, Doubt::None] {
-        ledger.set_doubt(doubt).await.unwrap();
-        assert_eq!(ledger.doubt().await.unwrap(), doubt);
+    assert_eq!(ledger.comparison().await.unwrap(), Comparison::TwoScans);
+    for comparison in
+        [Comparison::NotNeeded, Comparison::OneScan, Comparison::TwoScans, Comparison::NotNeeded]
+    {
+        ledger.set_comparison(comparison).await.unwrap();
+        assert_eq!(ledger.comparison().await.unwrap(), comparison);
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn a_row_that_two_scans_missed_is_returned(subject: &Subject<im
                 let operation_id = adoption.operation_id;
                 assert_eq!(
                     ledger.adopt(adoption).await.unwrap(),
-                    Adopted::Inserted { is_displaced: false }
+                    Adopted::Inserted { has_new_request_id: false }
                 );
                 operation_id
             })

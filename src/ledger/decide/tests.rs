@@ -78,9 +78,9 @@ fn every_conflict_of_a_configuration_with_the_rows_is_decided() {
         adopt(Found { owner, create, holder, ledger_is_complete })
     };
     let ids_for = |holder| match holder {
-        None => Ids::OfTags,
-        Some(State::InDoubt) => Ids::TakenBack,
-        Some(_) => Ids::NewRequestId,
+        None => RowIds::OfTags,
+        Some(State::InDoubt) => RowIds::TakenBack,
+        Some(_) => RowIds::NewRequestId,
     };
     let holders = State::ALL.into_iter().filter(|state| holds_request_id(*state));
     let holders: Vec<_> = holders.map(Some).chain([None]).collect();
@@ -99,17 +99,17 @@ fn every_conflict_of_a_configuration_with_the_rows_is_decided() {
             }
             // The create has another configuration.
             let second = adopt(None, Some(create(Some("b"), false)), None);
-            assert_eq!(second, Adopt::Insert(Ids::New), "{state}");
+            assert_eq!(second, Adopt::Insert(RowIds::New), "{state}");
             let second = adopt(None, Some(create(Some("b"), true)), None);
             let duplicate = Adopt::Duplicate { kept: "b" };
-            let expected = if ledger_is_complete { duplicate } else { Adopt::Insert(Ids::New) };
+            let expected = if ledger_is_complete { duplicate } else { Adopt::Insert(RowIds::New) };
             assert_eq!(second, expected, "{state}");
             // The configuration of the create is not known yet.
             for holder in &holders {
                 let expected = match state {
                     _ if is_under_way(state) => Adopt::UnderWay,
                     State::Rejected => Adopt::ApplyToCreate(ids_for(*holder)),
-                    _ => Adopt::ApplyToCreate(Ids::OfTags),
+                    _ => Adopt::ApplyToCreate(RowIds::OfTags),
                 };
                 assert_eq!(adopt(None, Some(create(None, false)), *holder), expected, "{state}");
             }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     super::{
         Adopted, Adoption, Event, Leases, LedgerError, State,
-        decide::{self, Adopt, Found, Ids, RowOfCreate},
+        decide::{self, Adopt, Found, RowIds, RowOfCreate},
     },
     columns::{json, key, operation_id, state, unix_ms},
     reserving::EARLIER,
@@ -21,26 +21,27 @@ pub(super) fn adopt(
     now: SystemTime,
     leases: &Leases,
 ) -> Result<Adopted, LedgerError> {
-    let (owner, found) = found(connection, adoption)?;
+    let (owner, found) = rows(connection, adoption)?;
     let apply = |operation_id| {
         let event = Event::Found(adoption.resource.clone());
         steps::apply(connection, operation_id, (&event).into(), now, leases)
     };
     match decide::adopt(found) {
         Adopt::Insert(ids) => {
-            if ids == Ids::TakenBack {
-                rename_holder(connection, adoption)?;
+            if ids == RowIds::TakenBack {
+                take_request_id_from_holder(connection, adoption)?;
             }
             insert_live(connection, adoption, ids, now)?;
-            let is_displaced = matches!(ids, Ids::NewRequestId | Ids::New);
-            return Ok(Adopted::Inserted { is_displaced });
+            let has_new_request_id = matches!(ids, RowIds::NewRequestId | RowIds::New);
+            return Ok(Adopted::Inserted { has_new_request_id });
         }
+        // An owner is set.
         Adopt::ApplyToOwner => apply(owner.unwrap_or(adoption.operation_id))?,
         Adopt::ApplyToCreate(ids) => {
             match ids {
-                Ids::OfTags => {}
-                Ids::TakenBack => rename_holder(connection, adoption)?,
-                Ids::NewRequestId | Ids::New => rename(connection, adoption)?,
+                RowIds::OfTags => {}
+                RowIds::TakenBack => take_request_id_from_holder(connection, adoption)?,
+                RowIds::NewRequestId | RowIds::New => give_new_request_id(connection, adoption)?,
             }
             apply(adoption.operation_id)?
         }
@@ -51,7 +52,7 @@ pub(super) fn adopt(
 }
 
 /// Gives the row of the create a new `request_id`, because another row holds its own.
-fn rename(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<()> {
+fn give_new_request_id(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE ingest_configurations SET request_id = ?2 WHERE operation_id = ?1")?
         .execute(params![key(adoption.operation_id), adoption.new_id.to_string()])
@@ -59,7 +60,10 @@ fn rename(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<()> 
 }
 
 /// Gives the row that holds the `request_id` of the configuration a new one.
-fn rename_holder(connection: &Connection, adoption: &Adoption) -> rusqlite::Result<()> {
+fn take_request_id_from_holder(
+    connection: &Connection,
+    adoption: &Adoption,
+) -> rusqlite::Result<()> {
     let Adoption { tenant, request_id, new_id, .. } = adoption;
     connection
         .prepare_cached(
@@ -74,7 +78,7 @@ pub(super) const OWNER: &str = "SELECT operation_id FROM ingest_configurations W
 
 /// Reads the rows with the operation id, the `request_id` or the ARN of the configuration.
 /// Returns the row with its ARN too.
-fn found(
+fn rows(
     connection: &Connection,
     adoption: &Adoption,
 ) -> rusqlite::Result<(Option<OperationId>, Found<String>)> {
@@ -111,14 +115,14 @@ fn found(
 fn insert_live(
     connection: &Connection,
     adoption: &Adoption,
-    ids: Ids,
+    ids: RowIds,
     now: SystemTime,
 ) -> rusqlite::Result<()> {
     let Adoption { resource, fields, .. } = adoption;
-    let operation_id = if ids == Ids::New { adoption.new_id } else { adoption.operation_id };
+    let operation_id = if ids == RowIds::New { adoption.new_id } else { adoption.operation_id };
     let request_id = match ids {
-        Ids::OfTags | Ids::TakenBack => adoption.request_id.clone(),
-        Ids::NewRequestId | Ids::New => adoption.new_id.to_string(),
+        RowIds::OfTags | RowIds::TakenBack => adoption.request_id.clone(),
+        RowIds::NewRequestId | RowIds::New => adoption.new_id.to_string(),
     };
     connection
         .prepare_cached(

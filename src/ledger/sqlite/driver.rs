@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    seal::Seal,
+    lock_file::LockFile,
     store::{Group, Job, Store, commit},
 };
 
@@ -60,8 +60,8 @@ impl Queues {
 /// The threads of a ledger.
 pub(super) struct Threads {
     handles: Vec<thread::JoinHandle<()>>,
-    seal: Seal,
-    failed: CancellationToken,
+    lock_file: LockFile,
+    panicked: CancellationToken,
 }
 
 /// Reports the panic of a thread.
@@ -77,8 +77,8 @@ impl Drop for PanicGuard {
 
 impl Threads {
     /// Returns a token that is cancelled when a thread panics.
-    pub(super) fn failed(&self) -> CancellationToken {
-        self.failed.clone()
+    pub(super) fn panicked(&self) -> CancellationToken {
+        self.panicked.clone()
     }
 
     /// Waits for the threads to run the jobs in their queues, whose senders are dropped, and to
@@ -87,7 +87,7 @@ impl Threads {
         let results: Vec<_> = self.handles.into_iter().map(thread::JoinHandle::join).collect();
         // A thread that panicked may have left work. The next start compares the ledger with AWS.
         if results.iter().all(Result::is_ok)
-            && let Err(error) = self.seal.close()
+            && let Err(error) = self.lock_file.record_closed()
         {
             tracing::warn!(%error, "could not record that the ledger was closed; the next start compares it with AWS");
         }
@@ -106,10 +106,10 @@ impl Threads {
 
 /// Starts the two threads, which serve the queues until the senders are dropped.
 pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Threads> {
-    let Store { mut writer, reader, seal } = store;
+    let Store { mut writer, reader, lock_file } = store;
     let Queues { mut writes, mut reads } = queues;
-    let failed = CancellationToken::new();
-    let (of_writer, of_reader) = (PanicGuard(failed.clone()), PanicGuard(failed.clone()));
+    let panicked = CancellationToken::new();
+    let (of_writer, of_reader) = (PanicGuard(panicked.clone()), PanicGuard(panicked.clone()));
     let write = move || {
         let _guard = of_writer;
         let mut group = Vec::with_capacity(MAX_GROUP);
@@ -127,5 +127,5 @@ pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Threads> {
         thread::Builder::new().name("ledger-writer".to_owned()).spawn(write)?,
         thread::Builder::new().name("ledger-reader".to_owned()).spawn(read)?,
     ];
-    Ok(Threads { handles, seal, failed })
+    Ok(Threads { handles, lock_file, panicked })
 }

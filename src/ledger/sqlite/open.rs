@@ -1,4 +1,4 @@
-//! Opens the file: the lock against other processes, the settings, the schema.
+//! Opens the file: the lock file, the settings, the schema.
 
 use std::{
     fs::{self, DirBuilder},
@@ -10,9 +10,9 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    super::Doubt,
+    super::Comparison,
+    lock_file::{LockFile, create_private},
     reconciling,
-    seal::{Seal, create_private},
 };
 
 /// The version of `schema.sql`, as `PRAGMA user_version` holds it.
@@ -38,7 +38,7 @@ pub enum OpenError {
     #[error("{0} exists already; `serve` uses it as it is")]
     Exists(PathBuf),
     /// An existing ledger was asked for, and there is none.
-    #[error("{0} does not exist")]
+    #[error("{0} does not exist; correct ledger.url, or run `init-ledger` without `--rebind`")]
     Missing(PathBuf),
     /// The file was written by a newer gateway.
     #[error(
@@ -62,7 +62,7 @@ pub enum OpenError {
 
 /// Returns the connection, and the lock. The caller holds the lock while it uses the
 /// connection.
-pub(super) fn open(path: &Path) -> Result<(Connection, Seal), OpenError> {
+pub(super) fn open(path: &Path) -> Result<(Connection, LockFile), OpenError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new()
             .recursive(true)
@@ -75,10 +75,10 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Seal), OpenError> {
     drop(create_private(path).map_err(folder)?);
     // The lock of a file that a link names is the lock of the file.
     let path = &fs::canonicalize(path).map_err(folder)?;
-    let (lock_path, locked) = Seal::lock(path);
+    let (lock_path, locked) = LockFile::lock(path);
     let locked = locked.map_err(|source| OpenError::Folder { path: lock_path, source })?;
-    let mut seal = locked.ok_or_else(|| OpenError::InUse(path.to_owned()))?;
-    let doubt = seal.open().map_err(folder)?;
+    let mut lock_file = locked.ok_or_else(|| OpenError::InUse(path.to_owned()))?;
+    let comparison = lock_file.record_open().map_err(folder)?;
     let database = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(database)?;
     configure(&connection).map_err(database)?;
@@ -86,14 +86,14 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Seal), OpenError> {
     if version > SCHEMA_VERSION {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found: version });
     }
-    raise_doubt(&connection, doubt).map_err(database)?;
-    Ok((connection, seal))
+    require_comparison(&connection, comparison).map_err(database)?;
+    Ok((connection, lock_file))
 }
 
-/// Records the doubt, unless a greater one is recorded: a later start must not forget it.
-fn raise_doubt(connection: &Connection, doubt: Doubt) -> rusqlite::Result<()> {
-    if reconciling::doubt(connection)? < doubt {
-        reconciling::set_doubt(connection, doubt)?;
+/// Records the comparison, unless a greater one is recorded: a later start must not forget it.
+fn require_comparison(connection: &Connection, comparison: Comparison) -> rusqlite::Result<()> {
+    if reconciling::comparison(connection)? < comparison {
+        reconciling::set_comparison(connection, comparison)?;
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! The statements about rows of unknown outcome, about ended rows, and about the rebuild of
-//! the ledger.
+//! The statements about rows of unknown outcome, about ended rows, and about the ledger as a
+//! whole: its comparison and its upstream.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    super::{Doubt, InDoubtCreate, UnconfirmedRow, Upstream},
+    super::{Comparison, InDoubtCreate, UnconfirmedRow, Upstream},
     adopting::OWNER,
     columns::{from_unix_ms, key, operation_id, optional, text},
 };
@@ -90,12 +90,16 @@ pub(super) fn prune(connection: &Connection, before_ms: i64) -> rusqlite::Result
     connection.prepare_cached(PRUNE)?.execute(params![before_ms, MAX_PRUNED])
 }
 
-pub(super) fn doubt(connection: &Connection) -> rusqlite::Result<Doubt> {
-    connection.query_row("SELECT doubt FROM about", [], |row| Ok(Doubt::from_code(row.get(0)?)))
+pub(super) fn comparison(connection: &Connection) -> rusqlite::Result<Comparison> {
+    connection
+        .query_row("SELECT comparison FROM about", [], |row| Ok(Comparison::from_code(row.get(0)?)))
 }
 
-pub(super) fn set_doubt(connection: &Connection, doubt: Doubt) -> rusqlite::Result<()> {
-    connection.execute("UPDATE about SET doubt = ?1", [doubt as u8]).map(drop)
+pub(super) fn set_comparison(
+    connection: &Connection,
+    comparison: Comparison,
+) -> rusqlite::Result<()> {
+    connection.execute("UPDATE about SET comparison = ?1", [comparison as u8]).map(drop)
 }
 
 /// Binds the ledger to the upstream. Returns the one that it is bound to if that is another.

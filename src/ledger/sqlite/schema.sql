@@ -30,12 +30,12 @@ CREATE TABLE ingest_configurations (
 
 -- One row, about the whole ledger.
 CREATE TABLE about (
-  doubt       INTEGER NOT NULL, -- ledger::Doubt
+  comparison  INTEGER NOT NULL, -- ledger::Comparison: the one that the next start needs
   region      TEXT,             -- of the configurations; NULL before the first start
   account_id  TEXT,             -- of the configurations, if known
   endpoint    TEXT              -- of AWS, or in place of it
 ) STRICT;
-INSERT INTO about (doubt) VALUES (2);
+INSERT INTO about (comparison) VALUES (2);
 
 -- A rejected create made nothing: its request_id may be used again.
 CREATE UNIQUE INDEX request_ids ON ingest_configurations (tenant, request_id) WHERE state <> 7;

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use super::{
     super::{Expired, LedgerError},
     columns::unix_ms,
+    lock_file::LockFile,
     open::{self, OpenError},
-    seal::Seal,
     steps,
 };
 use crate::clock::Clock;
@@ -66,8 +66,8 @@ pub enum Group {
 pub struct Store {
     pub(super) writer: Writer,
     pub(super) reader: Reader,
-    /// Prevents other processes from opening the ledger.
-    pub(super) seal: Seal,
+    /// Excludes other processes, and records that the ledger was closed.
+    pub(super) lock_file: LockFile,
 }
 
 /// The connection that writes.
@@ -87,12 +87,12 @@ impl Store {
     /// # Errors
     /// [`OpenError`], with the path and the fix.
     pub fn open(path: &Path, clock: &Clock) -> Result<(Self, Expired), OpenError> {
-        let (connection, seal) = open::open(path)?;
+        let (connection, lock_file) = open::open(path)?;
         let expired = steps::expire(&connection, unix_ms(clock.wall()), i64::MAX)
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
         let reader = Reader(open::open_reader(path)?);
         let writer = Writer { connection, responds: Vec::new() };
-        Ok((Self { writer, reader, seal }, expired))
+        Ok((Self { writer, reader, lock_file }, expired))
     }
 
     /// Opens the ledger at `path`, changes it, and closes it.
@@ -100,11 +100,13 @@ impl Store {
         path: &Path,
         change: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), OpenError> {
-        let (connection, seal) = open::open(path)?;
+        let (connection, lock_file) = open::open(path)?;
         let database = |source| OpenError::Database { path: path.to_owned(), source };
         change(&connection).map_err(database)?;
         connection.close().map_err(|(_, source)| database(source))?;
-        seal.close().map_err(|source| OpenError::Folder { path: path.to_owned(), source })
+        lock_file
+            .record_closed()
+            .map_err(|source| OpenError::Folder { path: path.to_owned(), source })
     }
 
     /// Runs the jobs of the group, and ends their transaction with `commit`. A simulator

@@ -1,8 +1,8 @@
 mod agreement;
 mod driven;
 mod durability;
+mod lock_file;
 mod plans;
-mod seal;
 
 use std::{cell::RefCell, fs, sync::Arc};
 
@@ -140,8 +140,8 @@ async fn responds_to_every_caller() {
 async fn a_panic_of_a_thread_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, _) = open(&folder.path().join("ledger.db"));
-    let failed = ledger.failed();
+    let panicked = ledger.panicked();
     let panics = ledger.write::<()>(WhenFull::Wait, |_, _| panic!("planted"));
     assert!(matches!(panics.await, Err(LedgerError::Unavailable(_))));
-    failed.cancelled().await;
+    panicked.cancelled().await;
 }

@@ -14,7 +14,8 @@ const MAX_RELEASED: usize = 10;
 
 impl Scan {
     /// Releases the rows that two scans have missed, and that a read does not find. If these are
-    /// more than half of all rows, none is released: AWS has probably another account or region.
+    /// more than [`MAX_RELEASED`], and more than half of all rows, none is released: the endpoint
+    /// or the credentials are probably those of another account or region.
     pub(super) async fn release_all(&mut self, scan_began: SystemTime) -> Result<(), LedgerError> {
         let missed = self.ledger.finish_scan(scan_began).await?;
         let live = self.ledger.count_live().await?;
@@ -27,7 +28,7 @@ impl Scan {
             tracing::error!(
                 missing,
                 live,
-                "AWS lists less than half of the configurations of the ledger, so none is released; are the endpoint, the region and the credentials right? If they were deleted without the gateway, delete them through it to release their quota"
+                "AWS does not list more than half of the configurations of the ledger, so no row is released; correct the endpoint, the region or the credentials, or, if the configurations were deleted without the gateway, delete them through it"
             );
             return Ok(());
         }

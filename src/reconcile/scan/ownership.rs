@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     super::{ScanError, resolutions::Resolution, tags_read::Owner},
-    Scan, Scanned,
+    Scan, ScanResult,
 };
 use crate::{
     ivs::{CallError, Configuration, FailureKind},
@@ -20,9 +20,9 @@ use crate::{
 /// as the time-out.
 const MAX_FAILURES: u32 = 10;
 
-/// The reason why a configuration was not inspected.
-enum Unreadable {
-    /// Its tags cannot be read: it may be a stranger's.
+/// The error that ended the inspection of a configuration.
+enum InspectError {
+    /// Its tags cannot be read: it may be foreign.
     Tags(CallError),
     /// It is the gateway's, and cannot be read.
     Own(CallError),
@@ -34,10 +34,10 @@ enum Unreadable {
 type Tags = HashMap<String, String>;
 
 impl Scan {
-    /// Adopts the configurations of the gateway. One that cannot be read is skipped: it may be a
-    /// stranger's.
-    pub(super) async fn adopt_all(&mut self, arns: Vec<String>) -> Result<Scanned, ScanError> {
-        let mut scanned = Scanned::default();
+    /// Adopts the configurations of the gateway. One that cannot be read is skipped: it may be
+    /// foreign.
+    pub(super) async fn adopt_all(&mut self, arns: Vec<String>) -> Result<ScanResult, ScanError> {
+        let mut scanned = ScanResult::default();
         let mut failures = 0;
         for arn in arns {
             let error = match self.inspect(&arn).await {
@@ -46,12 +46,12 @@ impl Scan {
                     scanned.unknown += u64::from(was_unknown);
                     continue;
                 }
-                Err(Unreadable::Ledger(error)) => return Err(ScanError::Ledger(error)),
-                Err(Unreadable::Own(error)) => {
+                Err(InspectError::Ledger(error)) => return Err(ScanError::Ledger(error)),
+                Err(InspectError::Own(error)) => {
                     scanned.unknown += 1;
                     error
                 }
-                Err(Unreadable::Tags(error)) => {
+                Err(InspectError::Tags(error)) => {
                     scanned.unreadable.insert(arn.clone());
                     error
                 }
@@ -69,8 +69,8 @@ impl Scan {
 
     /// Adopts a configuration if it carries the gateway's tags. Returns whether the ledger did not
     /// know it.
-    async fn inspect(&mut self, arn: &str) -> Result<bool, Unreadable> {
-        let tags = self.own_tags(arn).await.map_err(Unreadable::Tags)?;
+    async fn inspect(&mut self, arn: &str) -> Result<bool, InspectError> {
+        let tags = self.own_tags(arn).await.map_err(InspectError::Tags)?;
         let Some((tenancy, tags)) = tags.and_then(|tags| Some((TenancyTags::read(&tags)?, tags)))
         else {
             return Ok(false);
@@ -78,9 +78,9 @@ impl Scan {
         let found = match self.read(arn).await {
             Ok(response) => response.value,
             Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(false),
-            Err(error) => return Err(Unreadable::Own(error)),
+            Err(error) => return Err(InspectError::Own(error)),
         };
-        self.adopt(tenancy, tags, found).await.map_err(Unreadable::Ledger)
+        self.adopt(tenancy, tags, found).await.map_err(InspectError::Ledger)
     }
 
     /// Reads the tags of a configuration. Returns `None` if it is not the gateway's, or if its
@@ -114,12 +114,12 @@ impl Scan {
         let resource = adoption.resource.clone();
         let arn = resource.arn.clone();
         match self.ledger.adopt(adoption).await? {
-            Adopted::Inserted { is_displaced } => {
+            Adopted::Inserted { has_new_request_id } => {
                 self.metrics.adopted.inc();
-                if is_displaced {
+                if has_new_request_id {
                     // A caller may hold its key, so it is not deleted.
                     self.metrics.orphans.inc();
-                    tracing::error!(%operation_id, arn, "found a second configuration of a create; it counts against the quota until its tenant deletes it");
+                    tracing::error!(%operation_id, arn, "adopted a configuration whose request_id belongs to another one; it counts against the quota until its tenant deletes it");
                 } else {
                     tracing::info!(%operation_id, arn, "adopted a configuration that had no row");
                 }

@@ -14,19 +14,19 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use super::super::Doubt;
+use super::super::Comparison;
 
 /// Identifies the current run of the operating system.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The lock of an open ledger. Its drop releases the lock, as the end of the process does.
 #[derive(Debug)]
-pub(super) struct Seal {
+pub(super) struct LockFile {
     lock: File,
     ledger: PathBuf,
 }
 
-impl Seal {
+impl LockFile {
     /// Takes the lock of the ledger at `path`. Returns `None` if another process has it, and the
     /// path that was locked.
     pub(super) fn lock(path: &Path) -> (PathBuf, io::Result<Option<Self>>) {
@@ -41,27 +41,29 @@ impl Seal {
         (lock_path, locked)
     }
 
-    /// Returns the doubt about the file, which is not open yet, and records that it is open.
-    pub(super) fn open(&mut self) -> io::Result<Doubt> {
+    /// Returns the comparison that the file needs, which is not open yet, and records that it is
+    /// open.
+    pub(super) fn record_open(&mut self) -> io::Result<Comparison> {
         let mut recorded = String::new();
         // A lock file that cannot be read proves nothing.
         let _ = self.lock.read_to_string(&mut recorded);
         let file = fs::metadata(&self.ledger)?;
-        let doubt = if closed(&self.ledger, &file).is_some_and(|closed| closed == recorded) {
-            Doubt::None
-        } else if recorded.starts_with(&identity(&file)) {
-            Doubt::Unclean
-        } else {
-            Doubt::Lost
-        };
-        self.write(&identity(&file))?;
-        Ok(doubt)
+        let comparison =
+            if closed_record(&self.ledger, &file).is_some_and(|closed| closed == recorded) {
+                Comparison::NotNeeded
+            } else if recorded.starts_with(&file_identity(&file)) {
+                Comparison::OneScan
+            } else {
+                Comparison::TwoScans
+            };
+        self.write(&file_identity(&file))?;
+        Ok(comparison)
     }
 
     /// Records that the file was closed properly. No connection is open any more.
-    pub(super) fn close(mut self) -> io::Result<()> {
+    pub(super) fn record_closed(mut self) -> io::Result<()> {
         let file = fs::metadata(&self.ledger)?;
-        match closed(&self.ledger, &file) {
+        match closed_record(&self.ledger, &file) {
             Some(closed) => self.write(&closed),
             None => Ok(()),
         }
@@ -77,14 +79,14 @@ impl Seal {
 
 /// The text that identifies the file. A new file may have the inode of a deleted one, but not the
 /// time of its creation.
-fn identity(file: &Metadata) -> String {
+fn file_identity(file: &Metadata) -> String {
     let created = file.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     format!("ledger {} {}\n", file.ino(), created.unwrap_or_default().as_nanos())
 }
 
 /// The text that identifies the file and its content. `None` if that is not all in the file, or
 /// if the boot id is not known.
-fn closed(path: &Path, file: &Metadata) -> Option<String> {
+fn closed_record(path: &Path, file: &Metadata) -> Option<String> {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     if Path::new(&wal).exists() {
@@ -92,7 +94,11 @@ fn closed(path: &Path, file: &Metadata) -> Option<String> {
     }
     let boot_id = fs::read_to_string(BOOT_ID).ok()?;
     let (size, seconds, nanoseconds) = (file.size(), file.ctime(), file.ctime_nsec());
-    Some(format!("{}closed {size} {seconds}.{nanoseconds} {}\n", identity(file), boot_id.trim()))
+    Some(format!(
+        "{}closed {size} {seconds}.{nanoseconds} {}\n",
+        file_identity(file),
+        boot_id.trim()
+    ))
 }
 
 /// Opens the file, and creates it readable by its owner alone if it does not exist.

@@ -1,20 +1,20 @@
-//! The doubt about a file, which the lock file beside it decides.
+//! The comparison that a file needs, which the lock file beside it decides.
 
 use std::{fs, os::unix::fs::symlink};
 
 use super::{super::*, open, open_error};
 
-/// Opens the ledger, and returns its doubt. Ends it as a crash does unless `closes`.
-async fn doubt(path: &Path, closes: bool) -> Doubt {
+/// Opens the ledger, and returns the comparison that it needs. Ends it as a crash does unless `closes`.
+async fn comparison(path: &Path, closes: bool) -> Comparison {
     let (ledger, _) = open(path);
-    let doubt = ledger.doubt().await.unwrap();
-    ledger.set_doubt(Doubt::None).await.unwrap();
+    let comparison = ledger.comparison().await.unwrap();
+    ledger.set_comparison(Comparison::NotNeeded).await.unwrap();
     if closes {
         drop(ledger);
     } else {
         crash(ledger);
     }
-    doubt
+    comparison
 }
 
 /// Ends the ledger without the record that it was closed.
@@ -35,45 +35,45 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn a_file_that_was_closed_is_not_in_doubt_and_others_are() {
+async fn only_a_file_that_was_closed_needs_no_comparison() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let backup = folder.path().join("backup.db");
-    assert_eq!(doubt(&path, true).await, Doubt::Lost, "new");
-    assert_eq!(doubt(&path, true).await, Doubt::None, "closed");
-    assert_eq!(doubt(&path, false).await, Doubt::None, "closed");
-    assert_eq!(doubt(&path, false).await, Doubt::Unclean, "crashed");
-    assert_eq!(doubt(&path, true).await, Doubt::Unclean, "crashed");
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "new");
+    assert_eq!(comparison(&path, true).await, Comparison::NotNeeded, "closed");
+    assert_eq!(comparison(&path, false).await, Comparison::NotNeeded, "closed");
+    assert_eq!(comparison(&path, false).await, Comparison::OneScan, "crashed");
+    assert_eq!(comparison(&path, true).await, Comparison::OneScan, "crashed");
 
     copy(&path, &backup);
-    assert_eq!(doubt(&path, true).await, Doubt::None, "copied elsewhere");
-    assert_eq!(doubt(&backup, true).await, Doubt::Lost, "a copy");
-    assert_eq!(doubt(&path, true).await, Doubt::None, "closed");
+    assert_eq!(comparison(&path, true).await, Comparison::NotNeeded, "copied elsewhere");
+    assert_eq!(comparison(&backup, true).await, Comparison::TwoScans, "a copy");
+    assert_eq!(comparison(&path, true).await, Comparison::NotNeeded, "closed");
     copy(&backup, &path);
-    assert_eq!(doubt(&path, true).await, Doubt::Lost, "restored");
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "restored");
     // In place: the file has its inode and the time of its creation.
     let content = fs::read(&backup).unwrap();
     fs::write(&path, content).unwrap();
-    assert_eq!(doubt(&path, true).await, Doubt::Unclean, "restored in place");
+    assert_eq!(comparison(&path, true).await, Comparison::OneScan, "restored in place");
     fs::remove_file(path.with_extension("db.lock")).unwrap();
-    assert_eq!(doubt(&path, true).await, Doubt::Lost, "without its lock file");
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "without its lock file");
     for content in ["", "ledger", "\u{0}\u{0}"] {
         fs::write(path.with_extension("db.lock"), content).unwrap();
-        assert_eq!(doubt(&path, true).await, Doubt::Lost, "{content:?}");
+        assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "{content:?}");
     }
 }
 
-/// A start that ends before the ledger is compared with AWS leaves the doubt.
+/// A start that ends before the ledger is compared with AWS needs the same comparison again.
 #[tokio::test]
-async fn a_doubt_stays_until_it_is_ended() {
+async fn a_comparison_is_needed_until_it_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     for _ in 0..2 {
         let (ledger, _) = open(&path);
-        assert_eq!(ledger.doubt().await.unwrap(), Doubt::Lost);
+        assert_eq!(ledger.comparison().await.unwrap(), Comparison::TwoScans);
     }
-    open(&path).0.set_doubt(Doubt::Unclean).await.unwrap();
-    assert_eq!(doubt(&path, true).await, Doubt::Unclean);
+    open(&path).0.set_comparison(Comparison::OneScan).await.unwrap();
+    assert_eq!(comparison(&path, true).await, Comparison::OneScan);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_new_installation_is_declared_once() {
     SqliteLedger::create(&path).unwrap();
     let error = SqliteLedger::create(&path).unwrap_err();
     assert!(error.to_string().ends_with("exists already; `serve` uses it as it is"), "{error}");
-    assert_eq!(doubt(&path, true).await, Doubt::None);
+    assert_eq!(comparison(&path, true).await, Comparison::NotNeeded);
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_ledger_is_bound_again_only_on_request() {
     assert_eq!(open(&path).0.bind(upstream("b")).await.unwrap(), Some(upstream("a")));
     SqliteLedger::rebind(&path).unwrap();
     assert_eq!(open(&path).0.bind(upstream("b")).await.unwrap(), None);
-    assert_eq!(doubt(&path, true).await, Doubt::Lost);
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans);
 }
 
 #[test]

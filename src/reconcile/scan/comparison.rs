@@ -1,10 +1,10 @@
-//! The scans of a start, until the ledger knows everything that AWS has.
+//! The comparison of the ledger with AWS at a start: scans, until the ledger knows everything
+//! that AWS has.
 //!
-//! A ledger that was closed properly knows everything. One that was not may be an older copy, so
-//! a scan must find nothing that it lacks. A new ledger may replace a lost one, and a restored
-//! one lacks what was created since: AWS may not list that yet, and a list skips a configuration
-//! if another one is deleted while its pages are read. So two consecutive scans must find
-//! nothing, the second one after AWS lists everything that was created before the start.
+//! A new ledger may replace a lost one, and a restored one lacks what was created since: AWS may
+//! not list that yet, and a list skips a configuration if another one is deleted while its pages
+//! are read. So two consecutive scans must find nothing, the second one after AWS lists
+//! everything that was created before the start.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,14 +13,15 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{super::Completeness, Scan, Scanned};
-use crate::ledger::{Doubt, LedgerError};
+use super::{super::Completeness, Scan, ScanResult};
+use crate::ledger::{Comparison, LedgerError};
 
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The time for which the tags of a configuration must be unreadable before it is ignored, as a
-/// multiple of `ScanConfig::visible_after`. An outage may last as long.
+/// multiple of `ScanConfig::visible_after`: longer than a short outage, which must not hide the
+/// configurations of the gateway.
 const IGNORED_AFTER: u32 = 5;
 
 /// The number of configurations on a page of AWS.
@@ -28,41 +29,48 @@ const PAGE_SIZE: u32 = 100;
 
 impl Scan {
     /// Scans until the ledger is complete, and sends that to `completeness`.
-    pub(super) async fn complete(&mut self, completeness: &watch::Sender<Completeness>) {
+    pub(super) async fn complete_ledger(&mut self, completeness: &watch::Sender<Completeness>) {
         let started = Instant::now();
-        let mut rebuild = Rebuild {
-            doubt: self.until_done("read", async |scan| scan.ledger.doubt().await).await,
-            settled_at: started + self.config.visible_after,
-            found_nothing: 0,
+        let mut comparing = Comparing {
+            comparison: self.until_done("read", async |scan| scan.ledger.comparison().await).await,
+            all_visible_at: started + self.config.visible_after,
+            scans_without_finds: 0,
             ignored_after: self.config.visible_after * IGNORED_AFTER,
             unreadable: BTreeMap::new(),
         };
-        if rebuild.doubt != Doubt::None {
-            tracing::warn!(doubt = %rebuild.doubt, "the ledger may lack configurations: creates are rejected until it is compared with AWS");
-            self.compare(&mut rebuild, completeness).await;
-            self.until_done("write", async |scan| scan.ledger.set_doubt(Doubt::None).await).await;
+        if comparing.comparison != Comparison::NotNeeded {
+            tracing::warn!(comparison = %comparing.comparison, "the ledger may lack configurations: creates are rejected until it is compared with AWS");
+            self.compare(&mut comparing, completeness).await;
+            self.until_done("write", async |scan| {
+                scan.ledger.set_comparison(Comparison::NotNeeded).await
+            })
+            .await;
             tracing::info!(took = ?started.elapsed(), "the ledger has everything that AWS has");
         }
         self.is_complete = true;
         completeness.send_replace(Completeness::Complete);
     }
 
-    async fn compare(&mut self, rebuild: &mut Rebuild, completeness: &watch::Sender<Completeness>) {
+    async fn compare(
+        &mut self,
+        comparing: &mut Comparing,
+        completeness: &watch::Sender<Completeness>,
+    ) {
         loop {
             let scan_time = self.expected_scan_time().await;
-            let until = rebuild.earliest_end(scan_time);
-            completeness.send_replace(Completeness::Incomplete { until });
+            let not_before = comparing.earliest_end(scan_time);
+            completeness.send_replace(Completeness::Incomplete { not_before });
             let began = Instant::now();
             match self.scan().await {
                 Ok(scanned) => {
-                    if scanned.unknown > 0 && rebuild.doubt != Doubt::Lost {
+                    if scanned.unknown > 0 && comparing.comparison != Comparison::TwoScans {
                         // Durable, so that a start after a crash knows it too.
                         self.until_done("write", async |scan| {
-                            scan.ledger.set_doubt(Doubt::Lost).await
+                            scan.ledger.set_comparison(Comparison::TwoScans).await
                         })
                         .await;
                     }
-                    if rebuild.is_complete_after(scanned, began) {
+                    if comparing.record(scanned, began) {
                         return;
                     }
                 }
@@ -71,13 +79,13 @@ impl Scan {
                 }
             }
             sleep(RETRY).await;
-            if rebuild.found_nothing > 0 {
-                sleep_until(rebuild.settled_at).await;
+            if comparing.scans_without_finds > 0 {
+                sleep_until(comparing.all_visible_at).await;
             }
         }
     }
 
-    /// The time of a scan that lists the known configurations.
+    /// Returns the expected duration of a scan that lists the known configurations.
     async fn expected_scan_time(&self) -> Duration {
         let live = self.ledger.count_live().await.unwrap_or(0);
         Duration::from_secs_f64(f64::from(live / PAGE_SIZE + 1) / self.config.calls_per_second)
@@ -102,25 +110,25 @@ impl Scan {
 }
 
 /// The comparison of the ledger with AWS.
-struct Rebuild {
-    doubt: Doubt,
+struct Comparing {
+    comparison: Comparison,
     /// When AWS lists everything that was created before the start.
-    settled_at: Instant,
+    all_visible_at: Instant,
     /// The number of consecutive scans that found nothing unknown.
-    found_nothing: u32,
+    scans_without_finds: u32,
     ignored_after: Duration,
     /// The configurations whose tags the last scan could not read, and when a scan first could
     /// not.
     unreadable: BTreeMap<String, Instant>,
 }
 
-impl Rebuild {
+impl Comparing {
     /// Records a complete scan that began at `began`. Returns whether the ledger is complete.
-    /// A configuration whose tags were unreadable for long is ignored: it may be a stranger's.
-    fn is_complete_after(&mut self, scanned: Scanned, began: Instant) -> bool {
-        let Scanned { unknown, unreadable } = scanned;
+    /// A configuration whose tags were unreadable for long is ignored: it may be foreign.
+    fn record(&mut self, scanned: ScanResult, began: Instant) -> bool {
+        let ScanResult { unknown, unreadable } = scanned;
         if unknown > 0 {
-            self.doubt = Doubt::Lost;
+            self.comparison = Comparison::TwoScans;
         }
         let since = |arn| {
             let since = self.unreadable.get(&arn).copied().unwrap_or(began);
@@ -129,11 +137,11 @@ impl Rebuild {
         self.unreadable = unreadable.into_iter().map(since).collect();
         let is_ignored = |since: &Instant| began.duration_since(*since) >= self.ignored_after;
         let is_proof = unknown == 0 && self.unreadable.values().all(is_ignored);
-        self.found_nothing = if is_proof { self.found_nothing + 1 } else { 0 };
-        let is_complete = match self.doubt {
-            Doubt::None => true,
-            Doubt::Unclean => self.found_nothing >= 1,
-            Doubt::Lost => self.found_nothing >= 2 && began >= self.settled_at,
+        self.scans_without_finds = if is_proof { self.scans_without_finds + 1 } else { 0 };
+        let is_complete = match self.comparison {
+            Comparison::NotNeeded => true,
+            Comparison::OneScan => self.scans_without_finds >= 1,
+            Comparison::TwoScans => self.scans_without_finds >= 2 && began >= self.all_visible_at,
         };
         if is_complete && !self.unreadable.is_empty() {
             let unreadable = self.unreadable.len();
@@ -148,9 +156,9 @@ impl Rebuild {
     /// The earliest time at which the ledger can be complete, if a scan takes `scan_time`.
     fn earliest_end(&self, scan_time: Duration) -> Instant {
         let now = Instant::now();
-        match self.doubt {
-            Doubt::Lost => (now + scan_time).max(self.settled_at + scan_time),
-            Doubt::None | Doubt::Unclean => now + scan_time,
+        match self.comparison {
+            Comparison::TwoScans => (now + scan_time).max(self.all_visible_at + scan_time),
+            Comparison::NotNeeded | Comparison::OneScan => now + scan_time,
         }
     }
 }
@@ -159,50 +167,50 @@ impl Rebuild {
 mod tests {
     use super::*;
 
-    fn rebuild(doubt: Doubt) -> Rebuild {
-        let settled_at = Instant::now() + Duration::from_mins(1);
+    fn comparing(comparison: Comparison) -> Comparing {
+        let all_visible_at = Instant::now() + Duration::from_mins(1);
         let (ignored_after, unreadable) = (Duration::from_mins(5), BTreeMap::new());
-        Rebuild { doubt, settled_at, found_nothing: 0, ignored_after, unreadable }
+        Comparing { comparison, all_visible_at, scans_without_finds: 0, ignored_after, unreadable }
     }
 
-    fn scanned(unknown: u64, unreadable: &[&str]) -> Scanned {
+    fn scanned(unknown: u64, unreadable: &[&str]) -> ScanResult {
         let unreadable = unreadable.iter().map(ToString::to_string).collect();
-        Scanned { unknown, unreadable }
+        ScanResult { unknown, unreadable }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_scan_without_a_find_ends_the_doubt_after_a_crash() {
-        let mut rebuild = rebuild(Doubt::Unclean);
-        assert!(rebuild.is_complete_after(scanned(0, &[]), Instant::now()));
+    async fn one_scan_without_a_find_suffices_after_a_crash() {
+        let mut comparing = comparing(Comparison::OneScan);
+        assert!(comparing.record(scanned(0, &[]), Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_find_shows_that_the_ledger_is_an_older_copy() {
-        let mut rebuild = rebuild(Doubt::Unclean);
+        let mut comparing = comparing(Comparison::OneScan);
         let (now, later) = (Instant::now(), Instant::now() + Duration::from_mins(1));
-        assert!(!rebuild.is_complete_after(scanned(1, &[]), now));
-        assert!(!rebuild.is_complete_after(scanned(0, &[]), now));
-        assert!(!rebuild.is_complete_after(scanned(0, &[]), now));
-        assert!(rebuild.is_complete_after(scanned(0, &[]), later));
+        assert!(!comparing.record(scanned(1, &[]), now));
+        assert!(!comparing.record(scanned(0, &[]), now));
+        assert!(!comparing.record(scanned(0, &[]), now));
+        assert!(comparing.record(scanned(0, &[]), later));
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_consecutive_scans_must_find_nothing_and_the_second_begins_late_enough() {
-        let mut rebuild = rebuild(Doubt::Lost);
+        let mut comparing = comparing(Comparison::TwoScans);
         let later = Instant::now() + Duration::from_mins(1);
-        assert!(!rebuild.is_complete_after(scanned(0, &[]), later));
-        assert!(!rebuild.is_complete_after(scanned(2, &[]), later));
-        assert!(!rebuild.is_complete_after(scanned(0, &[]), later));
-        assert!(rebuild.is_complete_after(scanned(0, &[]), later));
+        assert!(!comparing.record(scanned(0, &[]), later));
+        assert!(!comparing.record(scanned(2, &[]), later));
+        assert!(!comparing.record(scanned(0, &[]), later));
+        assert!(comparing.record(scanned(0, &[]), later));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_unreadable_configuration_is_ignored_after_a_time() {
-        let mut rebuild = rebuild(Doubt::Unclean);
+        let mut comparing = comparing(Comparison::OneScan);
         let after = |minutes| Instant::now() + Duration::from_mins(minutes);
-        assert!(!rebuild.is_complete_after(scanned(0, &["a"]), after(0)));
-        assert!(!rebuild.is_complete_after(scanned(0, &["a", "b"]), after(4)));
-        assert!(!rebuild.is_complete_after(scanned(0, &["a", "b"]), after(5)));
-        assert!(rebuild.is_complete_after(scanned(0, &["a"]), after(6)));
+        assert!(!comparing.record(scanned(0, &["a"]), after(0)));
+        assert!(!comparing.record(scanned(0, &["a", "b"]), after(4)));
+        assert!(!comparing.record(scanned(0, &["a", "b"]), after(5)));
+        assert!(comparing.record(scanned(0, &["a"]), after(6)));
     }
 }

@@ -1,0 +1,34 @@
+//! The work on the file that a command does while no gateway runs.
+
+use std::path::Path;
+
+use super::{super::Comparison, SqliteLedger, Store, open::OpenError, reconciling};
+
+impl SqliteLedger {
+    /// Creates the ledger of a gateway that has created nothing at AWS before.
+    ///
+    /// # Errors
+    /// [`OpenError`], also if the file exists.
+    pub fn create(path: &Path) -> Result<(), OpenError> {
+        if path.exists() {
+            return Err(OpenError::Exists(path.to_owned()));
+        }
+        Store::change(path, |connection| {
+            reconciling::set_comparison(connection, Comparison::NotNeeded)
+        })
+    }
+
+    /// Ends the binding of the ledger to its upstream.
+    ///
+    /// # Errors
+    /// [`OpenError`], also if the file does not exist.
+    pub fn rebind(path: &Path) -> Result<(), OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        Store::change(path, |connection| {
+            reconciling::unbind(connection)?;
+            reconciling::set_comparison(connection, Comparison::TwoScans)
+        })
+    }
+}
