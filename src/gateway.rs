@@ -138,7 +138,8 @@ impl Gateway {
         let stopped = CancellationToken::new();
         let mut completeness = self.core.completeness();
         // A failed comparison is in the log, and creates are rejected until it succeeds.
-        let _ = timeout(COMPARISON_WAIT, completeness.wait_for(Completeness::is_complete)).await;
+        let is_complete = completeness.wait_for(Completeness::is_complete);
+        let _ = shutdown.run_until_cancelled(timeout(COMPARISON_WAIT, is_complete)).await;
 
         self.log_start()?;
         let (readiness, is_ready) = watch::channel(Readiness::NotReady("starting".into()));

@@ -169,7 +169,7 @@ fn aws_failed(arn: &str, failure: &AwsFailure) -> Error {
 fn ledger_failed(error: &LedgerError, action: &'static str) -> Error {
     tracing::error!(%error, action, "the ledger failed");
     match error {
-        LedgerError::Unavailable(_) => Error::LedgerUnavailable,
+        LedgerError::Unavailable(_) | LedgerError::QueueFull => Error::LedgerUnavailable,
         LedgerError::NoSuchRow(_) | LedgerError::Illegal(_) | LedgerError::Conflict => {
             Error::Internal
         }

@@ -137,6 +137,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Records the comparison that it needs.
     fn set_comparison(&self, comparison: Comparison) -> LedgerFuture<'_, ()>;
 
+    /// Writes to the ledger, without a change.
+    fn check_writable(&self) -> LedgerFuture<'_, ()>;
+
     /// Binds the ledger to an upstream. Returns the one that it is bound to if that is
     /// another, and changes nothing then.
     fn bind(&self, upstream: Upstream) -> LedgerFuture<'_, Option<Upstream>>;

@@ -63,12 +63,12 @@ impl Handlers {
     ) -> Result<Created, Error> {
         let (tenant, record) = (context.tenant(), context.record());
         record.is_create(request.request_id.is_some());
+        // First, because an earlier create with the same `request_id` may not be in the ledger yet.
+        self.shared.require_complete()?;
         if request.validate_only {
             let stage = self.permitted_stage(context, &request).await?;
             return self.preview(tenant, &request, stage.as_deref()).await;
         }
-        // First, because an earlier create with the same `request_id` may not be in the ledger yet.
-        self.shared.require_complete()?;
         let stage = match self.permitted_stage(context, &request).await {
             Ok(stage) => stage,
             Err(
@@ -141,6 +141,7 @@ impl Handlers {
             fingerprint: request.fingerprint(),
             request,
             stage,
+            is_earlier: false,
         }
     }
 }

@@ -97,7 +97,7 @@ impl Delete {
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "a delete was not executed");
-                if let Err(error) = shared.record(id, Event::DeleteRefused).await {
+                if let Err(error) = self.handlers.record(id, Event::DeleteRefused).await {
                     tracing::error!(operation_id = %id, %error, "could not record a refused delete");
                 }
                 match failure.kind {
@@ -123,8 +123,10 @@ impl Delete {
     /// AWS does not have the configuration, or does not show it yet. The row stays `DELETING`
     /// then, so that a retry sends the delete again.
     async fn not_found(&self, failure: AwsFailure) -> Result<Sent, Error> {
-        if self.handlers.shared.may_be_invisible(self.sent_at) {
-            tracing::warn!(operation_id = %self.id, %failure, "AWS may not show a new configuration yet");
+        let shared = &self.handlers.shared;
+        // It may be another account too.
+        if shared.may_be_invisible(self.sent_at) || shared.require_complete().is_err() {
+            tracing::warn!(operation_id = %self.id, %failure, "AWS may not show the configuration");
             return Err(self.unknown(failure.aws_request_id));
         }
         self.confirm(failure.aws_request_id).await
@@ -137,7 +139,7 @@ impl Delete {
     /// Records that AWS no longer has the configuration.
     async fn confirm(&self, aws_request_id: Option<String>) -> Result<Sent, Error> {
         let shared = &self.handlers.shared;
-        match shared.record(self.id, Event::DeleteConfirmed).await {
+        match self.handlers.record(self.id, Event::DeleteConfirmed).await {
             Ok(_) => {
                 // A read that began earlier may still show the configuration.
                 shared.reads.forget(&self.arn);

@@ -9,6 +9,9 @@ pub enum LedgerError {
     /// The database failed or is overloaded. The change may or may not have been made.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
+    /// Too many calls wait for the database. Nothing was changed.
+    #[error("the queue of the ledger is full")]
+    QueueFull,
     /// There is no such row.
     #[error("the ledger has no row {0}")]
     NoSuchRow(OperationId),

@@ -95,7 +95,10 @@ pub enum Adopted {
         has_new_request_id: bool,
     },
     /// Its row, or that of its create, is live now.
-    Live,
+    Live {
+        /// Whether the row had ended: the ledger did not know that the configuration exists.
+        had_ended: bool,
+    },
     /// The running create or delete will record the configuration.
     UnderWay,
     /// It has no row. Its create has another configuration, whose stream key the caller has

@@ -123,9 +123,7 @@ fn stopped() -> LedgerError {
 
 fn rejected(error: &mpsc::error::TrySendError<Job>) -> LedgerError {
     match error {
-        mpsc::error::TrySendError::Full(_) => {
-            LedgerError::Unavailable("its queue is full".to_owned())
-        }
+        mpsc::error::TrySendError::Full(_) => LedgerError::QueueFull,
         mpsc::error::TrySendError::Closed(_) => stopped(),
     }
 }
@@ -274,6 +272,10 @@ impl Ledger for SqliteLedger {
         self.write(WhenFull::Wait, move |connection, _| {
             Ok(reconciling::set_comparison(connection, comparison)?)
         })
+    }
+
+    fn check_writable(&self) -> LedgerFuture<'_, ()> {
+        self.write(WhenFull::Wait, |connection, _| Ok(reconciling::check_writable(connection)?))
     }
 
     fn bind(&self, upstream: Upstream) -> LedgerFuture<'_, Option<Upstream>> {

@@ -89,7 +89,6 @@ impl Resolver {
                 () = shutdown.cancelled() => return,
                 next = self.round() => next,
             };
-            // Each round writes to the ledger.
             self.problems.set(Problem::LedgerUnavailable, next.is_err());
             let next = next.unwrap_or_else(|error| {
                 tracing::error!(%error, "the resolver cannot use the ledger");
@@ -109,6 +108,7 @@ impl Resolver {
     /// Takes over expired leases, resolves abandoned deletes, and probes the rows whose probe is
     /// due. Returns the time of the next round.
     async fn round(&mut self) -> Result<Instant, LedgerError> {
+        self.ledger.check_writable().await?;
         let expired = self.ledger.expire().await?;
         if expired.in_doubt + expired.rejected > 0 {
             let (rejected, in_doubt) = (expired.rejected, expired.in_doubt);

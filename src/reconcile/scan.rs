@@ -11,7 +11,7 @@ mod ownership;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -85,6 +85,17 @@ struct ScanResult {
     unknown: u64,
     /// The configurations whose tags could not be read.
     unreadable: BTreeSet<String>,
+    /// Whether AWS lacks so many configurations of the ledger that it may be another account.
+    most_are_missing: bool,
+}
+
+/// The configurations that AWS lists.
+#[derive(Debug, Default)]
+struct Listed {
+    /// Those without a row, or whose row had ended.
+    unknown: Vec<String>,
+    /// The number of the others.
+    known: usize,
 }
 
 impl Scan {
@@ -118,13 +129,14 @@ impl Scan {
             self.complete_ledger(&completeness).await;
             self.tickers = Tickers::new(self.config.calls_per_second * SHARE);
             loop {
-                tokio::time::sleep(self.config.interval).await;
-                if let Err(error) = self.scan().await {
-                    tracing::warn!(%error, "a scan failed");
+                match self.scan().await {
+                    Ok(scanned) => self.publish(scanned.most_are_missing, &completeness),
+                    Err(error) => tracing::warn!(%error, "a scan failed"),
                 }
                 if let Err(error) = self.prune().await {
                     tracing::error!(%error, "could not delete ended rows from the ledger");
                 }
+                tokio::time::sleep(self.config.interval).await;
             }
         };
         tokio::select! {
@@ -132,6 +144,17 @@ impl Scan {
             () = shutdown.cancelled() => {}
             () = scans => {}
         }
+    }
+
+    /// Publishes whether AWS has most configurations of the ledger. Otherwise it may be another
+    /// account, about which the ledger knows nothing.
+    fn publish(&mut self, most_are_missing: bool, completeness: &watch::Sender<Completeness>) {
+        self.is_complete = !most_are_missing;
+        completeness.send_replace(if most_are_missing {
+            Completeness::Incomplete { not_before: Instant::now() + self.config.interval }
+        } else {
+            Completeness::Complete
+        });
     }
 
     async fn scan(&mut self) -> Result<ScanResult, ScanError> {
@@ -144,24 +167,24 @@ impl Scan {
 
     async fn scan_once(&mut self) -> Result<ScanResult, ScanError> {
         let began = self.clock.wall();
-        let unknown = self.list().await?;
-        let scanned = self.adopt_all(unknown).await?;
-        self.release_all(began).await?;
+        let Listed { unknown, known } = self.list().await?;
+        let mut scanned = self.adopt_all(unknown).await?;
+        scanned.most_are_missing = self.release_all(began, known).await?;
         self.metrics.scans.inc();
         Ok(scanned)
     }
 
-    /// Lists all configurations, and records their states. Returns those without a row, or whose
-    /// row had ended.
-    async fn list(&mut self) -> Result<Vec<String>, ScanError> {
+    /// Lists all configurations, and records their states.
+    async fn list(&mut self) -> Result<Listed, ScanError> {
         let mut next_token = None;
-        let mut unknown = Vec::new();
+        let mut listed = Listed::default();
         loop {
             self.tickers.lists.tick().await;
             let permit = self.pacers.list.internal_permit().await;
             let at = self.clock.wall();
             let list = self.ivs.list_ingest_configurations(permit, None, next_token.clone());
             let Page { summaries, next_token: next } = list.await.map_err(ScanError::Aws)?;
+            let count = summaries.len();
             let seen = summaries.into_iter().map(|summary| Observation {
                 arn: summary.arn,
                 state: summary.state,
@@ -169,9 +192,11 @@ impl Scan {
                 redundant_ingest: summary.redundant_ingest,
                 at,
             });
-            unknown.extend(self.ledger.observe(seen.collect()).await?);
+            let unknown = self.ledger.observe(seen.collect()).await?;
+            listed.known += count - unknown.len();
+            listed.unknown.extend(unknown);
             if next.is_none() {
-                return Ok(unknown);
+                return Ok(listed);
             }
             if next == next_token {
                 return Err(ScanError::RepeatedToken);

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use ivs_ingest_gateway::{
     clock::Clock,
     ids::Ids,
-    ledger::{Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
+    ledger::{Comparison, Fields, Leases, Ledger, Reservation, Reserved, SqliteLedger, State},
     proto::v1::CreateIngestConfigurationRequest,
     request::{Fingerprint, IngestProtocol},
     tenancy::TenantId,
@@ -88,8 +88,8 @@ async fn a_create_that_was_only_reserved_returns_its_quota_after_a_kill() {
 /// Writes the ledger of a gateway that was killed after it reserved a create and before it sent
 /// the create. That time is too short for a test to kill a real process in it.
 async fn reserve_only(path: &std::path::Path) {
-    SqliteLedger::create(path).unwrap();
     let (ledger, _) = SqliteLedger::open(path, LEASES, Clock::system()).unwrap();
+    ledger.set_comparison(Comparison::NotNeeded).await.unwrap();
     let reservation = Reservation {
         operation_id: Ids::random().next_operation_id(SystemTime::now()),
         tenant: TenantId::parse("acme").unwrap(),

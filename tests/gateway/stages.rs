@@ -124,7 +124,8 @@ async fn an_update_distinguishes_a_deleted_stage_from_a_deleted_configuration() 
     };
     let absent = Fault::error(404, "ResourceNotFoundException").times(1);
     world.emulator.fault(&absent.clone().on(Operation::UpdateIngestConfiguration));
-    assert_eq!(update().await, "NOT_FOUND");
+    // AWS may not show the new configuration yet.
+    assert_eq!(update().await, "AWS_UNAVAILABLE");
     world.emulator.fault(&absent.clone().on(Operation::UpdateIngestConfiguration));
     world.emulator.fault(&absent.on(Operation::GetStage));
     assert_eq!(update().await, "STAGE_FORBIDDEN");

@@ -16,12 +16,16 @@ mod tools;
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex, Once},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use ivs_ingest_gateway::ledger::{OpenError, SqliteLedger};
+use ivs_ingest_gateway::{
+    clock::Clock,
+    ledger::{Comparison, Leases, Ledger, SqliteLedger},
+};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 pub(crate) use caller::{Caller, Transport, create, transport};
 pub(crate) use emulator::{Emulator, stage_of};
@@ -37,6 +41,15 @@ pub(crate) use tools::{grpcurl, node, node_modules, promtool, python, rust_examp
 use configuration::Configuration;
 use secrets::Secrets;
 
+/// Creates a ledger that a start need not compare with AWS, unless the file exists.
+async fn complete_ledger(path: &Path) {
+    if !path.exists() {
+        let leases = Leases { reserved: Duration::ZERO, sending: Duration::ZERO };
+        let (ledger, _) = SqliteLedger::open(path, leases, Clock::system()).unwrap();
+        ledger.set_comparison(Comparison::NotNeeded).await.unwrap();
+    }
+}
+
 /// The emulator, folder and processes of one test, and their recorded output.
 pub(crate) struct World {
     pub(crate) emulator: Emulator,
@@ -44,7 +57,7 @@ pub(crate) struct World {
     secrets: Arc<Secrets>,
     processes: Mutex<Vec<Arc<Process>>>,
     /// Creates the ledger before the first gateway starts.
-    has_ledger: Once,
+    has_ledger: OnceCell<()>,
 }
 
 impl World {
@@ -54,7 +67,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             secrets: Arc::default(),
             processes: Mutex::default(),
-            has_ledger: Once::new(),
+            has_ledger: OnceCell::new(),
         }
     }
 
@@ -67,10 +80,8 @@ impl World {
     /// Starts `serve` like [`Self::gateway`], with additional environment variables.
     pub(crate) async fn gateway_in(&self, lines: &[&str], variables: &[(&str, &str)]) -> Gateway {
         let file = self.configure(lines);
-        self.has_ledger.call_once(|| match SqliteLedger::create(&self.ledger()) {
-            Ok(()) | Err(OpenError::Exists(_)) => {}
-            Err(error) => panic!("{error}"),
-        });
+        let ledger = self.ledger();
+        self.has_ledger.get_or_init(|| complete_ledger(&ledger)).await;
         let arguments = ["serve", "--config", file.to_str().unwrap()];
         let process = self.start("serve", &arguments, variables);
         Gateway::serving(process, file, Arc::clone(&self.secrets)).await

@@ -52,6 +52,7 @@ impl Create {
     /// Replaces the id of this create with that of an earlier create with the same `request_id`.
     pub(super) fn continue_earlier(&mut self, operation_id: OperationId) {
         self.operation_id = operation_id;
+        self.is_earlier = true;
         self.context.record().operation(operation_id.ulid());
         self.context.record().set_may_be_sent(true);
     }
@@ -62,13 +63,25 @@ impl Create {
         let (operation_id, unknown) = (self.operation_id, self.unknown(aws_request_id));
         let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
         match resolutions.resolution(operation_id, *resolution_wait).await {
-            Some(Resolution::Live(resource)) => match self.read_back(resource.arn, false).await {
-                Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => Err(unknown),
-                outcome => outcome,
-            },
+            Some(Resolution::Live(resource)) => self.read_back_executed(resource.arn, None).await,
             // Proved absent, which usually takes longer than this wait, or not resolved in time.
             // Then a retry with the `request_id`, or with the create's id as one, is safe.
             Some(Resolution::Gone) | None => Err(unknown),
+        }
+    }
+
+    /// Reads back the configuration of this create, which AWS has executed: a read that is not
+    /// sent does not mean that nothing was.
+    pub(super) async fn read_back_executed(
+        &self,
+        arn: String,
+        aws_request_id: Option<String>,
+    ) -> Outcome {
+        match self.read_back(arn, false).await {
+            Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => {
+                Err(self.unknown(aws_request_id))
+            }
+            outcome => outcome,
         }
     }
 
@@ -76,7 +89,7 @@ impl Create {
     /// AWS, because the gateway does not store them. A failed read is not reported as a failed
     /// create: the caller would create another configuration. Nor is one that does not find it:
     /// AWS may not show it yet, and if an operator has deleted it, the scan detects that.
-    pub(super) async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
+    async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
         let Handlers { shared, ivs, .. } = &self.handlers;
         let get = |permit| ivs.get_ingest_configuration(permit, &arn);
         match paced::read(&self.context, &shared.pacers.get, get).await {

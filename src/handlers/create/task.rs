@@ -29,6 +29,8 @@ pub(super) struct Create {
     pub(super) fingerprint: Fingerprint,
     pub(super) request: CreateIngestConfiguration,
     pub(super) stage: Option<Arc<Stage>>,
+    /// Whether it continues a create of an earlier call, which may have been sent.
+    pub(super) is_earlier: bool,
 }
 
 /// The method of the ledger that returns the permission to send.
@@ -177,6 +179,8 @@ impl Create {
     fn unless_in_doubt(&self, applied: &Result<Transition, Error>, error: Error) -> Error {
         match applied {
             Ok(Transition { state: State::InDoubt, .. }) => self.unknown(None),
+            // The record failed, and an earlier sending may have been executed.
+            Err(_) if self.is_earlier => self.unknown(None),
             _ => error,
         }
     }
@@ -196,7 +200,7 @@ impl Create {
                 };
                 Sent::Finished(match self.record_created(resource).await {
                     Recorded::Now => Ok(self.created(value, false, aws_request_id).await),
-                    Recorded::Earlier { arn } => self.read_back(arn, false).await,
+                    Recorded::Earlier { arn } => self.read_back_executed(arn, aws_request_id).await,
                     Recorded::Unknown => Err(self.unknown(aws_request_id)),
                 })
             }
@@ -259,8 +263,7 @@ impl Create {
     /// configuration whose key no caller has may be deleted as a duplicate.
     async fn record_created(&self, resource: Resource) -> Recorded {
         let arn = resource.arn.clone();
-        let shared = &self.handlers.shared;
-        match shared.record(self.operation_id, Event::Created(resource)).await {
+        match self.handlers.record(self.operation_id, Event::Created(resource)).await {
             Ok(Transition { changed: true, .. }) => Recorded::Now,
             // The resolver was faster, or a write that failed is durable nevertheless.
             Ok(_) => match self.find_earlier().await {

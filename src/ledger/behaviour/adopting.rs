@@ -11,7 +11,7 @@ pub(super) async fn a_configuration_without_a_row_gets_one(subject: &Subject<imp
     let reservation = reservations.make("acme", Some("r"), 1);
     let operation_id = reservation.operation_id;
     // A configuration that exists is counted, and adopting it again changes nothing.
-    for expected in [INSERTED, Adopted::Live] {
+    for expected in [INSERTED, LIVE] {
         let adopted = ledger.adopt(adoption(reservation.clone())).await.unwrap();
         assert_eq!(adopted, expected);
         assert_eq!(subject.used("acme").await, 1);
@@ -27,13 +27,13 @@ pub(super) async fn a_configuration_without_a_row_gets_one(subject: &Subject<imp
 
 pub(super) async fn the_row_of_a_create_gets_its_configuration(subject: &Subject<impl Ledger>) {
     let Subject { ledger, reservations, .. } = subject;
-    for end in [Event::Ambiguous, Event::NotExecuted] {
+    for (end, live) in [(Event::Ambiguous, LIVE), (Event::NotExecuted, AGAIN)] {
         let reservation = reservations.make("acme", None, 100);
         let row = reservation.operation_id;
         assert_eq!(ledger.reserve(reservation.clone()).await.unwrap(), Reserved::New);
         subject.send(row).await;
         subject.apply(row, end).await;
-        assert_eq!(ledger.adopt(adoption(reservation)).await.unwrap(), Adopted::Live);
+        assert_eq!(ledger.adopt(adoption(reservation)).await.unwrap(), live);
         assert_eq!(subject.found(row).await.unwrap().row_state, State::Live);
     }
     assert_eq!(subject.used("acme").await, 2);
@@ -54,7 +54,7 @@ pub(super) async fn a_deleted_configuration_that_aws_lists_is_live_again(
     assert!(ledger.observe(vec![observation(row, ended_at)]).await.unwrap().is_empty());
     let listed = ledger.observe(vec![observation(row, ended_at + TICK)]).await.unwrap();
     assert_eq!(listed, [resource(row).arn]);
-    assert_eq!(ledger.adopt(adoption(reservation)).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(adoption(reservation)).await.unwrap(), AGAIN);
     assert_eq!(subject.found(row).await.unwrap().row_state, State::Live);
     assert_eq!(subject.used("acme").await, 1);
 }
@@ -88,7 +88,7 @@ pub(super) async fn a_second_configuration_of_a_create_has_its_own_row(
     assert_eq!(ledger.adopt(adoption(reservation.clone())).await.unwrap(), INSERTED);
     let second = second_of(&reservation);
     assert_eq!(ledger.adopt(second.clone()).await.unwrap(), DISPLACED);
-    assert_eq!(ledger.adopt(second.clone()).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(second.clone()).await.unwrap(), LIVE);
     assert_eq!(subject.used("acme").await, 2);
     let owners = ledger.owners(vec!["second".into()]).await.unwrap();
     assert_eq!(owners["second"], second.new_id);
@@ -98,7 +98,7 @@ pub(super) async fn a_second_configuration_of_a_create_has_its_own_row(
     subject.apply(second.new_id, Event::Vanished).await;
     let seen = Observation { arn: "second".into(), ..observation(row, time.now() + TICK) };
     assert_eq!(ledger.observe(vec![seen]).await.unwrap(), ["second"]);
-    assert_eq!(ledger.adopt(second).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(second).await.unwrap(), AGAIN);
     assert_eq!(subject.used("acme").await, 2);
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn a_request_id_of_another_create_displaces(subject: &Subject<i
     let lost = reservations.make("acme", Some("r"), 100);
     assert_eq!(ledger.adopt(adoption(lost.clone())).await.unwrap(), DISPLACED);
     let row = rejected.operation_id;
-    assert_eq!(ledger.adopt(adoption(rejected)).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(adoption(rejected)).await.unwrap(), AGAIN);
     for row in [lost.operation_id, row] {
         assert_eq!(subject.found(row).await.unwrap().row_state, State::Live);
     }
@@ -174,7 +174,7 @@ pub(super) async fn a_configuration_takes_its_request_id_from_a_create_in_doubt(
     assert_eq!(ledger.reserve(again.clone()).await.unwrap(), replay);
     assert_eq!(subject.all_in_doubt().await, [row]);
     // If it was executed after all, it has a row of its own.
-    assert_eq!(ledger.adopt(adoption(in_doubt)).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(adoption(in_doubt)).await.unwrap(), LIVE);
     assert_eq!(ledger.reserve(again).await.unwrap(), replay);
     assert_eq!(subject.used("acme").await, 2);
 }
@@ -185,7 +185,7 @@ pub(super) async fn an_arn_has_one_row(subject: &Subject<impl Ledger>) {
     let of_owner =
         |reservation: Reservation| Adoption { resource: resource(owner), ..adoption(reservation) };
     let unknown = reservations.make("acme", None, 100);
-    assert_eq!(ledger.adopt(of_owner(unknown)).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(of_owner(unknown)).await.unwrap(), LIVE);
     let in_doubt = reservations.make("acme", None, 100);
     let row = in_doubt.operation_id;
     assert_eq!(ledger.reserve(in_doubt.clone()).await.unwrap(), Reserved::New);
@@ -193,11 +193,13 @@ pub(super) async fn an_arn_has_one_row(subject: &Subject<impl Ledger>) {
     let created = ledger.apply(row, Event::Created(resource(owner))).await;
     assert!(matches!(created, Err(LedgerError::Conflict)), "{created:?}");
     subject.apply(row, Event::Ambiguous).await;
-    assert_eq!(ledger.adopt(of_owner(in_doubt)).await.unwrap(), Adopted::Live);
+    assert_eq!(ledger.adopt(of_owner(in_doubt)).await.unwrap(), LIVE);
     assert_eq!(subject.all_in_doubt().await, [row]);
     assert_eq!(subject.used("acme").await, 2);
 }
 
+const LIVE: Adopted = Adopted::Live { had_ended: false };
+const AGAIN: Adopted = Adopted::Live { had_ended: true };
 const INSERTED: Adopted = Adopted::Inserted { has_new_request_id: false };
 const DISPLACED: Adopted = Adopted::Inserted { has_new_request_id: true };
 

@@ -26,6 +26,8 @@ pub(super) fn adopt(
         let event = Event::Found(adoption.resource.clone());
         steps::apply(connection, operation_id, (&event).into(), now, leases)
     };
+    let row = found.owner.or(found.create.as_ref().map(|create| create.state));
+    let had_ended = row.is_some_and(|state| !state.counts_against_quota());
     match decide::adopt(found) {
         Adopt::Insert(ids) => {
             if ids == RowIds::TakenBack {
@@ -48,7 +50,7 @@ pub(super) fn adopt(
         Adopt::UnderWay => return Ok(Adopted::UnderWay),
         Adopt::Duplicate { kept } => return Ok(Adopted::Duplicate { kept }),
     };
-    Ok(Adopted::Live)
+    Ok(Adopted::Live { had_ended })
 }
 
 /// Gives the row of the create a new `request_id`, because another row holds its own.

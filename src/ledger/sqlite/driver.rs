@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     lock_file::LockFile,
-    store::{Group, Job, Store, commit},
+    store::{Group, Job, Reader, Store, Writer, commit},
 };
 
 /// Maximum number of jobs in each queue. The writer commits up to 256 of them in one flush of
@@ -59,7 +59,8 @@ impl Queues {
 
 /// The threads of a ledger.
 pub(super) struct Threads {
-    handles: Vec<thread::JoinHandle<()>>,
+    writer: thread::JoinHandle<Writer>,
+    reader: thread::JoinHandle<Reader>,
     lock_file: LockFile,
     panicked: CancellationToken,
 }
@@ -81,14 +82,16 @@ impl Threads {
         self.panicked.clone()
     }
 
-    /// Waits for the threads to run the jobs in their queues, whose senders are dropped, and to
-    /// close the file.
+    /// Waits for the threads to run the jobs in their queues, whose senders are dropped, and
+    /// closes the file.
     pub(super) fn join(self) {
-        let results: Vec<_> = self.handles.into_iter().map(thread::JoinHandle::join).collect();
+        let (writer, reader) = (self.writer.join(), self.reader.join());
         // A thread that panicked may have left work. The next start compares the ledger with AWS.
-        if results.iter().all(Result::is_ok)
-            && let Err(error) = self.lock_file.record_closed()
-        {
+        let (Ok(writer), Ok(reader)) = (writer, reader) else { return };
+        // One after the other: SQLite completes the file when the last connection closes.
+        drop(reader);
+        drop(writer);
+        if let Err(error) = self.lock_file.record_closed() {
             tracing::warn!(%error, "could not record that the ledger was closed; the next start compares it with AWS");
         }
     }
@@ -98,9 +101,8 @@ impl Threads {
 impl Threads {
     /// Waits for the threads, and does not record that the file was closed.
     pub(super) fn crash(self) {
-        for handle in self.handles {
-            handle.join().unwrap();
-        }
+        self.writer.join().unwrap();
+        self.reader.join().unwrap();
     }
 }
 
@@ -116,16 +118,17 @@ pub(super) fn spawn(store: Store, queues: Queues) -> io::Result<Threads> {
         while writes.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
             writer.run(group.drain(..), commit);
         }
+        writer
     };
     let read = move || {
         let _guard = of_reader;
         while let Some(job) = reads.blocking_recv() {
             reader.read(job);
         }
+        reader
     };
-    let handles = vec![
-        thread::Builder::new().name("ledger-writer".to_owned()).spawn(write)?,
-        thread::Builder::new().name("ledger-reader".to_owned()).spawn(read)?,
-    ];
-    Ok(Threads { handles, lock_file, panicked })
+    let spawn = thread::Builder::new;
+    let writer = spawn().name("ledger-writer".to_owned()).spawn(write)?;
+    let reader = spawn().name("ledger-reader".to_owned()).spawn(read)?;
+    Ok(Threads { writer, reader, lock_file, panicked })
 }

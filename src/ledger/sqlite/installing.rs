@@ -5,7 +5,8 @@ use std::path::Path;
 use super::{super::Comparison, SqliteLedger, Store, open::OpenError, reconciling};
 
 impl SqliteLedger {
-    /// Creates the ledger of a gateway that has created nothing at AWS before.
+    /// Creates the ledger of a gateway that has created nothing at AWS before. The first start
+    /// checks that with one scan.
     ///
     /// # Errors
     /// [`OpenError`], also if the file exists.
@@ -14,7 +15,7 @@ impl SqliteLedger {
             return Err(OpenError::Exists(path.to_owned()));
         }
         Store::change(path, |connection| {
-            reconciling::set_comparison(connection, Comparison::NotNeeded)
+            reconciling::set_comparison(connection, Comparison::OneScan)
         })
     }
 

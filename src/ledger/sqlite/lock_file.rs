@@ -24,6 +24,8 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub(super) struct LockFile {
     lock: File,
     ledger: PathBuf,
+    /// The identity of the file that the gateway has opened.
+    opened: String,
 }
 
 impl LockFile {
@@ -34,39 +36,62 @@ impl LockFile {
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
         let locked = create_private(&lock_path).and_then(|lock| match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { lock, ledger: path.to_owned() })),
+            Ok(()) => {
+                let opened = file_identity(&fs::metadata(path)?);
+                Ok(Some(Self { lock, ledger: path.to_owned(), opened }))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         });
         (lock_path, locked)
     }
 
-    /// Returns the comparison that the file needs, which is not open yet, and records that it is
-    /// open.
-    pub(super) fn record_open(&mut self) -> io::Result<Comparison> {
+    /// Returns the comparison that the file needs, which is not open yet.
+    pub(super) fn comparison(&mut self) -> io::Result<Comparison> {
         let mut recorded = String::new();
         // A lock file that cannot be read proves nothing.
         let _ = self.lock.read_to_string(&mut recorded);
-        let file = fs::metadata(&self.ledger)?;
-        let comparison =
-            if closed_record(&self.ledger, &file).is_some_and(|closed| closed == recorded) {
-                Comparison::NotNeeded
-            } else if recorded.starts_with(&file_identity(&file)) {
-                Comparison::OneScan
-            } else {
-                Comparison::TwoScans
-            };
-        self.write(&file_identity(&file))?;
-        Ok(comparison)
+        let Some(state) = recorded.strip_prefix(&self.opened) else {
+            return Ok(Comparison::TwoScans);
+        };
+        if state.is_empty() {
+            return Ok(Comparison::OneScan);
+        }
+        let present = self.closed_state()?;
+        if present.as_deref() == Some(state) {
+            return Ok(Comparison::NotNeeded);
+        }
+        // A program has changed the closed file, unless the machine has restarted since.
+        let boot_of = |state: &str| state.split_whitespace().last().map(str::to_owned);
+        let is_same_boot = boot_id().is_some() && boot_of(state) == boot_id();
+        Ok(if is_same_boot { Comparison::TwoScans } else { Comparison::OneScan })
+    }
+
+    /// Records that the file is open. The ledger has recorded the comparison that it needs.
+    pub(super) fn record_open(&mut self) -> io::Result<()> {
+        self.write(&self.opened.clone())
     }
 
     /// Records that the file was closed properly. No connection is open any more.
     pub(super) fn record_closed(mut self) -> io::Result<()> {
-        let file = fs::metadata(&self.ledger)?;
-        match closed_record(&self.ledger, &file) {
-            Some(closed) => self.write(&closed),
+        match self.closed_state()? {
+            Some(state) => self.write(&format!("{}{state}", self.opened)),
             None => Ok(()),
         }
+    }
+
+    /// Returns the text that identifies the content of the closed file. `None` if that is not all
+    /// in the file, if the path names another file since, or if the boot id is not known.
+    fn closed_state(&self) -> io::Result<Option<String>> {
+        let mut wal = self.ledger.as_os_str().to_owned();
+        wal.push("-wal");
+        let file = fs::metadata(&self.ledger)?;
+        if Path::new(&wal).exists() || file_identity(&file) != self.opened {
+            return Ok(None);
+        }
+        let (size, seconds, nanoseconds) = (file.size(), file.ctime(), file.ctime_nsec());
+        let state = |boot_id| format!("closed {size} {seconds}.{nanoseconds} {boot_id}\n");
+        Ok(boot_id().map(state))
     }
 
     fn write(&mut self, content: &str) -> io::Result<()> {
@@ -84,21 +109,8 @@ fn file_identity(file: &Metadata) -> String {
     format!("ledger {} {}\n", file.ino(), created.unwrap_or_default().as_nanos())
 }
 
-/// The text that identifies the file and its content. `None` if that is not all in the file, or
-/// if the boot id is not known.
-fn closed_record(path: &Path, file: &Metadata) -> Option<String> {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    if Path::new(&wal).exists() {
-        return None;
-    }
-    let boot_id = fs::read_to_string(BOOT_ID).ok()?;
-    let (size, seconds, nanoseconds) = (file.size(), file.ctime(), file.ctime_nsec());
-    Some(format!(
-        "{}closed {size} {seconds}.{nanoseconds} {}\n",
-        file_identity(file),
-        boot_id.trim()
-    ))
+fn boot_id() -> Option<String> {
+    Some(fs::read_to_string(BOOT_ID).ok()?.trim().to_owned())
 }
 
 /// Opens the file, and creates it readable by its owner alone if it does not exist.

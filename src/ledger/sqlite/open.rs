@@ -78,7 +78,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, LockFile), OpenError> {
     let (lock_path, locked) = LockFile::lock(path);
     let locked = locked.map_err(|source| OpenError::Folder { path: lock_path, source })?;
     let mut lock_file = locked.ok_or_else(|| OpenError::InUse(path.to_owned()))?;
-    let comparison = lock_file.record_open().map_err(folder)?;
+    let comparison = lock_file.comparison().map_err(folder)?;
     let database = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(database)?;
     configure(&connection).map_err(database)?;
@@ -87,6 +87,8 @@ pub(super) fn open(path: &Path) -> Result<(Connection, LockFile), OpenError> {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found: version });
     }
     require_comparison(&connection, comparison).map_err(database)?;
+    // Later, so that a start that fails before does not make the file known.
+    lock_file.record_open().map_err(folder)?;
     Ok((connection, lock_file))
 }
 

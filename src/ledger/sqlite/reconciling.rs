@@ -102,6 +102,10 @@ pub(super) fn set_comparison(
     connection.execute("UPDATE about SET comparison = ?1", [comparison as u8]).map(drop)
 }
 
+pub(super) fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE about SET comparison = comparison", []).map(drop)
+}
+
 /// Binds the ledger to the upstream. Returns the one that it is bound to if that is another.
 pub(super) fn bind(
     connection: &Connection,

@@ -16,8 +16,9 @@ use tokio::{
 use super::{super::Completeness, Scan, ScanResult};
 use crate::ledger::{Comparison, LedgerError};
 
-/// The pause after a failure.
-const RETRY: Duration = Duration::from_secs(1);
+/// The first and the longest pause after a scan that proves nothing.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// The time for which the tags of a configuration must be unreadable before it is ignored, as a
 /// multiple of `ScanConfig::visible_after`: longer than a short outage, which must not hide the
@@ -56,6 +57,7 @@ impl Scan {
         comparing: &mut Comparing,
         completeness: &watch::Sender<Completeness>,
     ) {
+        let mut pause = FIRST_PAUSE;
         loop {
             let scan_time = self.expected_scan_time().await;
             let not_before = comparing.earliest_end(scan_time);
@@ -78,9 +80,12 @@ impl Scan {
                     tracing::error!(%error, "the comparison of the ledger with AWS failed; creates are rejected until it succeeds");
                 }
             }
-            sleep(RETRY).await;
+            sleep(pause).await;
             if comparing.scans_without_finds > 0 {
+                pause = FIRST_PAUSE;
                 sleep_until(comparing.all_visible_at).await;
+            } else {
+                pause = (pause * 2).min(MAX_PAUSE);
             }
         }
     }
@@ -102,7 +107,7 @@ impl Scan {
                 Ok(value) => return value,
                 Err(error) => {
                     tracing::error!(%error, action, "the ledger failed; creates are rejected until it responds");
-                    sleep(RETRY).await;
+                    sleep(FIRST_PAUSE).await;
                 }
             }
         }
@@ -126,7 +131,7 @@ impl Comparing {
     /// Records a complete scan that began at `began`. Returns whether the ledger is complete.
     /// A configuration whose tags were unreadable for long is ignored: it may be foreign.
     fn record(&mut self, scanned: ScanResult, began: Instant) -> bool {
-        let ScanResult { unknown, unreadable } = scanned;
+        let ScanResult { unknown, unreadable, most_are_missing } = scanned;
         if unknown > 0 {
             self.comparison = Comparison::TwoScans;
         }
@@ -136,7 +141,8 @@ impl Comparing {
         };
         self.unreadable = unreadable.into_iter().map(since).collect();
         let is_ignored = |since: &Instant| began.duration_since(*since) >= self.ignored_after;
-        let is_proof = unknown == 0 && self.unreadable.values().all(is_ignored);
+        let is_proof =
+            unknown == 0 && !most_are_missing && self.unreadable.values().all(is_ignored);
         self.scans_without_finds = if is_proof { self.scans_without_finds + 1 } else { 0 };
         let is_complete = match self.comparison {
             Comparison::NotNeeded => true,
@@ -175,7 +181,7 @@ mod tests {
 
     fn scanned(unknown: u64, unreadable: &[&str]) -> ScanResult {
         let unreadable = unreadable.iter().map(ToString::to_string).collect();
-        ScanResult { unknown, unreadable }
+        ScanResult { unknown, unreadable, most_are_missing: false }
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,29 +13,35 @@ use crate::{
 const MAX_RELEASED: usize = 10;
 
 impl Scan {
-    /// Releases the rows that two scans have missed, and that a read does not find. If these are
-    /// more than [`MAX_RELEASED`], and more than half of all rows, none is released: the endpoint
-    /// or the credentials are probably those of another account or region.
-    pub(super) async fn release_all(&mut self, scan_began: SystemTime) -> Result<(), LedgerError> {
+    /// Releases the rows that two scans have missed, and that a read does not find. Releases none
+    /// if the scan has listed no `known` one, or if the missing ones are more than
+    /// [`MAX_RELEASED`] and more than half of all rows: the endpoint or the credentials are
+    /// probably those of another account or region. Returns whether that is so. One row alone is
+    /// released: its tenant may have had no other.
+    pub(super) async fn release_all(
+        &mut self,
+        scan_began: SystemTime,
+        known: usize,
+    ) -> Result<bool, LedgerError> {
         let missed = self.ledger.finish_scan(scan_began).await?;
         let live = self.ledger.count_live().await?;
-        let is_too_many =
-            missed.len() > MAX_RELEASED && missed.len() * 2 > usize::try_from(live).unwrap_or(0);
-        self.metrics.missing.set(i64::try_from(missed.len()).unwrap_or(i64::MAX));
-        self.problems.set(Problem::MostAreMissing, is_too_many);
-        if is_too_many {
-            let missing = missed.len();
+        let missing = missed.len();
+        let is_most = missing > MAX_RELEASED && missing * 2 > usize::try_from(live).unwrap_or(0);
+        let most_are_missing = is_most || (missing > 1 && known == 0);
+        self.metrics.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
+        self.problems.set(Problem::MostAreMissing, most_are_missing);
+        if most_are_missing {
             tracing::error!(
                 missing,
                 live,
-                "AWS does not list more than half of the configurations of the ledger, so no row is released; correct the endpoint, the region or the credentials, or, if the configurations were deleted without the gateway, delete them through it"
+                "AWS does not list most of the configurations of the ledger, so no row is released; correct the endpoint, the region or the credentials, or, if the configurations were deleted without the gateway, stop it and move the ledger away"
             );
-            return Ok(());
+            return Ok(true);
         }
         for missed in missed {
             self.confirm_gone(missed).await?;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Reads a configuration that two scans have not listed. Only a read that does not find it

@@ -20,6 +20,11 @@ use crate::{
 /// as the time-out.
 const MAX_FAILURES: u32 = 10;
 
+/// Whether the failure may be one of all calls.
+const fn may_be_an_outage(kind: FailureKind) -> bool {
+    !matches!(kind, FailureKind::AccessDenied | FailureKind::Validation | FailureKind::Rejected)
+}
+
 /// The error that ended the inspection of a configuration.
 enum InspectError {
     /// Its tags cannot be read: it may be foreign.
@@ -49,6 +54,8 @@ impl Scan {
                 Err(InspectError::Ledger(error)) => return Err(ScanError::Ledger(error)),
                 Err(InspectError::Own(error)) => {
                     scanned.unknown += 1;
+                    let failure = error.failure();
+                    tracing::error!(arn, %failure, "could not read a configuration of the gateway");
                     error
                 }
                 Err(InspectError::Tags(error)) => {
@@ -56,11 +63,11 @@ impl Scan {
                     error
                 }
             };
-            failures += 1;
+            failures += u32::from(may_be_an_outage(error.failure().kind));
             self.metrics.unreadable.inc();
             let failure = error.failure();
             tracing::warn!(arn, %failure, "could not read a configuration; the scan skips it");
-            if failures == MAX_FAILURES {
+            if failures >= MAX_FAILURES {
                 return Err(ScanError::Aws(error));
             }
         }
@@ -77,7 +84,8 @@ impl Scan {
         };
         let found = match self.read(arn).await {
             Ok(response) => response.value,
-            Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(false),
+            // Deleted since the list, or not shown yet: the next scan decides.
+            Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(true),
             Err(error) => return Err(InspectError::Own(error)),
         };
         self.adopt(tenancy, tags, found).await.map_err(InspectError::Ledger)
@@ -125,10 +133,11 @@ impl Scan {
                 }
                 return Ok(true);
             }
-            Adopted::Live => {
+            Adopted::Live { had_ended } => {
                 self.metrics.adopted.inc();
                 tracing::info!(%operation_id, arn, "a configuration exists, and its row is live");
                 self.resolutions.publish(operation_id, &Resolution::Live(resource));
+                return Ok(had_ended);
             }
             Adopted::Duplicate { kept } => self.delete_duplicate(operation_id, &arn, &kept).await,
             Adopted::UnderWay => {}

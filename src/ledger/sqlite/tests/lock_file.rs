@@ -53,14 +53,39 @@ async fn only_a_file_that_was_closed_needs_no_comparison() {
     assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "restored");
     // In place: the file has its inode and the time of its creation.
     let content = fs::read(&backup).unwrap();
+    fs::write(&path, &content).unwrap();
+    assert_eq!(comparison(&path, false).await, Comparison::TwoScans, "restored in place");
     fs::write(&path, content).unwrap();
-    assert_eq!(comparison(&path, true).await, Comparison::OneScan, "restored in place");
+    assert_eq!(comparison(&path, true).await, Comparison::OneScan, "restored after a crash");
+    assert_eq!(comparison(&path, true).await, Comparison::NotNeeded, "closed");
+    let closed = fs::read_to_string(path.with_extension("db.lock")).unwrap();
+    let (before, _) = closed.trim_end().rsplit_once(' ').unwrap();
+    fs::write(path.with_extension("db.lock"), format!("{before} another-boot\n")).unwrap();
+    assert_eq!(comparison(&path, true).await, Comparison::OneScan, "the machine restarted");
     fs::remove_file(path.with_extension("db.lock")).unwrap();
     assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "without its lock file");
     for content in ["", "ledger", "\u{0}\u{0}"] {
         fs::write(path.with_extension("db.lock"), content).unwrap();
         assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "{content:?}");
     }
+}
+
+/// An operator restores a backup and stops the gateway then.
+#[tokio::test]
+async fn a_file_that_was_replaced_while_it_was_open_is_not_recorded_as_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans);
+    let backup = folder.path().join("backup.db");
+    fs::copy(&path, &backup).unwrap();
+    let (ledger, _) = open(&path);
+    for suffix in ["", "-wal", "-shm"] {
+        let file = path.with_extension(format!("db{suffix}"));
+        fs::rename(&file, folder.path().join(format!("away{suffix}"))).unwrap();
+    }
+    fs::copy(&backup, &path).unwrap();
+    drop(ledger);
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans);
 }
 
 /// A start that ends before the ledger is compared with AWS needs the same comparison again.
@@ -83,7 +108,8 @@ async fn a_new_installation_is_declared_once() {
     SqliteLedger::create(&path).unwrap();
     let error = SqliteLedger::create(&path).unwrap_err();
     assert!(error.to_string().ends_with("exists already; `serve` uses it as it is"), "{error}");
-    assert_eq!(comparison(&path, true).await, Comparison::NotNeeded);
+    // One scan shows that the gateway has created nothing.
+    assert_eq!(comparison(&path, true).await, Comparison::OneScan);
 }
 
 #[tokio::test]
