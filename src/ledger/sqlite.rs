@@ -20,12 +20,11 @@ mod store;
 use std::{collections::HashMap, path::Path, time::SystemTime};
 
 use rusqlite::Connection;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     columns::unix_ms,
-    driver::{Senders, Threads},
+    driver::{Senders, Threads, rejected, stopped},
 };
 pub use self::{
     driver::Queues,
@@ -114,17 +113,6 @@ impl SqliteLedger {
             queue.try_send(job).map_err(|error| rejected(&error))?;
             result.await.map_err(|_| stopped())?
         })
-    }
-}
-
-fn stopped() -> LedgerError {
-    LedgerError::Unavailable("its thread has stopped".to_owned())
-}
-
-fn rejected(error: &mpsc::error::TrySendError<Job>) -> LedgerError {
-    match error {
-        mpsc::error::TrySendError::Full(_) => LedgerError::QueueFull,
-        mpsc::error::TrySendError::Closed(_) => stopped(),
     }
 }
 

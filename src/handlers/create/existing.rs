@@ -9,12 +9,41 @@ use crate::{
         paced::{self, ReadError},
     },
     ivs::{AwsResponse, Configuration},
-    ledger::{Reserved, State},
+    ledger::{Event, Reserved, Resource, State, Transition},
     reconcile::Resolution,
     request::{OperationId, StageArn},
 };
 
+/// The record of a configuration that AWS has created.
+pub(super) enum Recorded {
+    /// The row has its ARN.
+    Now,
+    /// The row has the ARN of another configuration of the same create.
+    Earlier { arn: String },
+    /// The ledger does not respond.
+    Unknown,
+}
+
 impl Create {
+    /// Records that AWS created the configuration. Its stream key is returned only after that: a
+    /// configuration whose key no caller has may be deleted as a duplicate.
+    pub(super) async fn record_created(&self, resource: Resource) -> Recorded {
+        let arn = resource.arn.clone();
+        match self.handlers.record(self.operation_id, Event::Created(resource)).await {
+            Ok(Transition { changed: true, .. }) => Recorded::Now,
+            // The resolver was faster, or a write that failed is durable nevertheless.
+            Ok(_) => match self.find_earlier().await {
+                Ok(Reserved::Replay { arn: recorded, .. }) if recorded == arn => Recorded::Now,
+                Ok(Reserved::Replay { arn, .. }) => Recorded::Earlier { arn },
+                Ok(_) | Err(_) => Recorded::Unknown,
+            },
+            Err(error) => {
+                tracing::error!(operation_id = %self.operation_id, %error, "could not record a create");
+                Recorded::Unknown
+            }
+        }
+    }
+
     /// Returns the outcome of an earlier create with the same `request_id`, or `rejection` if
     /// there is none. Sends nothing. Since that create, the tenant may have lost the stage or the
     /// right to the protocol, or the stage cannot be looked up: the configuration exists

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Admitted, Leader, Outcome, over_quota};
+use super::{Admitted, Leader, Outcome, existing::Recorded, over_quota};
 use crate::{
     error::Error,
     handlers::{CallContext, Handlers, ledger_failed, paced},
@@ -49,16 +49,6 @@ enum Sent {
     Finished(Outcome),
     /// AWS throttled the create, so it was not executed. Its row is still `SENDING`.
     Throttled(AwsFailure),
-}
-
-/// The record of a configuration that AWS has created.
-enum Recorded {
-    /// The row has its ARN.
-    Now,
-    /// The row has the ARN of another configuration of the same create.
-    Earlier { arn: String },
-    /// The ledger does not respond.
-    Unknown,
 }
 
 impl Create {
@@ -257,25 +247,6 @@ impl Create {
     async fn permission_to_send(&self) -> Result<Option<SendPermission>, Error> {
         let permission = self.handlers.shared.ledger.send(self.operation_id).await;
         permission.map_err(|error| self.ledger_failed(&error, "send", Event::NotExecuted))
-    }
-
-    /// Records that AWS created the configuration. Its stream key is returned only after that: a
-    /// configuration whose key no caller has may be deleted as a duplicate.
-    async fn record_created(&self, resource: Resource) -> Recorded {
-        let arn = resource.arn.clone();
-        match self.handlers.record(self.operation_id, Event::Created(resource)).await {
-            Ok(Transition { changed: true, .. }) => Recorded::Now,
-            // The resolver was faster, or a write that failed is durable nevertheless.
-            Ok(_) => match self.find_earlier().await {
-                Ok(Reserved::Replay { arn: recorded, .. }) if recorded == arn => Recorded::Now,
-                Ok(Reserved::Replay { arn, .. }) => Recorded::Earlier { arn },
-                Ok(_) | Err(_) => Recorded::Unknown,
-            },
-            Err(error) => {
-                tracing::error!(operation_id = %self.operation_id, %error, "could not record a create");
-                Recorded::Unknown
-            }
-        }
     }
 
     /// Applies an event. If the ledger fails, a separate task records `on_failure`, which is right

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    super::LedgerError,
     lock_file::LockFile,
     store::{Group, Job, Reader, Store, Writer, commit},
 };
@@ -36,6 +37,17 @@ pub(super) fn queues() -> (Senders, Queues) {
     let (write_sender, writes) = mpsc::channel(MAX_WAITING);
     let (read_sender, reads) = mpsc::channel(MAX_WAITING);
     (Senders { writes: write_sender, reads: read_sender }, Queues { writes, reads })
+}
+
+pub(super) fn stopped() -> LedgerError {
+    LedgerError::Unavailable("its thread has stopped".to_owned())
+}
+
+pub(super) fn rejected(error: &mpsc::error::TrySendError<Job>) -> LedgerError {
+    match error {
+        mpsc::error::TrySendError::Full(_) => LedgerError::QueueFull,
+        mpsc::error::TrySendError::Closed(_) => stopped(),
+    }
 }
 
 impl Queues {
