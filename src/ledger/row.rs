@@ -56,3 +56,47 @@ impl Usage {
         self.0.values().sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ids::Ids, request::IngestProtocol};
+
+    #[test]
+    fn each_field_of_an_observation_makes_a_difference() {
+        let at = SystemTime::UNIX_EPOCH;
+        let row = Row {
+            operation_id: Ids::seeded(1).next_operation_id(at),
+            row_state: State::Live,
+            arn: "arn".into(),
+            participant_id: None,
+            fields: Fields {
+                name: String::new(),
+                stage_arn: Some("stage".into()),
+                user_id: String::new(),
+                attributes: BTreeMap::new(),
+                ingest_protocol: IngestProtocol::Rtmps,
+                redundant_ingest: false,
+                tags: BTreeMap::new(),
+            },
+            state: IngestConfigurationState::Inactive,
+            observed_at: at,
+            sent_at: at,
+        };
+        let same = Observation {
+            arn: "arn".into(),
+            state: IngestConfigurationState::Inactive,
+            stage_arn: Some("stage".into()),
+            redundant_ingest: false,
+            at,
+        };
+        assert!(!row.differs_from(&same));
+        for other in [
+            Observation { state: IngestConfigurationState::Active, ..same.clone() },
+            Observation { stage_arn: None, ..same.clone() },
+            Observation { redundant_ingest: true, ..same.clone() },
+        ] {
+            assert!(row.differs_from(&other), "{other:?}");
+        }
+    }
+}
