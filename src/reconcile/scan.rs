@@ -9,7 +9,11 @@ mod comparison;
 mod gone;
 mod ownership;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +34,9 @@ use crate::{
 
 /// The fraction of AWS's call rate that a scan uses.
 const SHARE: f64 = 0.1;
+
+/// The number of retries of a page.
+const PAGE_RETRIES: u32 = 2;
 
 /// The settings of the scan.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +90,9 @@ impl Tickers {
 struct ScanResult {
     /// The number of configurations of the gateway that the ledger did not know.
     unknown: u64,
+    /// The number of configurations of the gateway that could not be read. The ledger may know
+    /// them.
+    own_unreadable: u64,
     /// The configurations whose tags could not be read.
     unreadable: BTreeSet<String>,
     /// Whether AWS lacks so many configurations of the ledger that it may be another account.
@@ -179,11 +189,8 @@ impl Scan {
         let mut next_token = None;
         let mut listed = Listed::default();
         loop {
-            self.tickers.lists.tick().await;
-            let permit = self.pacers.list.internal_permit().await;
-            let at = self.clock.wall();
-            let list = self.ivs.list_ingest_configurations(permit, None, next_token.clone());
-            let Page { summaries, next_token: next } = list.await.map_err(ScanError::Aws)?;
+            let (page, at) = self.page(next_token.clone()).await.map_err(ScanError::Aws)?;
+            let Page { summaries, next_token: next } = page;
             let count = summaries.len();
             let seen = summaries.into_iter().map(|summary| Observation {
                 arn: summary.arn,
@@ -202,6 +209,23 @@ impl Scan {
                 return Err(ScanError::RepeatedToken);
             }
             next_token = next;
+        }
+    }
+
+    /// Lists a page. Retries a failed call: a list of many pages would seldom succeed otherwise.
+    /// Returns the page, and when AWS was asked.
+    async fn page(&mut self, token: Option<String>) -> Result<(Page, SystemTime), CallError> {
+        let mut attempts = 0;
+        loop {
+            self.tickers.lists.tick().await;
+            let permit = self.pacers.list.internal_permit().await;
+            let at = self.clock.wall();
+            let list = self.ivs.list_ingest_configurations(permit, None, token.clone());
+            match list.await {
+                Ok(page) => return Ok((page, at)),
+                Err(_) if attempts < PAGE_RETRIES => attempts += 1,
+                Err(error) => return Err(error),
+            }
         }
     }
 

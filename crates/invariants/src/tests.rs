@@ -79,7 +79,7 @@ fn rows_that_use_quota_are_the_configurations_at_aws() {
     let rows: [&[Row]; 5] = [
         &[],
         &[row(Some("one"), "1", false)],
-        &[row(Some("one"), "2", true)],
+        &[Row { request: ("globex".into(), "1".into()), ..row(Some("one"), "1", true) }],
         &[row(Some("one"), "1", true), row(None, "2", true)],
         &[row(Some("one"), "1", true), row(Some("one"), "1", true)],
     ];

@@ -17,8 +17,8 @@ use super::{super::Completeness, Scan, ScanResult};
 use crate::ledger::{Comparison, LedgerError};
 
 /// The first and the longest pause after a scan that proves nothing.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// The time for which the tags of a configuration must be unreadable before it is ignored, as a
 /// multiple of `ScanConfig::visible_after`: longer than a short outage, which must not hide the
@@ -131,7 +131,7 @@ impl Comparing {
     /// Records a complete scan that began at `began`. Returns whether the ledger is complete.
     /// A configuration whose tags were unreadable for long is ignored: it may be foreign.
     fn record(&mut self, scanned: ScanResult, began: Instant) -> bool {
-        let ScanResult { unknown, unreadable, most_are_missing } = scanned;
+        let ScanResult { unknown, own_unreadable, unreadable, most_are_missing } = scanned;
         if unknown > 0 {
             self.comparison = Comparison::TwoScans;
         }
@@ -141,8 +141,9 @@ impl Comparing {
         };
         self.unreadable = unreadable.into_iter().map(since).collect();
         let is_ignored = |since: &Instant| began.duration_since(*since) >= self.ignored_after;
-        let is_proof =
-            unknown == 0 && !most_are_missing && self.unreadable.values().all(is_ignored);
+        let is_proof = unknown + own_unreadable == 0
+            && !most_are_missing
+            && self.unreadable.values().all(is_ignored);
         self.scans_without_finds = if is_proof { self.scans_without_finds + 1 } else { 0 };
         let is_complete = match self.comparison {
             Comparison::NotNeeded => true,
@@ -181,7 +182,7 @@ mod tests {
 
     fn scanned(unknown: u64, unreadable: &[&str]) -> ScanResult {
         let unreadable = unreadable.iter().map(ToString::to_string).collect();
-        ScanResult { unknown, unreadable, most_are_missing: false }
+        ScanResult { unknown, unreadable, ..ScanResult::default() }
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,7 +23,10 @@ impl Scan {
         scan_began: SystemTime,
         known: usize,
     ) -> Result<bool, LedgerError> {
-        let missed = self.ledger.finish_scan(scan_began).await?;
+        let mut missed = self.ledger.finish_scan(scan_began).await?;
+        // AWS may not show a new configuration yet.
+        let now = self.clock.wall();
+        missed.retain(|row| !is_younger(row.sent_at, now, self.config.visible_after));
         let live = self.ledger.count_live().await?;
         let missing = missed.len();
         let is_most = missing > MAX_RELEASED && missing * 2 > usize::try_from(live).unwrap_or(0);
@@ -47,11 +50,7 @@ impl Scan {
     /// Reads a configuration that two scans have not listed. Only a read that does not find it
     /// releases its quota: an empty list may be a list of the wrong account or region.
     async fn confirm_gone(&mut self, missed: UnconfirmedRow) -> Result<(), LedgerError> {
-        let UnconfirmedRow { operation_id, arn, sent_at } = missed;
-        // AWS may not show a new configuration yet.
-        if is_younger(sent_at, self.clock.wall(), self.config.visible_after) {
-            return Ok(());
-        }
+        let UnconfirmedRow { operation_id, arn, .. } = missed;
         match self.read(&arn).await {
             Ok(response) => {
                 let at = self.clock.wall();

@@ -20,6 +20,17 @@ use crate::{
 /// as the time-out.
 const MAX_FAILURES: u32 = 10;
 
+/// The result of an inspection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inspected {
+    /// The ledger knew it, or it is foreign.
+    Known,
+    /// The ledger did not know it.
+    Unknown,
+    /// It is the gateway's, and AWS does not show it.
+    NotShown,
+}
+
 /// Whether the failure may be one of all calls.
 const fn may_be_an_outage(kind: FailureKind) -> bool {
     !matches!(kind, FailureKind::AccessDenied | FailureKind::Validation | FailureKind::Rejected)
@@ -46,14 +57,15 @@ impl Scan {
         let mut failures = 0;
         for arn in arns {
             let error = match self.inspect(&arn).await {
-                Ok(was_unknown) => {
+                Ok(inspected) => {
                     failures = 0;
-                    scanned.unknown += u64::from(was_unknown);
+                    scanned.unknown += u64::from(inspected == Inspected::Unknown);
+                    scanned.own_unreadable += u64::from(inspected == Inspected::NotShown);
                     continue;
                 }
                 Err(InspectError::Ledger(error)) => return Err(ScanError::Ledger(error)),
                 Err(InspectError::Own(error)) => {
-                    scanned.unknown += 1;
+                    scanned.own_unreadable += 1;
                     let failure = error.failure();
                     tracing::error!(arn, %failure, "could not read a configuration of the gateway");
                     error
@@ -74,21 +86,23 @@ impl Scan {
         Ok(scanned)
     }
 
-    /// Adopts a configuration if it carries the gateway's tags. Returns whether the ledger did not
-    /// know it.
-    async fn inspect(&mut self, arn: &str) -> Result<bool, InspectError> {
+    /// Adopts a configuration if it carries the gateway's tags.
+    async fn inspect(&mut self, arn: &str) -> Result<Inspected, InspectError> {
         let tags = self.own_tags(arn).await.map_err(InspectError::Tags)?;
         let Some((tenancy, tags)) = tags.and_then(|tags| Some((TenancyTags::read(&tags)?, tags)))
         else {
-            return Ok(false);
+            return Ok(Inspected::Known);
         };
         let found = match self.read(arn).await {
             Ok(response) => response.value,
             // Deleted since the list, or not shown yet: the next scan decides.
-            Err(error) if error.failure().kind == FailureKind::NotFound => return Ok(true),
+            Err(error) if error.failure().kind == FailureKind::NotFound => {
+                return Ok(Inspected::NotShown);
+            }
             Err(error) => return Err(InspectError::Own(error)),
         };
-        self.adopt(tenancy, tags, found).await.map_err(InspectError::Ledger)
+        let was_unknown = self.adopt(tenancy, tags, found).await.map_err(InspectError::Ledger)?;
+        Ok(if was_unknown { Inspected::Unknown } else { Inspected::Known })
     }
 
     /// Reads the tags of a configuration. Returns `None` if it is not the gateway's, or if its
