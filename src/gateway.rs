@@ -6,7 +6,10 @@ mod readiness;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{ServeError, StartError};
@@ -32,14 +35,16 @@ use crate::{
 /// `settle.retry_after_ms`.
 const COMPARISON_WAIT: Duration = Duration::from_secs(3);
 
+/// Time that an end waits for the workers to release the ledger, after they have stopped.
+const RELEASE_WAIT: Duration = Duration::from_secs(5);
+
 /// A gateway with bound addresses and an open ledger. [`Gateway::serve`] starts to serve.
 pub struct Gateway {
     listener: Listener,
     admin: Option<Acceptor>,
     tls: Option<Arc<ServerTls>>,
     core: Core,
-    /// Cancelled when a thread of the ledger panics.
-    ledger_panicked: CancellationToken,
+    ledger: Arc<SqliteLedger>,
     metrics: Arc<Metrics>,
     determinism: Determinism,
     upstream: Upstream,
@@ -96,19 +101,9 @@ impl Gateway {
         });
         let admin = admin.transpose()?;
         let metrics = Arc::new(Metrics::default());
-        let ledger_panicked = ledger.panicked();
-        let core = Core::start(&determinism, sdk, Arc::new(ledger), &config, &metrics);
-        Ok(Self {
-            listener,
-            admin,
-            tls,
-            core,
-            ledger_panicked,
-            metrics,
-            determinism,
-            upstream,
-            config,
-        })
+        let ledger = Arc::new(ledger);
+        let core = Core::start(&determinism, sdk, ledger.clone(), &config, &metrics);
+        Ok(Self { listener, admin, tls, core, ledger, metrics, determinism, upstream, config })
     }
 
     /// Returns the address of the gRPC API, with the port that the system chose.
@@ -176,11 +171,12 @@ impl Gateway {
         };
         let serving = self.listener.serve(service, shutdown.clone());
         tokio::pin!(serving);
+        let ledger_panicked = self.ledger.panicked();
         let failed = tokio::select! {
             biased;
             drained = &mut serving => Ok(drained?),
             task = self.core.ended_task() => Err(task),
-            () = self.ledger_panicked.cancelled() => Err("ledger"),
+            () = ledger_panicked.cancelled() => Err("ledger"),
         };
         let (drained, result) = match failed {
             Ok(drained) => (drained, Ok(())),
@@ -206,6 +202,7 @@ impl Gateway {
             let _ = admin.await;
         }
         self.core.stop().await;
+        close(self.ledger).await;
         result
     }
 
@@ -224,6 +221,26 @@ impl Gateway {
             "serving"
         );
         Ok(())
+    }
+}
+
+/// Closes the ledger when all workers have released it. Otherwise the process could end before,
+/// and the next start would compare the ledger with AWS.
+async fn close(mut ledger: Arc<SqliteLedger>) {
+    let latest = Instant::now() + RELEASE_WAIT;
+    loop {
+        match Arc::try_unwrap(ledger) {
+            // Its drop waits for its threads.
+            Ok(_) => return,
+            Err(shared) if Instant::now() < latest => {
+                ledger = shared;
+                sleep(Duration::from_millis(1)).await;
+            }
+            Err(_) => {
+                tracing::warn!("the ledger is still in use; the next start compares it with AWS");
+                return;
+            }
+        }
     }
 }
 

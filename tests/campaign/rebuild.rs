@@ -38,7 +38,7 @@ pub(crate) async fn rebuild() {
         calls_per_second: CALLS_PER_SECOND,
         attempt_timeout_ms: 4000,
         scan_interval_ms: 60_000,
-        retry_after_ms: 3000,
+        retry_after_ms: 5000,
         give_up_after_ms: 900_000,
         ..GatewaySettings::default()
     };

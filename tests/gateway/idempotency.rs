@@ -207,6 +207,10 @@ async fn a_configuration_of_an_earlier_call_is_returned_as_a_replay_once_it_is_f
     let world = World::new();
     world.emulator.list_immediately();
     let acme = world.gateway(&["settle.first_probe_ms = 100"]).await.caller("acme");
+    // The scan of the start.
+    while world.emulator.calls(Operation::ListIngestConfigurations) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     world.emulator.next_create(FaultKind::DropAfter, 0);
     // The first two probes fail, and the third runs while a later call waits for it.
     for _ in 0..2 {

@@ -23,12 +23,9 @@ impl Scan {
         scan_began: SystemTime,
         known: usize,
     ) -> Result<bool, LedgerError> {
-        let mut missed = self.ledger.finish_scan(scan_began).await?;
-        // AWS may not show a new configuration yet.
-        let now = self.clock.wall();
-        missed.retain(|row| !is_younger(row.sent_at, now, self.config.visible_after));
+        let missed = self.ledger.finish_scan(scan_began).await?;
         let live = self.ledger.count_live().await?;
-        let missing = missed.len();
+        let missing = missed.iter().filter(|row| !self.may_be_invisible(row)).count();
         let is_most = missing > MAX_RELEASED && missing * 2 > usize::try_from(live).unwrap_or(0);
         let most_are_missing = is_most || (missing > 1 && known == 0);
         self.metrics.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
@@ -47,9 +44,15 @@ impl Scan {
         Ok(false)
     }
 
+    /// Whether AWS may not show the configuration of the row yet, because it is new.
+    fn may_be_invisible(&self, row: &UnconfirmedRow) -> bool {
+        is_younger(row.sent_at, self.clock.wall(), self.config.visible_after)
+    }
+
     /// Reads a configuration that two scans have not listed. Only a read that does not find it
     /// releases its quota: an empty list may be a list of the wrong account or region.
     async fn confirm_gone(&mut self, missed: UnconfirmedRow) -> Result<(), LedgerError> {
+        let may_be_invisible = self.may_be_invisible(&missed);
         let UnconfirmedRow { operation_id, arn, .. } = missed;
         match self.read(&arn).await {
             Ok(response) => {
@@ -59,6 +62,9 @@ impl Scan {
                 self.ledger.observe(vec![seen]).await?;
             }
             Err(error) if error.failure().kind == FailureKind::NotFound => {
+                if may_be_invisible {
+                    return Ok(());
+                }
                 self.ledger.apply(operation_id, Event::Vanished).await?;
                 self.metrics.vanished.inc();
                 tracing::warn!(%operation_id, arn, "a configuration no longer exists at AWS; its quota is released");
