@@ -3,7 +3,7 @@
 
 use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
-use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -17,7 +17,8 @@ use crate::{
     ivs::{AwsMetrics, Pacers, Sdk},
     ledger::Ledger,
     reconcile::{
-        self, Completeness, Problems, ReconcileMetrics, Resolutions, Resolver, Scan, ScanConfig,
+        self, Completeness, DeleteResolver, Problems, ReconcileMetrics, Resolutions, Resolver,
+        Scan, ScanConfig,
     },
     tasks::{Process, Tasks},
     telemetry::Metrics,
@@ -87,11 +88,13 @@ impl Core {
             metrics.register(|registry| AwsMetrics::register(registry, pacers.clone()));
         let reconcile_metrics = metrics.register(ReconcileMetrics::register);
         let problems = Problems::default();
+        let (completed, completeness) = watch::channel(Completeness::unknown());
         let parts = reconcile::Parts {
             ledger: Arc::clone(&ledger),
             ivs: sdk.client(aws_metrics.clone()),
             pacers: pacers.clone(),
             resolutions: Resolutions::default(),
+            completeness: completed,
             problems: problems.clone(),
             metrics: reconcile_metrics.clone(),
             clock: clock.clone(),
@@ -104,12 +107,9 @@ impl Core {
             upstream.stage_cache,
             clock.clone(),
         );
-        // The scan reads from the ledger whether it is complete.
-        let unknown = Completeness::Incomplete { not_before: Instant::now() };
-        let (completed, completeness) = watch::channel(unknown);
         let resolutions = parts.resolutions.clone();
         let stopped = CancellationToken::new();
-        let background = background(process, parts, config, completed, &stopped);
+        let background = background(process, parts, config, &stopped);
         let wait: Duration = resolution.first_probe * RESOLUTION_WAIT_PROBES;
         let shared = Shared::new(
             ledger,
@@ -206,12 +206,11 @@ impl Core {
     }
 }
 
-/// Starts the pacers, the resolver and the scan.
+/// Starts the pacers, the two resolvers and the scan.
 fn background(
     process: &Process,
     parts: reconcile::Parts,
     config: &Config,
-    completed: watch::Sender<Completeness>,
     stopped: &CancellationToken,
 ) -> Background {
     let Config { upstream, resolution, scan, ledger, .. } = config;
@@ -223,10 +222,13 @@ fn background(
     };
     let pacers = parts.pacers.clone();
     let resolver = Resolver::new(parts.clone(), resolution.clone(), upstream.calls_per_second);
+    let deletes =
+        DeleteResolver::new(parts.clone(), resolution.retry_after, upstream.calls_per_second);
     let scan = Scan::new(parts, scan_config);
     vec![
         ("pacers", process.spawn(pacers.run(stopped.clone()))),
         ("resolver", process.spawn(resolver.run(stopped.clone()))),
-        ("scan", process.spawn(scan.run(completed, stopped.clone()))),
+        ("deletes", process.spawn(deletes.run(stopped.clone()))),
+        ("scan", process.spawn(scan.run(stopped.clone()))),
     ]
 }

@@ -54,7 +54,7 @@ pub struct Shared {
     /// Running creates with a `request_id`. A call with the same `request_id` joins the first.
     creates: SingleFlight<(TenantId, RequestId), Fingerprint, Created>,
     /// Running reads from AWS. Concurrent calls for the same ARN share one read.
-    reads: SingleFlight<String, (), get::Read>,
+    reads: SingleFlight<String, (), get::Shown>,
     /// The pacers of the calls to AWS, one for each AWS operation.
     pub pacers: Pacers,
     /// Handle for submitting in-doubt creates and awaiting their resolution.
@@ -109,7 +109,7 @@ impl Shared {
     fn require_complete(&self) -> Result<(), Error> {
         match *self.completeness.borrow() {
             Completeness::Complete => Ok(()),
-            Completeness::Incomplete { not_before } => {
+            Completeness::Incomplete { not_before, .. } => {
                 let left = not_before.saturating_duration_since(Instant::now());
                 let retry_after = whole_milliseconds(left.max(MIN_COMPARISON_DELAY));
                 Err(Error::LedgerIncomplete { retry_after })
@@ -169,7 +169,9 @@ fn aws_failed(arn: &str, failure: &AwsFailure) -> Error {
 fn ledger_failed(error: &LedgerError, action: &'static str) -> Error {
     tracing::error!(%error, action, "the ledger failed");
     match error {
-        LedgerError::Unavailable(_) | LedgerError::QueueFull => Error::LedgerUnavailable,
+        LedgerError::Unavailable(_) | LedgerError::Damaged(_) | LedgerError::QueueFull => {
+            Error::LedgerUnavailable
+        }
         LedgerError::NoSuchRow(_) | LedgerError::Illegal(_) | LedgerError::Conflict => {
             Error::Internal
         }

@@ -14,7 +14,10 @@ mod operations;
 mod outcome;
 mod pacers;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
 
 use secrecy::SecretString;
 
@@ -27,7 +30,10 @@ pub use operations::{AwsOperation, Create, Delete, Get, GetStage, List, ListTags
 pub use outcome::{AwsFailure, CallError, FailureKind};
 pub use pacers::Pacers;
 
-use crate::request::{IngestConfigurationState, IngestProtocol};
+use crate::{
+    ledger::Observation,
+    request::{IngestConfigurationState, IngestProtocol},
+};
 
 /// A response of AWS.
 #[derive(Debug)]
@@ -65,6 +71,20 @@ pub struct Configuration {
     pub attributes: BTreeMap<String, String>,
     /// All tags, the gateway's included.
     pub tags: HashMap<String, String>,
+}
+
+impl Configuration {
+    /// Returns the observation of a configuration that AWS returned when it was asked at `at`.
+    #[must_use]
+    pub fn observed_at(&self, at: SystemTime) -> Observation {
+        Observation {
+            arn: self.arn.clone(),
+            state: self.state,
+            stage_arn: self.stage_arn.clone(),
+            redundant_ingest: self.redundant_ingest,
+            at,
+        }
+    }
 }
 
 /// The credential of one of two redundant encoders.

@@ -30,7 +30,9 @@ pub use error::LedgerError;
 pub use event::{Event, Resource, Step};
 pub use leases::{Lease, Leases};
 pub use permission::SendPermission;
-pub use reconciliation::{Adopted, Adoption, Expired, InDoubtCreate, Observation, UnconfirmedRow};
+pub use reconciliation::{
+    Adopted, Adoption, Expired, InDoubtCreate, Observation, UnconfirmedRow, UnfinishedDelete,
+};
 pub use reservation::{Fields, Reservation, Reserved};
 pub use row::{Filter, Row, Usage};
 pub use sqlite::{Group, Job, OpenError, Queues, SqliteLedger, Store, commit};
@@ -54,10 +56,11 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Records that a create in doubt is about to be sent once more, because AWS has not
     /// listed it since it was sent at `sent_at`. None if the row was resolved or sent again
-    /// since.
+    /// since, or if another row has its `request_id` now.
     fn resend(
         &self,
         operation_id: OperationId,
+        request_id: String,
         sent_at: SystemTime,
     ) -> LedgerFuture<'_, Option<SendPermission>>;
 
@@ -91,8 +94,8 @@ pub trait Ledger: Send + Sync + 'static {
         limit: u32,
     ) -> LedgerFuture<'_, Vec<Row>>;
 
-    /// The rows in [`State::Deleting`] whose lease has expired.
-    fn abandoned_deletes(&self) -> LedgerFuture<'_, Vec<UnconfirmedRow>>;
+    /// The rows in [`State::Deleting`].
+    fn deletes(&self) -> LedgerFuture<'_, Vec<UnfinishedDelete>>;
 
     /// Takes over creates whose lease has expired: reserved ones are rejected, and sent ones
     /// become in doubt.
@@ -143,4 +146,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Binds the ledger to an upstream. Returns the one that it is bound to if that is
     /// another, and changes nothing then.
     fn bind(&self, upstream: Upstream) -> LedgerFuture<'_, Option<Upstream>>;
+
+    /// Binds the ledger to the account whose configurations AWS lists, unless it has one: that of
+    /// its upstream, of an earlier call, or of the ARNs of its rows. Returns that one if it is
+    /// another, and changes nothing then.
+    fn bind_account(&self, account_id: String) -> LedgerFuture<'_, Option<String>>;
 }

@@ -3,6 +3,7 @@
 
 mod completeness;
 mod metrics;
+mod pages;
 mod problems;
 mod resolutions;
 mod resolver;
@@ -12,11 +13,13 @@ mod ticker;
 
 use std::sync::Arc;
 
-pub use completeness::Completeness;
+use tokio::sync::watch;
+
+pub use completeness::{Completeness, Reading};
 pub use metrics::ReconcileMetrics;
 pub use problems::{Problem, Problems};
 pub use resolutions::{Resolution, Resolutions};
-pub use resolver::Resolver;
+pub use resolver::{DeleteResolver, Resolver};
 pub use scan::{Scan, ScanConfig};
 
 use crate::{
@@ -37,6 +40,9 @@ pub struct Parts {
     pub pacers: Pacers,
     /// The callers that wait for a resolution.
     pub resolutions: Resolutions,
+    /// Whether the ledger knows everything that AWS has. The scan finds that out. Until then
+    /// nothing that AWS does not show counts as gone: it may be another account.
+    pub completeness: watch::Sender<Completeness>,
     /// The problems that both see.
     pub problems: Problems,
     /// The counters of both.
@@ -54,6 +60,10 @@ enum ScanError {
     Ledger(#[from] LedgerError),
     #[error("{}", .0.failure())]
     Aws(CallError),
-    #[error("AWS returned the same token for two pages")]
+    #[error("AWS returned the token of an earlier page")]
     RepeatedToken,
+    #[error(
+        "AWS lists configurations of account {listed}, and the ledger records those of account {known}: correct the credentials, or ledger.url"
+    )]
+    OtherAccount { known: String, listed: String },
 }

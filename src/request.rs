@@ -22,7 +22,7 @@ mod text;
 mod update;
 mod violations;
 
-pub use arn::{ConfigurationArn, StageArn};
+pub use arn::{ConfigurationArn, StageArn, account_id};
 pub use attributes::Attributes;
 pub use caller_tags::CallerTags;
 pub use create::CreateIngestConfiguration;

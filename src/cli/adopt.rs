@@ -152,6 +152,7 @@ fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String>
         Some(arn) => Some(StageArn::parse(arn).map_err(|faults| format!("stage_arn: {faults}"))?),
     };
     Ok(CreateIngestConfiguration {
+        tag_conflicts: None,
         name: ConfigurationName::parse(found.name).map_err(|faults| format!("name: {faults}"))?,
         stage_arn,
         user_id: UserId::parse(found.user_id).map_err(|faults| format!("user_id: {faults}"))?,

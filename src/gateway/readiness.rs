@@ -8,12 +8,22 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     proto::v1::ingest_service_server::SERVICE_NAME,
-    reconcile::{Completeness, Problem},
+    reconcile::{Completeness, Problem, Reading},
     server::admin::Readiness,
 };
 
 /// The reason of a gateway whose ledger is not complete.
-const COMPARING: &str = "comparing the ledger with AWS";
+fn comparing(completeness: Completeness) -> Option<String> {
+    match completeness {
+        Completeness::Complete => None,
+        Completeness::Incomplete { reading: None, .. } => {
+            Some("comparing the ledger with AWS".into())
+        }
+        Completeness::Incomplete { reading: Some(Reading { done, all }), .. } => Some(format!(
+            "comparing the ledger with AWS: read {done} of {all} configurations that it may lack"
+        )),
+    }
+}
 
 /// Returns the health of a gateway that is not ready.
 pub(super) async fn starting() -> HealthReporter {
@@ -38,20 +48,26 @@ pub(super) async fn announce(
             health.set_service_status(service, status).await;
         }
     };
+    let mut announced = None;
     loop {
-        let ready = current(*completeness.borrow_and_update(), &problems.borrow_and_update());
-        let status = match ready {
-            Readiness::Ready => ServingStatus::Serving,
-            Readiness::NotReady(_) => ServingStatus::NotServing,
-        };
-        if readiness.send_if_modified(|old| std::mem::replace(old, ready.clone()) != ready) {
-            match &ready {
-                Readiness::Ready => tracing::info!("the gateway is ready"),
+        let (known, problems_now) =
+            (*completeness.borrow_and_update(), problems.borrow_and_update().clone());
+        let ready = current(known, &problems_now);
+        readiness.send_if_modified(|old| std::mem::replace(old, ready.clone()) != ready);
+        // The progress of a scan is not worth a line of the log.
+        let apart_from_progress = current(known.without_progress(), &problems_now);
+        if announced.as_ref() != Some(&apart_from_progress) {
+            match &apart_from_progress {
+                Readiness::Ready => {
+                    tracing::info!("the gateway is ready");
+                    serve(ServingStatus::Serving).await;
+                }
                 Readiness::NotReady(reasons) => {
                     tracing::warn!(%reasons, "the gateway is not ready");
+                    serve(ServingStatus::NotServing).await;
                 }
             }
-            serve(status).await;
+            announced = Some(apart_from_progress);
         }
         tokio::select! {
             biased;
@@ -71,8 +87,7 @@ pub(super) async fn announce(
 
 /// Returns the readiness, with every reason against it.
 fn current(completeness: Completeness, problems: &BTreeSet<Problem>) -> Readiness {
-    let comparing = (!completeness.is_complete()).then(|| COMPARING.to_owned());
-    let reasons = problems.iter().map(ToString::to_string).chain(comparing);
+    let reasons = problems.iter().map(ToString::to_string).chain(comparing(completeness));
     let reasons: Vec<_> = reasons.collect();
     if reasons.is_empty() {
         Readiness::Ready
@@ -88,9 +103,14 @@ mod tests {
     #[test]
     fn every_reason_is_named() {
         let complete = Completeness::Complete;
-        let incomplete = Completeness::Incomplete { not_before: tokio::time::Instant::now() };
+        let comparing = "comparing the ledger with AWS";
         assert_eq!(current(complete, &[].into()), Readiness::Ready);
-        assert_eq!(current(incomplete, &[].into()), Readiness::NotReady(COMPARING.into()));
+        let incomplete = Completeness::unknown();
+        assert_eq!(current(incomplete, &[].into()), Readiness::NotReady(comparing.into()));
+        let reading = Some(Reading { done: 3, all: 7 });
+        let reading = Completeness::Incomplete { not_before: tokio::time::Instant::now(), reading };
+        let expected = format!("{comparing}: read 3 of 7 configurations that it may lack");
+        assert_eq!(current(reading, &[].into()), Readiness::NotReady(expected.into()));
         let problems = [Problem::NoCredentials, Problem::LedgerUnavailable].into();
         let expected =
             "the ledger cannot be written; no AWS credentials; comparing the ledger with AWS";

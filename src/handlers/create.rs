@@ -72,7 +72,10 @@ impl Handlers {
         let stage = match self.permitted_stage(context, &request).await {
             Ok(stage) => stage,
             Err(
-                rejection @ (Error::StageForbidden | Error::ProtocolForbidden(_) | Error::Aws(_)),
+                rejection @ (Error::InvalidFields(_)
+                | Error::StageForbidden
+                | Error::ProtocolForbidden(_)
+                | Error::Aws(_)),
             ) if request.request_id.is_some() => {
                 return self.new_create(context, request, None).earlier_or(rejection).await;
             }
@@ -112,13 +115,16 @@ impl Handlers {
 }
 
 impl Handlers {
-    /// Returns the stage of the create, if it names one, and if the tenant may use the stage
-    /// and the protocol.
+    /// Returns the stage of the create, if it names one, and if the tenant may use the stage,
+    /// the protocol and the tags.
     async fn permitted_stage(
         &self,
         context: &CallContext,
         request: &CreateIngestConfiguration,
     ) -> Result<Option<Arc<Stage>>, Error> {
+        if let Some(conflicts) = &request.tag_conflicts {
+            return Err(Error::InvalidFields(conflicts.clone()));
+        }
         if !context.tenant().settings.allowed_protocols.contains(&request.ingest_protocol) {
             return Err(Error::ProtocolForbidden(request.ingest_protocol));
         }

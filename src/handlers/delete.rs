@@ -107,8 +107,7 @@ impl Delete {
             }
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
-                let get = |permit| ivs.get_ingest_configuration(permit, &self.arn);
-                match paced::read(&self.context, &shared.pacers.get, get).await {
+                match self.handlers.shown(&self.context, &self.arn).await {
                     Err(ReadError::Aws(error)) if error.failure().kind == FailureKind::NotFound => {
                         self.not_found(failure).await
                     }

@@ -1,5 +1,9 @@
 //! `GetIngestConfiguration`: reads a configuration from the ledger or from AWS.
 
+use std::time::{Duration, SystemTime};
+
+use tokio::time::timeout;
+
 use super::{
     CallContext, CallersConfiguration, Handlers, aws_failed, ledger_failed,
     paced::{self, ReadError},
@@ -8,9 +12,30 @@ use super::{
 use crate::{
     error::Error,
     ivs::{AwsResponse, Configuration},
-    ledger::{Fields, Observation, Row, State},
+    ledger::{Fields, Row, State},
     request::{ConfigurationArn, ConfigurationView, GetIngestConfiguration},
 };
+
+/// The time for which a call waits for the record of a state. On a slow disk, the next call may
+/// return an older state from the ledger.
+const LONGEST_RECORD: Duration = Duration::from_secs(1);
+
+/// A configuration as AWS has shown it.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub(super) configuration: Configuration,
+    /// When AWS was asked: the configuration is at least as recent.
+    pub(super) asked_at: SystemTime,
+    /// AWS's id of the call.
+    pub(super) aws_request_id: Option<String>,
+}
+
+impl Shown {
+    pub(super) fn new(response: AwsResponse<Configuration>, asked_at: SystemTime) -> Self {
+        let AwsResponse { value: configuration, aws_request_id } = response;
+        Self { configuration, asked_at, aws_request_id }
+    }
+}
 
 impl Handlers {
     /// Reads one configuration of the tenant.
@@ -68,21 +93,16 @@ impl Handlers {
             }
         };
         let read = waiter.outcome().await.unwrap_or(Err(Error::Internal));
-        let (configuration, aws_request_id) =
-            read.map_err(|error| self.shared.unless_invisible(row, error))?;
-        if let Some(id) = &aws_request_id {
-            context.record().aws_request(id);
-        }
-        Ok(self.fresh(context, row, configuration).await)
+        let shown = read.map_err(|error| self.shared.unless_invisible(row, error))?;
+        Ok(self.fresh(context, row, shown).await)
     }
 
     /// Reads the configuration from AWS, as long as a caller waits for it.
-    async fn read(&self, context: CallContext, arn: String, mut leader: Leader<String, (), Read>) {
-        let get = |permit| self.ivs.get_ingest_configuration(permit, &arn);
-        let read = paced::read(&context, &self.shared.pacers.get, get);
-        let Some(read) = leader.while_awaited(read).await else { return };
-        leader.finish(match read {
-            Ok(AwsResponse { value, aws_request_id }) => Ok((value, aws_request_id)),
+    async fn read(&self, context: CallContext, arn: String, mut leader: Leader<String, (), Shown>) {
+        let shown = self.shown(&context, &arn);
+        let Some(shown) = leader.while_awaited(shown).await else { return };
+        leader.finish(match shown {
+            Ok(shown) => Ok(shown),
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) => {
                 let failure = error.failure();
@@ -92,26 +112,37 @@ impl Handlers {
         });
     }
 
-    /// Converts a configuration that AWS has just returned to the caller's view of it. Records
-    /// its state in the ledger if the state has changed.
+    /// Reads a configuration from AWS.
+    pub(super) async fn shown(&self, context: &CallContext, arn: &str) -> Result<Shown, ReadError> {
+        let get = async |permit| {
+            let asked_at = self.shared.clock.wall();
+            let response = self.ivs.get_ingest_configuration(permit, arn).await?;
+            Ok(Shown::new(response, asked_at))
+        };
+        paced::read(context, &self.shared.pacers.get, get).await
+    }
+
+    /// Converts a configuration that AWS has just shown to the caller's view of it. Records its
+    /// state in the ledger, so that a later call does not return an older one.
     pub(super) async fn fresh(
         &self,
         context: &CallContext,
         row: &Row,
-        configuration: Configuration,
+        shown: Shown,
     ) -> CallersConfiguration {
-        let at = self.shared.clock.wall();
-        let observation = Observation {
-            arn: configuration.arn.clone(),
-            state: configuration.state,
-            stage_arn: configuration.stage_arn.clone(),
-            redundant_ingest: configuration.redundant_ingest,
-            at,
-        };
-        if row.differs_from(&observation)
-            && let Err(error) = self.shared.ledger.observe(vec![observation]).await
-        {
-            tracing::warn!(%error, "could not record the state of a configuration");
+        let Shown { configuration, asked_at, aws_request_id } = shown;
+        if let Some(id) = &aws_request_id {
+            context.record().aws_request(id);
+        }
+        let seen = vec![configuration.observed_at(asked_at)];
+        match timeout(LONGEST_RECORD, self.shared.ledger.observe(seen)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "could not record the state of a configuration");
+            }
+            Err(_) => {
+                tracing::warn!("the disk is slow: the state of a configuration is recorded later");
+            }
         }
         let ingest_endpoint = self.endpoint(context, &configuration).await;
         let extra_tags = &context.tenant().settings.extra_tags;
@@ -120,10 +151,7 @@ impl Handlers {
             extra_tags,
             ingest_endpoint,
             row.operation_id,
-            at,
+            asked_at,
         )
     }
 }
-
-/// The result of a shared read: the configuration, and AWS's id of the call.
-pub(super) type Read = (Configuration, Option<String>);

@@ -1,9 +1,9 @@
 //! `UpdateIngestConfiguration`: changes the stage or the redundancy of a configuration.
 
-use super::{CallContext, CallersConfiguration, Handlers, aws_failed, paced};
+use super::{CallContext, CallersConfiguration, Handlers, aws_failed, get::Shown, paced};
 use crate::{
     error::Error,
-    ivs::{AwsResponse, CallError, Change, Configuration, FailureKind, Update},
+    ivs::{CallError, Change, FailureKind, Update},
     pacer::Permit,
     request::{OperationId, UpdateIngestConfiguration},
 };
@@ -53,12 +53,8 @@ impl Handlers {
                 return Err(Error::StageForbidden);
             }
         }
-        let (configuration, aws_request_id) =
-            changed.map_err(|error| self.shared.unless_invisible(&row, error))?;
-        if let Some(id) = &aws_request_id {
-            context.record().aws_request(id);
-        }
-        Ok(self.fresh(context, &row, configuration).await)
+        let shown = changed.map_err(|error| self.shared.unless_invisible(&row, error))?;
+        Ok(self.fresh(context, &row, shown).await)
     }
 
     /// Sends the change. Resends it if AWS throttles it, as long as the deadline allows.
@@ -68,10 +64,11 @@ impl Handlers {
         change: &Change,
         mut permit: Permit<Update>,
         context: &CallContext,
-    ) -> Result<(Configuration, Option<String>), Error> {
+    ) -> Result<Shown, Error> {
         let failure = loop {
+            let asked_at = self.shared.clock.wall();
             match self.ivs.update_ingest_configuration(permit, change).await {
-                Ok(AwsResponse { value, aws_request_id }) => return Ok((value, aws_request_id)),
+                Ok(response) => return Ok(Shown::new(response, asked_at)),
                 Err(CallError::NotExecuted(failure)) => {
                     let is_throttled = matches!(failure.kind, FailureKind::Throttled { .. });
                     let again = is_throttled
@@ -95,18 +92,9 @@ impl Handlers {
     }
 
     /// Reads the configuration after an ambiguous failure. Returns it if AWS made the change.
-    async fn changed(
-        &self,
-        change: &Change,
-        context: &CallContext,
-    ) -> Option<(Configuration, Option<String>)> {
-        let get = |permit| self.ivs.get_ingest_configuration(permit, &change.arn);
-        match paced::read(context, &self.shared.pacers.get, get).await {
-            Ok(AwsResponse { value, aws_request_id }) if change.is_done(&value) => {
-                Some((value, aws_request_id))
-            }
-            // Even if the read was not sent, the update may have been executed.
-            Ok(_) | Err(_) => None,
-        }
+    async fn changed(&self, change: &Change, context: &CallContext) -> Option<Shown> {
+        // Even if the read is not sent, the update may have been executed.
+        let shown = self.shown(context, &change.arn).await.ok()?;
+        change.is_done(&shown.configuration).then_some(shown)
     }
 }

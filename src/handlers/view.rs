@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 use secrecy::SecretString;
 
 use crate::{
+    clock::in_milliseconds,
     ivs::{Configuration, RedundantIngestCredential},
     ledger::{Fields, Row},
     request::{IngestConfigurationState, IngestProtocol, OperationId},
@@ -81,7 +82,7 @@ impl CallersConfiguration {
             tags: tags::visible(configuration.tags, extra_tags),
             ingest_endpoint,
             create_time: operation_id.generated_at(),
-            state_observe_time: observed_at,
+            state_observe_time: in_milliseconds(observed_at),
         }
     }
 
@@ -112,7 +113,7 @@ impl CallersConfiguration {
             tags: fields.tags,
             ingest_endpoint,
             create_time: now,
-            state_observe_time: now,
+            state_observe_time: in_milliseconds(now),
         }
     }
 }

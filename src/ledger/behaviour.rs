@@ -30,6 +30,9 @@ use crate::{
 pub(super) const LEASES: Leases =
     Leases { reserved: Duration::from_mins(1), sending: Duration::from_secs(10) };
 
+/// The account of the ARNs.
+const ACCOUNT: &str = "123456789012";
+
 /// Times are kept to the millisecond.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -62,12 +65,15 @@ where
     reading::the_last_observation_counts(&subject().await).await;
     reconciling::expired_creates_are_taken_over(&subject().await).await;
     reconciling::each_state_has_its_own_lease(&subject().await).await;
-    reconciling::abandoned_deletes_are_found(&subject().await).await;
+    reconciling::deletes_without_an_outcome_are_found(&subject().await).await;
     reconciling::creates_in_doubt_are_listed_in_order(&subject().await).await;
     reconciling::an_arn_has_the_row_that_owns_it(&subject().await).await;
     reconciling::ended_rows_are_pruned(&subject().await).await;
     reconciling::a_new_ledger_needs_a_comparison_until_that_has_ended(&subject().await).await;
     reconciling::a_ledger_is_bound_to_one_upstream(&subject().await).await;
+    reconciling::a_ledger_is_bound_to_the_account_of_its_configurations(&subject().await).await;
+    reconciling::a_ledger_without_rows_is_bound_to_the_account_that_aws_lists(&subject().await)
+        .await;
     reconciling::live_rows_are_counted(&subject().await).await;
     adopting::a_configuration_without_a_row_gets_one(&subject().await).await;
     adopting::the_row_of_a_create_gets_its_configuration(&subject().await).await;
@@ -133,7 +139,10 @@ impl Reservations {
 }
 
 pub(super) fn resource(operation_id: OperationId) -> Resource {
-    Resource { arn: format!("arn:{operation_id}"), participant_id: Some("participant".into()) }
+    Resource {
+        arn: format!("arn:aws:ivs:us-east-1:{ACCOUNT}:ingest-configuration/{operation_id}"),
+        participant_id: Some("participant".into()),
+    }
 }
 
 /// The configuration of the create, seen inactive and without a stage.

@@ -9,6 +9,9 @@ pub enum LedgerError {
     /// The database failed or is overloaded. The change may or may not have been made.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
+    /// The database is damaged. It is not used any more.
+    #[error("the file of the ledger is damaged: {0}")]
+    Damaged(String),
     /// Too many calls wait for the database. Nothing was changed.
     #[error("the queue of the ledger is full")]
     QueueFull,

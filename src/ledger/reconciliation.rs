@@ -62,6 +62,15 @@ pub struct UnconfirmedRow {
     pub sent_at: SystemTime,
 }
 
+/// A delete without an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedDelete {
+    /// Its row.
+    pub row: UnconfirmedRow,
+    /// Whether its lease has expired: it no longer runs.
+    pub is_abandoned: bool,
+}
+
 /// A configuration at AWS whose tags say that the gateway created it.
 #[derive(Debug, Clone)]
 pub struct Adoption {

@@ -5,10 +5,12 @@
 //! of the disk.
 
 mod adopting;
+mod binding;
 mod columns;
 mod driver;
 mod installing;
 mod lock_file;
+mod methods;
 mod open;
 mod reading;
 mod reconciling;
@@ -17,26 +19,20 @@ mod scanning;
 mod steps;
 mod store;
 
-use std::{collections::HashMap, path::Path, time::SystemTime};
+use std::{path::Path, sync::OnceLock, time::SystemTime};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    columns::unix_ms,
-    driver::{Senders, Threads, rejected, stopped},
-};
+use self::driver::{Senders, Threads, rejected, stopped};
 pub use self::{
     driver::Queues,
     open::OpenError,
     store::{Group, Job, Store, commit},
 };
-use super::{
-    Adopted, Adoption, Comparison, Event, Expired, Filter, InDoubtCreate, Leases, Ledger,
-    LedgerError, LedgerFuture, Observation, Reservation, Reserved, Row, SendPermission, Transition,
-    UnconfirmedRow, Upstream, Usage,
-};
-use crate::{clock::Clock, request::OperationId, tenancy::TenantId};
+use super::{Expired, Leases, LedgerError, LedgerFuture};
+use crate::clock::Clock;
 
 /// A ledger in a SQLite file.
 pub struct SqliteLedger {
@@ -44,6 +40,9 @@ pub struct SqliteLedger {
     threads: Option<Threads>,
     leases: Leases,
     clock: Clock,
+    /// Set when SQLite reports that the file is damaged. The extent is unknown, so
+    /// no further job is run.
+    damage: OnceLock<LedgerError>,
 }
 
 /// The behaviour of a new job when its queue is full.
@@ -81,7 +80,10 @@ impl SqliteLedger {
     #[must_use]
     pub fn new(leases: Leases, clock: Clock) -> (Self, Queues) {
         let (senders, queues) = driver::queues();
-        (Self { queues: Some(senders), threads: None, leases, clock }, queues)
+        (
+            Self { queues: Some(senders), threads: None, leases, clock, damage: OnceLock::new() },
+            queues,
+        )
     }
 
     /// Runs `work` on the connection that writes.
@@ -93,12 +95,12 @@ impl SqliteLedger {
         let clock = self.clock.clone();
         Box::pin(async move {
             let (job, result) = Job::new(move |connection| work(connection, clock.wall()));
-            let queue = &self.queues.as_ref().ok_or_else(stopped)?.writes;
+            let queue = &self.usable()?.writes;
             match when_full {
                 WhenFull::Reject => queue.try_send(job).map_err(|error| rejected(&error))?,
                 WhenFull::Wait => queue.send(job).await.map_err(|_| stopped())?,
             }
-            result.await.map_err(|_| stopped())?
+            self.ended(result.await)
         })
     }
 
@@ -109,167 +111,32 @@ impl SqliteLedger {
     ) -> LedgerFuture<'_, T> {
         Box::pin(async move {
             let (job, result) = Job::new(|connection| Ok(work(connection)?));
-            let queue = &self.queues.as_ref().ok_or_else(stopped)?.reads;
+            let queue = &self.usable()?.reads;
             queue.try_send(job).map_err(|error| rejected(&error))?;
-            result.await.map_err(|_| stopped())?
-        })
-    }
-}
-
-impl Ledger for SqliteLedger {
-    fn reserve(&self, reservation: Reservation) -> LedgerFuture<'_, Reserved> {
-        let leases = self.leases;
-        self.write(WhenFull::Reject, move |connection, now| {
-            reserving::reserve(connection, &reservation, now, &leases)
+            self.ended(result.await)
         })
     }
 
-    fn send(&self, operation_id: OperationId) -> LedgerFuture<'_, Option<SendPermission>> {
-        let leases = self.leases;
-        self.write(WhenFull::Wait, move |connection, now| {
-            steps::send(connection, operation_id, now, &leases)
-        })
+    /// Returns the queues, unless the ledger is stopped or damaged.
+    fn usable(&self) -> Result<&Senders, LedgerError> {
+        match self.damage.get() {
+            Some(damage) => Err(damage.clone()),
+            None => self.queues.as_ref().ok_or_else(stopped),
+        }
     }
 
-    fn resend(
+    /// Returns the result of a job. Remembers a damage that it met.
+    fn ended<T>(
         &self,
-        operation_id: OperationId,
-        sent_at: SystemTime,
-    ) -> LedgerFuture<'_, Option<SendPermission>> {
-        let leases = self.leases;
-        self.write(WhenFull::Wait, move |connection, now| {
-            steps::resend(connection, operation_id, sent_at, now, &leases)
-        })
-    }
-
-    fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, Transition> {
-        let leases = self.leases;
-        self.write(WhenFull::Wait, move |connection, now| {
-            steps::apply(connection, operation_id, (&event).into(), now, &leases)
-        })
-    }
-
-    fn apply_to_sending(
-        &self,
-        operation_id: OperationId,
-        sent_at: SystemTime,
-        event: Event,
-    ) -> LedgerFuture<'_, Option<Transition>> {
-        let leases = self.leases;
-        self.write(WhenFull::Wait, move |connection, now| {
-            let step = (&event).into();
-            steps::apply_to_sending(connection, operation_id, sent_at, step, now, &leases)
-        })
-    }
-
-    fn usage(&self, tenant: TenantId) -> LedgerFuture<'_, Usage> {
-        self.read(move |connection| reading::usage(connection, &tenant))
-    }
-
-    fn find(&self, tenant: TenantId, arn: String) -> LedgerFuture<'_, Option<Row>> {
-        self.read(move |connection| reading::find(connection, &tenant, &arn))
-    }
-
-    fn list(
-        &self,
-        tenant: TenantId,
-        filter: Filter,
-        before: Option<OperationId>,
-        limit: u32,
-    ) -> LedgerFuture<'_, Vec<Row>> {
-        self.read(move |connection| reading::list(connection, &tenant, &filter, before, limit))
-    }
-
-    fn abandoned_deletes(&self) -> LedgerFuture<'_, Vec<UnconfirmedRow>> {
-        self.write(WhenFull::Wait, |connection, now| {
-            Ok(reconciling::abandoned_deletes(connection, unix_ms(now))?)
-        })
-    }
-
-    fn expire(&self) -> LedgerFuture<'_, Expired> {
-        self.write(WhenFull::Wait, |connection, now| {
-            Ok(steps::expire(connection, unix_ms(now), unix_ms(now))?)
-        })
-    }
-
-    fn in_doubt(
-        &self,
-        after: Option<OperationId>,
-        limit: u32,
-    ) -> LedgerFuture<'_, Vec<InDoubtCreate>> {
-        self.write(WhenFull::Wait, move |connection, _| {
-            Ok(reconciling::in_doubt(connection, after, limit)?)
-        })
-    }
-
-    fn count_in_doubt(&self) -> LedgerFuture<'_, u32> {
-        self.read(reading::count_in_doubt)
-    }
-
-    fn count_live(&self) -> LedgerFuture<'_, u32> {
-        self.read(reading::count_live)
-    }
-
-    fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>> {
-        self.write(WhenFull::Wait, move |connection, _| Ok(reconciling::owners(connection, arns)?))
-    }
-
-    fn observe(&self, seen: Vec<Observation>) -> LedgerFuture<'_, Vec<String>> {
-        self.write(WhenFull::Wait, move |connection, _| Ok(scanning::observe(connection, seen)?))
-    }
-
-    /// Runs one job for each 1,000 rows, so that other jobs run in between.
-    fn finish_scan(&self, scan_began: SystemTime) -> LedgerFuture<'_, Vec<UnconfirmedRow>> {
-        let scan_began_ms = unix_ms(scan_began);
-        Box::pin(async move {
-            let mut missing = Vec::new();
-            let mut after = None;
-            loop {
-                let (found, last) = self
-                    .write(WhenFull::Wait, move |connection, _| {
-                        Ok(scanning::finish(connection, scan_began_ms, after)?)
-                    })
-                    .await?;
-                missing.extend(found);
-                if last.is_none() {
-                    return Ok(missing);
-                }
-                after = last;
-            }
-        })
-    }
-
-    fn adopt(&self, found: Adoption) -> LedgerFuture<'_, Adopted> {
-        let leases = self.leases;
-        self.write(WhenFull::Wait, move |connection, now| {
-            adopting::adopt(connection, &found, now, &leases)
-        })
-    }
-
-    fn prune(&self, before: SystemTime) -> LedgerFuture<'_, usize> {
-        self.write(WhenFull::Wait, move |connection, _| {
-            Ok(reconciling::prune(connection, unix_ms(before))?)
-        })
-    }
-
-    fn comparison(&self) -> LedgerFuture<'_, Comparison> {
-        self.write(WhenFull::Wait, |connection, _| Ok(reconciling::comparison(connection)?))
-    }
-
-    fn set_comparison(&self, comparison: Comparison) -> LedgerFuture<'_, ()> {
-        self.write(WhenFull::Wait, move |connection, _| {
-            Ok(reconciling::set_comparison(connection, comparison)?)
-        })
-    }
-
-    fn check_writable(&self) -> LedgerFuture<'_, ()> {
-        self.write(WhenFull::Wait, |connection, _| Ok(reconciling::check_writable(connection)?))
-    }
-
-    fn bind(&self, upstream: Upstream) -> LedgerFuture<'_, Option<Upstream>> {
-        self.write(WhenFull::Wait, move |connection, _| {
-            Ok(reconciling::bind(connection, &upstream)?)
-        })
+        result: Result<Result<T, LedgerError>, RecvError>,
+    ) -> Result<T, LedgerError> {
+        let result = result.map_err(|_| stopped())?;
+        if let Err(damage @ LedgerError::Damaged(_)) = &result
+            && self.damage.set(damage.clone()).is_ok()
+        {
+            tracing::error!(error = %damage, "the ledger is not used any more; stop the gateway and move the three files of the ledger away: the next start rebuilds it from AWS");
+        }
+        result
     }
 }
 
@@ -283,11 +150,17 @@ impl Drop for SqliteLedger {
     }
 }
 
+/// Whether SQLite has found that the file is damaged, or that it is no database.
+const fn is_damage(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+}
+
 /// SQLite's messages name tables and paths, never values.
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::ConstraintViolation) => Self::Conflict,
+            Some(ErrorCode::ConstraintViolation) => Self::Conflict,
+            Some(code) if is_damage(code) => Self::Damaged(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }

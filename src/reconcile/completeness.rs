@@ -11,12 +11,38 @@ pub enum Completeness {
     Incomplete {
         /// The earliest time at which the ledger can be complete.
         not_before: Instant,
+        /// The configurations that the ledger may lack, while a scan reads them.
+        reading: Option<Reading>,
     },
     /// The ledger knows everything.
     Complete,
 }
 
+/// The progress of a scan that reads the configurations that the ledger may lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The number of those that are read.
+    pub done: usize,
+    /// Their number.
+    pub all: usize,
+}
+
 impl Completeness {
+    /// The ledger is not complete, and may be so from now on.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self::Incomplete { not_before: Instant::now(), reading: None }
+    }
+
+    /// The same, without the progress of a scan.
+    #[must_use]
+    pub const fn without_progress(self) -> Self {
+        match self {
+            Self::Complete => Self::Complete,
+            Self::Incomplete { not_before, .. } => Self::Incomplete { not_before, reading: None },
+        }
+    }
+
     /// Whether the ledger knows everything.
     #[must_use]
     pub const fn is_complete(&self) -> bool {

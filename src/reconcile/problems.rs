@@ -9,8 +9,12 @@ use tokio::sync::watch;
 pub enum Problem {
     /// The ledger cannot be written.
     LedgerUnavailable,
+    /// The file of the ledger is damaged.
+    LedgerDamaged,
     /// The gateway has no AWS credentials.
     NoCredentials,
+    /// The credentials are those of another account than the configurations of the ledger.
+    OtherAccount,
     /// AWS lists less than half of the configurations of the ledger.
     MostAreMissing,
 }
@@ -19,7 +23,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LedgerUnavailable => "the ledger cannot be written",
+            Self::LedgerDamaged => "the file of the ledger is damaged: stop the gateway and move ledger.db, ledger.db-wal and ledger.db-shm away",
             Self::NoCredentials => "no AWS credentials",
+            Self::OtherAccount => "the credentials are not those of the ledger's account",
             Self::MostAreMissing => "AWS lists less than half of the configurations of the ledger",
         })
     }

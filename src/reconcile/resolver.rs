@@ -1,5 +1,5 @@
 //! Resolves in-doubt creates: probes AWS, on a schedule, until each create is found or
-//! proved absent.
+//! proved absent. A second task resolves abandoned deletes.
 //!
 //! `handlers` submits in-doubt creates and waits for their resolution; `core` runs the
 //! resolver. Probes use lists and reads of tags, two operations that no caller's request
@@ -11,12 +11,13 @@ mod schedule;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub use self::deletes::DeleteResolver;
 use self::schedule::{Absence, Began, Schedule};
 use super::{
-    Parts, Problem, Problems, ScanError,
+    Completeness, Parts, Problem, Problems, ScanError,
     metrics::ReconcileMetrics,
     resolutions::{Resolution, Resolutions},
     tags_read::TagsRead,
@@ -46,22 +47,24 @@ pub struct Resolver {
     pacers: Pacers,
     times: ResolutionTimes,
     resolutions: Resolutions,
+    completeness: watch::Sender<Completeness>,
     problems: Problems,
     metrics: ReconcileMetrics,
     clock: Clock,
     lists: Ticker,
     tags: Ticker,
-    deletes: Ticker,
     schedules: BTreeMap<OperationId, Schedule>,
     tags_read: TagsRead,
 }
 
 impl Resolver {
     /// Returns a resolver that uses at most half of AWS's call rate of lists and of reads of
-    /// tags, and a tenth of that of deletes.
+    /// tags.
     #[must_use]
     pub fn new(parts: Parts, times: ResolutionTimes, calls_per_second: f64) -> Self {
-        let Parts { ledger, ivs, pacers, resolutions, problems, metrics, clock, .. } = parts;
+        let Parts {
+            ledger, ivs, pacers, resolutions, completeness, problems, metrics, clock, ..
+        } = parts;
         Self {
             ledger,
             ivs,
@@ -69,12 +72,12 @@ impl Resolver {
             tags_read: TagsRead::new(times.retry_after),
             times,
             resolutions,
+            completeness,
             problems,
             metrics,
             clock,
             lists: Ticker::per_second(calls_per_second / 2.0),
             tags: Ticker::per_second(calls_per_second * ListTags::RATE_FACTOR / 2.0),
-            deletes: Ticker::per_second(calls_per_second / 10.0),
             schedules: BTreeMap::new(),
         }
     }
@@ -89,7 +92,9 @@ impl Resolver {
                 () = shutdown.cancelled() => return,
                 next = self.round() => next,
             };
-            self.problems.set(Problem::LedgerUnavailable, next.is_err());
+            let is_damaged = matches!(next, Err(LedgerError::Damaged(_)));
+            self.problems.set(Problem::LedgerDamaged, is_damaged);
+            self.problems.set(Problem::LedgerUnavailable, next.is_err() && !is_damaged);
             let next = next.unwrap_or_else(|error| {
                 tracing::error!(%error, "the resolver cannot use the ledger");
                 Instant::now() + EXPIRY_INTERVAL
@@ -105,8 +110,8 @@ impl Resolver {
         }
     }
 
-    /// Takes over expired leases, resolves abandoned deletes, and probes the rows whose probe is
-    /// due. Returns the time of the next round.
+    /// Takes over expired leases, and probes the rows whose probe is due. Returns the time of the
+    /// next round.
     async fn round(&mut self) -> Result<Instant, LedgerError> {
         self.ledger.check_writable().await?;
         let expired = self.ledger.expire().await?;
@@ -117,9 +122,6 @@ impl Resolver {
                 in_doubt,
                 "expired leases: rows moved to rejected or in doubt"
             );
-        }
-        for abandoned in self.ledger.abandoned_deletes().await? {
-            self.resolve_delete(abandoned).await?;
         }
         let in_doubt = self.in_doubt().await?;
         let now = Instant::now();
@@ -169,8 +171,13 @@ impl Resolver {
         Ok(in_doubt.into_iter().map(|create| (create.operation_id, create)).collect())
     }
 
-    /// Records that a probe that began at `began` did not find the create.
+    /// Records that a probe that began at `began` did not find the create. That proves nothing
+    /// while the ledger is not complete: it may be another account.
     async fn not_found(&mut self, create: &InDoubtCreate, began: Began) -> Result<(), LedgerError> {
+        if !self.completeness.borrow().is_complete() {
+            self.postpone(create.operation_id);
+            return Ok(());
+        }
         let Some(schedule) = self.schedules.get_mut(&create.operation_id) else { return Ok(()) };
         match schedule.not_found(began, &self.times) {
             Absence::Unproved => {}

@@ -19,7 +19,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Completeness, Parts, Problem, Problems, ScanError, metrics::ReconcileMetrics,
+    Completeness, Parts, Problem, Problems, ScanError, metrics::ReconcileMetrics, pages::Pages,
     resolutions::Resolutions, tags_read::TagsRead, ticker::Ticker,
 };
 use crate::{
@@ -30,6 +30,7 @@ use crate::{
         Page,
     },
     ledger::{Ledger, LedgerError, Observation},
+    request::account_id,
 };
 
 /// The fraction of AWS's call rate that a scan uses.
@@ -58,6 +59,7 @@ pub struct Scan {
     pacers: Pacers,
     config: ScanConfig,
     resolutions: Resolutions,
+    completeness: watch::Sender<Completeness>,
     problems: Problems,
     metrics: ReconcileMetrics,
     tickers: Tickers,
@@ -112,13 +114,15 @@ impl Scan {
     /// Returns a scan that corrects the ledger of `parts`.
     #[must_use]
     pub fn new(parts: Parts, config: ScanConfig) -> Self {
-        let Parts { ledger, ivs, pacers, resolutions, problems, metrics, clock, ids } = parts;
+        let Parts { ledger, ivs, pacers, resolutions, completeness, problems, metrics, clock, ids } =
+            parts;
         Self {
             ledger,
             ivs,
             pacers,
             config,
             resolutions,
+            completeness,
             problems,
             metrics,
             tickers: Tickers::new(config.calls_per_second),
@@ -129,18 +133,18 @@ impl Scan {
         }
     }
 
-    /// Scans until the ledger is complete, sends that, and then scans until `shutdown` fires.
-    pub async fn run(
-        mut self,
-        completeness: watch::Sender<Completeness>,
-        shutdown: CancellationToken,
-    ) {
+    /// Scans until the ledger is complete, publishes that, and then scans until `shutdown` fires.
+    pub async fn run(mut self, shutdown: CancellationToken) {
         let scans = async {
-            self.complete_ledger(&completeness).await;
+            self.complete_ledger().await;
             self.tickers = Tickers::new(self.config.calls_per_second * SHARE);
             loop {
                 match self.scan().await {
-                    Ok(scanned) => self.publish(scanned.most_are_missing, &completeness),
+                    Ok(scanned) => self.publish(!scanned.most_are_missing),
+                    Err(error @ ScanError::OtherAccount { .. }) => {
+                        tracing::error!(%error, "the credentials are those of another account");
+                        self.publish(false);
+                    }
                     Err(error) => tracing::warn!(%error, "a scan failed"),
                 }
                 if let Err(error) = self.prune().await {
@@ -156,14 +160,14 @@ impl Scan {
         }
     }
 
-    /// Publishes whether AWS has most configurations of the ledger. Otherwise it may be another
-    /// account, about which the ledger knows nothing.
-    fn publish(&mut self, most_are_missing: bool, completeness: &watch::Sender<Completeness>) {
-        self.is_complete = !most_are_missing;
-        completeness.send_replace(if most_are_missing {
-            Completeness::Incomplete { not_before: Instant::now() + self.config.interval }
-        } else {
+    /// Publishes whether AWS is that of the ledger. The ledger knows nothing about another account.
+    fn publish(&mut self, is_same_aws: bool) {
+        self.is_complete = is_same_aws;
+        let not_before = Instant::now() + self.config.interval;
+        self.completeness.send_replace(if is_same_aws {
             Completeness::Complete
+        } else {
+            Completeness::Incomplete { not_before, reading: None }
         });
     }
 
@@ -172,6 +176,8 @@ impl Scan {
         let has_credentials = !matches!(&scanned, Err(ScanError::Aws(error))
             if error.failure().kind == FailureKind::NoCredentials);
         self.problems.set(Problem::NoCredentials, !has_credentials);
+        let is_other_account = matches!(&scanned, Err(ScanError::OtherAccount { .. }));
+        self.problems.set(Problem::OtherAccount, is_other_account);
         scanned
     }
 
@@ -186,11 +192,14 @@ impl Scan {
 
     /// Lists all configurations, and records their states.
     async fn list(&mut self) -> Result<Listed, ScanError> {
-        let mut next_token = None;
+        let mut pages = Pages::default();
         let mut listed = Listed::default();
         loop {
-            let (page, at) = self.page(next_token.clone()).await.map_err(ScanError::Aws)?;
-            let Page { summaries, next_token: next } = page;
+            let (page, at) = self.page(pages.token()).await.map_err(ScanError::Aws)?;
+            let Page { summaries, next_token } = page;
+            if let Some(summary) = summaries.first() {
+                self.check_account(&summary.arn).await?;
+            }
             let count = summaries.len();
             let seen = summaries.into_iter().map(|summary| Observation {
                 arn: summary.arn,
@@ -202,13 +211,18 @@ impl Scan {
             let unknown = self.ledger.observe(seen.collect()).await?;
             listed.known += count - unknown.len();
             listed.unknown.extend(unknown);
-            if next.is_none() {
+            if !pages.advance(next_token)? {
                 return Ok(listed);
             }
-            if next == next_token {
-                return Err(ScanError::RepeatedToken);
-            }
-            next_token = next;
+        }
+    }
+
+    /// Fails if the configuration is of another account than those of the ledger.
+    async fn check_account(&self, arn: &str) -> Result<(), ScanError> {
+        let listed = account_id(arn).to_owned();
+        match self.ledger.bind_account(listed.clone()).await? {
+            Some(known) => Err(ScanError::OtherAccount { known, listed }),
+            None => Ok(()),
         }
     }
 

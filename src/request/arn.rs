@@ -37,7 +37,7 @@ impl StageArn {
     /// The AWS account, in digits.
     #[must_use]
     pub fn account_id(&self) -> &str {
-        part(&self.0, 4)
+        account_id(&self.0)
     }
 }
 
@@ -51,8 +51,14 @@ impl ConfigurationArn {
     /// The AWS account, in digits.
     #[must_use]
     pub fn account_id(&self) -> &str {
-        part(&self.0, 4)
+        account_id(&self.0)
     }
+}
+
+/// Returns the AWS account of an ARN, in digits; empty if the text is no ARN.
+#[must_use]
+pub fn account_id(arn: &str) -> &str {
+    part(arn, 4)
 }
 
 fn part(arn: &str, index: usize) -> &str {

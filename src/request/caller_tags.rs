@@ -42,17 +42,19 @@ impl CallerTags {
         extra_tags: &BTreeMap<String, String>,
     ) -> Result<Self, Violations> {
         let mut found = Found::default();
-        let tags = Self::parse_into(tags, extra_tags, &mut found);
+        let (tags, _) = Self::parse_into(tags, extra_tags, &mut found);
         if found.is_empty() { Ok(tags) } else { Err(found.into_violations()) }
     }
 
     /// Parses the tags and adds their violations to `found`. The returned tags are valid only
-    /// if `found` stays empty.
+    /// if `found` stays empty. Also returns the number of violations that the tags would not have
+    /// without `extra_tags`.
     pub(super) fn parse_into(
         tags: BTreeMap<String, String>,
         extra_tags: &BTreeMap<String, String>,
         found: &mut Found,
-    ) -> Self {
+    ) -> (Self, usize) {
+        let mut conflicts = 0;
         let most = MAX_TAGS.saturating_sub(MANAGED_TAGS + extra_tags.len());
         if tags.len() > most {
             let description = format!(
@@ -62,6 +64,7 @@ impl CallerTags {
                 extra_tags.len()
             );
             found.add("tags", reason::TOO_MANY, description);
+            conflicts += usize::from(tags.len() <= MAX_TAGS - MANAGED_TAGS);
         }
         for (key, value) in &tags {
             let path = || EntryPath { field: "tags", key };
@@ -77,12 +80,13 @@ impl CallerTags {
                 let description =
                     "the operator of the gateway sets this tag for the tenant; remove it";
                 found.add(path(), reason::MANAGED_BY_GATEWAY, description);
+                conflicts += 1;
             }
             if let Err(faults) = Faults::or(VALUE.faults(value), ()) {
                 found.add_all(path(), "value: ", faults);
             }
         }
-        Self(tags)
+        (Self(tags), conflicts)
     }
 
     /// The tags by key.

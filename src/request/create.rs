@@ -32,6 +32,9 @@ pub struct CreateIngestConfiguration {
     pub redundant_ingest: bool,
     /// The caller's own tags.
     pub tags: CallerTags,
+    /// The conflicts of the tags with those of the operator. Such a create is not executed, but it
+    /// may repeat one from before the operator has set them.
+    pub tag_conflicts: Option<Violations>,
     /// The caller's idempotency key; `None` if the caller sends none.
     pub request_id: Option<RequestId>,
     /// Whether to check the request without creating anything.
@@ -43,7 +46,7 @@ impl CreateIngestConfiguration {
     /// tenant. Strings are moved out of the message, not copied.
     ///
     /// # Errors
-    /// All violations of the message.
+    /// All violations of the message, unless they are only conflicts with `extra_tags`.
     pub fn parse(
         message: CreateIngestConfigurationRequest,
         extra_tags: &BTreeMap<String, String>,
@@ -60,7 +63,7 @@ impl CreateIngestConfiguration {
                                ingest_protocol to INGEST_PROTOCOL_RTMPS";
             found.add("insecure_ingest", reason::CONFLICT, description);
         }
-        let tags = CallerTags::parse_into(message.tags, extra_tags, &mut found);
+        let (tags, conflicts) = CallerTags::parse_into(message.tags, extra_tags, &mut found);
         let request_id =
             found.value("request_id", unless_empty(message.request_id, RequestId::parse));
 
@@ -72,7 +75,7 @@ impl CreateIngestConfiguration {
                 Some(attributes),
                 Some(ingest_protocol),
                 Some(request_id),
-            ) if found.is_empty() => Ok(Self {
+            ) if found.count() == conflicts => Ok(Self {
                 name,
                 stage_arn,
                 user_id,
@@ -81,6 +84,7 @@ impl CreateIngestConfiguration {
                 insecure_ingest: message.insecure_ingest,
                 redundant_ingest: message.redundant_ingest,
                 tags,
+                tag_conflicts: (conflicts > 0).then(|| found.into_violations()),
                 request_id,
                 validate_only: message.validate_only,
             }),
@@ -102,6 +106,7 @@ impl CreateIngestConfiguration {
             insecure_ingest,
             redundant_ingest,
             tags,
+            tag_conflicts: _,
             request_id: _,
             validate_only: _,
         } = self;

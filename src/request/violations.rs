@@ -149,7 +149,12 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn is_empty(&self) -> bool {
-        self.listed.is_empty() && self.omitted == 0
+        self.count() == 0
+    }
+
+    /// The number of violations.
+    pub(super) fn count(&self) -> usize {
+        self.listed.len() + self.omitted
     }
 
     /// Returns the value of the field. If parsing failed, adds the faults and returns `None`.

@@ -10,7 +10,7 @@ use ivs_ingest_gateway::{
     request::{Fingerprint, IngestProtocol},
     tenancy::TenantId,
 };
-use ivs_realtime_emulator::FaultKind;
+use ivs_realtime_emulator::{FaultKind, Operation};
 use serde_json::Value;
 
 use crate::support::{World, create};
@@ -70,6 +70,30 @@ async fn a_sent_create_is_in_doubt_after_a_kill_and_counts_against_the_quota() {
     assert_eq!(recovered(&gateway).await, [0, 0]);
     gateway.stop().await;
     assert_eq!(usage(&world).await, [(State::InDoubt, 1), (State::Live, 2)]);
+}
+
+/// The next process does not wait until the lease of the delete expires.
+#[tokio::test]
+async fn a_delete_that_aws_has_executed_returns_its_quota_soon_after_a_kill() {
+    let world = World::new();
+    let lines = ["upstream.attempt_timeout_ms = 5000", "settle.retry_after_ms = 6000"];
+    let gateway = world.gateway(&lines).await;
+    let acme = gateway.caller("acme");
+    let arn = acme.create_one().await.unwrap().ingest_configuration.unwrap().arn;
+    world.emulator.next(Operation::DeleteIngestConfiguration, FaultKind::SlowAfter, 60_000);
+    let call = tokio::spawn(async move { acme.delete(&arn, false).await });
+    while !world.emulator.configurations().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let killed = std::time::Instant::now();
+    gateway.kill();
+    call.await.unwrap().unwrap_err();
+    let acme = world.gateway(&lines).await.caller("acme");
+    while acme.used().await == 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The lease is the time-out and 30 s.
+    assert!(killed.elapsed() < Duration::from_secs(30), "{:?}", killed.elapsed());
 }
 
 #[tokio::test]

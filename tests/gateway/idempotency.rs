@@ -7,6 +7,7 @@ use tonic::Code;
 
 use crate::{
     life::to_stage,
+    quota::RELOADED,
     support::{Caller, TIMEOUT, World, create, stage_of},
 };
 
@@ -139,6 +140,27 @@ async fn a_disconnect_does_not_cancel_a_sent_create() {
     assert!(replayed && !key.is_empty());
     assert_eq!(world.emulator.creates(), 1);
     assert_eq!(acme.create_one().await.unwrap_err().reason(), "TENANT_COUNT_QUOTA");
+}
+
+/// The operator has set a tag since the first call. Its configuration exists nevertheless.
+#[tokio::test]
+async fn a_replay_is_found_although_its_tags_are_not_allowed_any_more() {
+    let world = World::new();
+    let gateway = world.gateway(&[]).await;
+    let acme = gateway.caller("acme");
+    let tagged = |request_id| CreateIngestConfigurationRequest {
+        tags: [("team".to_owned(), "a".to_owned())].into(),
+        ..request(request_id)
+    };
+    let (arn, key, _) = created(&acme, tagged("first")).await;
+    let text = world.configure(&["tenants.acme.extra_tags = { team = 'b' }"]);
+    gateway.reload(&std::fs::read_to_string(text).unwrap(), RELOADED).await;
+    assert_eq!(created(&acme, tagged("first")).await, (arn, key, true));
+    let rejected = acme.create(tagged("second")).await.unwrap_err();
+    assert_eq!(rejected.reason(), "INVALID_FIELDS");
+    let without = CreateIngestConfigurationRequest { request_id: String::new(), ..tagged("") };
+    assert_eq!(acme.create(without).await.unwrap_err().reason(), "INVALID_FIELDS");
+    assert_eq!(world.emulator.creates(), 1);
 }
 
 #[tokio::test]

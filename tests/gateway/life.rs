@@ -56,7 +56,7 @@ impl Caller {
         response.map(drop).map_err(|status| self.rejection(&status))
     }
 
-    async fn used(&self) -> i32 {
+    pub(crate) async fn used(&self) -> i32 {
         let response = self.client.clone().get_quota(self.request(GetQuotaRequest {})).await;
         response.unwrap().into_inner().ingest_configurations.unwrap().used
     }
@@ -108,6 +108,35 @@ async fn a_full_view_has_the_created_configuration_and_a_basic_view_has_no_keys(
     }
     assert_eq!(full, created);
     assert_eq!(basic, IngestConfiguration { stream_key: String::new(), ..created });
+}
+
+/// The time of a state is when AWS was asked for it.
+#[tokio::test]
+async fn the_state_of_a_configuration_never_gets_older() {
+    let world = World::new();
+    let acme = world.gateway(&[]).await.caller("acme");
+    let created = acme.live().await;
+    let get = async |view| {
+        let got = acme.get(&created.arn, view).await.unwrap();
+        let at = got.state_observe_time.unwrap();
+        (got.state, (at.seconds, at.nanos))
+    };
+    let inactive = IngestConfigurationState::Inactive as i32;
+    let active = IngestConfigurationState::Active as i32;
+    let at_create = created.state_observe_time.unwrap();
+    let at_create = (inactive, (at_create.seconds, at_create.nanos));
+    assert_eq!(get(IngestConfigurationView::Basic).await, at_create);
+    let full = get(IngestConfigurationView::Full).await;
+    assert!(full > at_create, "{full:?}");
+    assert_eq!(get(IngestConfigurationView::Basic).await, full);
+
+    world.emulator.activate(&created.arn);
+    assert_eq!(acme.delete(&created.arn, false).await.unwrap_err().reason(), "AWS_CONFLICT");
+    // AWS said nothing about the state.
+    assert_eq!(get(IngestConfigurationView::Basic).await, full);
+    let full = get(IngestConfigurationView::Full).await;
+    assert_eq!(full.0, active);
+    assert_eq!(get(IngestConfigurationView::Basic).await, full);
 }
 
 #[tokio::test]

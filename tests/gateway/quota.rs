@@ -216,7 +216,8 @@ async fn unknown_tenants_are_rejected_unless_default_limits_exist() {
     gateway.caller("umbrella").create(without_stage()).await.unwrap();
 }
 
-const RELOADED: &str = "applied the tenants, their limits and the certificates of the file";
+pub(crate) const RELOADED: &str =
+    "applied the tenants, their limits and the certificates of the file";
 
 #[tokio::test]
 async fn a_reload_raises_a_limit_and_a_bad_file_changes_nothing() {

@@ -1,6 +1,6 @@
 //! A ledger that is new, restored or of another upstream.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::FileExt, time::Duration};
 
 use ivs_ingest_gateway::proto::v1::{CreateIngestConfigurationRequest, IngestConfigurationView};
 use ivs_realtime_emulator::{Fault, FaultKind, Operation};
@@ -90,6 +90,39 @@ async fn a_restored_ledger_is_compared_with_aws() {
     assert!(comparison(&gateway).await.starts_with("two scans: "));
     assert_eq!(created_at_last(&gateway, "after").await, (true, after));
     assert_eq!(world.emulator.creates(), 2);
+}
+
+/// A page of the file is lost while the gateway runs.
+#[tokio::test]
+async fn a_gateway_with_a_damaged_ledger_is_not_ready() {
+    let world = World::new();
+    world.emulator.list_immediately();
+    let gateway = world.gateway(&[]).await;
+    let (_, arn) = created_at_last(&gateway, "r").await;
+    gateway.stop().await;
+    let gateway = world.gateway(&[]).await;
+    let file = fs::File::options().write(true).open(world.ledger()).unwrap();
+    for page in 1..file.metadata().unwrap().len() / 4096 {
+        file.write_all_at(&[0xff; 64], page * 4096).unwrap();
+    }
+    let acme = gateway.caller("acme");
+    let rejected = acme.get(&arn, IngestConfigurationView::Basic).await.unwrap_err();
+    assert_eq!(rejected.reason(), "LEDGER_UNAVAILABLE");
+    let not_ready = gateway.log("the gateway is not ready").await;
+    let damaged = "the file of the ledger is damaged: stop the gateway and move ledger.db";
+    assert!(not_ready["reasons"].as_str().unwrap().starts_with(damaged), "{not_ready}");
+    assert_eq!(acme.create(request("s")).await.unwrap_err().reason(), "LEDGER_UNAVAILABLE");
+    gateway.stop().await;
+
+    let config = world.configure(&[]);
+    let started = world.run(&["serve", "--config", config.to_str().unwrap()], &[]).await;
+    assert_eq!(started.code, Some(1));
+    assert!(started.stderr.contains("ledger.db-wal and "), "{started:?}");
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(world.path(&format!("ledger.db{suffix}")));
+    }
+    let gateway = world.gateway(&SETTLES_SOON).await;
+    assert_eq!(created_at_last(&gateway, "r").await, (true, arn));
 }
 
 #[tokio::test]

@@ -8,10 +8,13 @@ use ivs_ingest_gateway::{
     ids::Ids,
     ivs::Ivs,
     ledger::{Event, Ledger, State},
-    reconcile::{Parts, Problems, ReconcileMetrics, Resolution, Resolutions, Resolver},
+    reconcile::{
+        Completeness, Parts, Problems, ReconcileMetrics, Resolution, Resolutions, Resolver,
+    },
     telemetry::Metrics,
 };
-use ivs_realtime_emulator::{FaultKind, Operation, PublishState};
+use ivs_realtime_emulator::{Fault, FaultKind, Operation, PublishState};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::support::{Aws, Rows, create, pacers, request};
@@ -33,6 +36,15 @@ fn resolve(
     ivs: Ivs,
     times: ResolutionTimes,
 ) -> (Resolutions, ReconcileMetrics, DropGuard) {
+    resolve_while(rows, ivs, times, watch::Sender::new(Completeness::Complete))
+}
+
+fn resolve_while(
+    rows: &Rows,
+    ivs: Ivs,
+    times: ResolutionTimes,
+    completeness: watch::Sender<Completeness>,
+) -> (Resolutions, ReconcileMetrics, DropGuard) {
     let resolutions = Resolutions::default();
     let registry = Metrics::default();
     let metrics = registry.register(ReconcileMetrics::register);
@@ -44,6 +56,7 @@ fn resolve(
         ivs,
         pacers,
         resolutions: resolutions.clone(),
+        completeness,
         problems: Problems::default(),
         metrics: metrics.clone(),
         clock: Clock::system(),
@@ -110,6 +123,40 @@ async fn absence_takes_several_probes_beyond_the_window() {
     assert_eq!(rows.used("acme").await, 0);
 }
 
+/// It may be another account.
+#[tokio::test]
+async fn nothing_is_absent_while_the_ledger_is_incomplete() {
+    let (aws, rows) = (Aws::start(), Rows::new());
+    let row = rows.ambiguous("acme", &request("studio", &aws.stage_arn)).await.operation_id;
+    let sent_at = rows.ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
+    let completeness = watch::Sender::new(Completeness::unknown());
+    let (resolutions, _, _stop) =
+        resolve_while(&rows, aws.ivs().await, times(1, 2), completeness.clone());
+    while aws.calls(Operation::ListIngestConfigurations) < 6 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!resolutions.may_resend(row, sent_at));
+    assert_eq!(rows.used("acme").await, 1);
+    completeness.send_replace(Completeness::Complete);
+    assert_eq!(resolutions.resolution(row, TIMEOUT).await, Some(Resolution::Gone));
+}
+
+/// AWS may reject the filter by a stage that was deleted after the create.
+#[tokio::test]
+async fn a_create_whose_stage_was_deleted_is_found() {
+    let (aws, rows) = (Aws::start(), Rows::new());
+    let ivs = aws.ivs().await;
+    let request = request("studio", &aws.stage_arn);
+    let row = rows.ambiguous("acme", &request).await;
+    let made = create(&ivs, &request, &row).await.unwrap();
+    let absent = Fault::error(404, "ResourceNotFoundException");
+    let absent = absent.on(Operation::ListIngestConfigurations).about(&aws.stage_arn);
+    aws.control().add_fault(&absent).unwrap();
+    let (resolutions, _, _stop) = resolve(&rows, ivs, times(1000, 2000));
+    let resolution = resolutions.resolution(row.operation_id, TIMEOUT).await.unwrap();
+    assert_eq!(resolution, Resolution::Live(resource(&made)));
+}
+
 /// Absence is a conclusion about one sending. It permits a second sending, but not a third.
 #[tokio::test]
 async fn a_proof_of_absence_permits_one_resend() {
@@ -122,7 +169,7 @@ async fn a_proof_of_absence_permits_one_resend() {
     while !resolutions.may_resend(row, first) {
         tokio::task::yield_now().await;
     }
-    assert!(rows.ledger.resend(row, first).await.unwrap().is_some());
+    assert!(rows.ledger.resend(row, row.to_string(), first).await.unwrap().is_some());
     rows.ledger.apply(row, Event::Ambiguous).await.unwrap();
     assert!(!resolutions.may_resend(row, last_sent_at().await));
 }

@@ -18,7 +18,7 @@ use ivs_ingest_gateway::{
     telemetry::Metrics,
     tenancy::tags::TenancyTags,
 };
-use ivs_realtime_emulator::{Fault, FaultKind, Operation};
+use ivs_realtime_emulator::{Fault, FaultKind, Operation, Settings};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -55,20 +55,20 @@ fn start(rows: &Rows, ivs: Ivs, visible_after: Duration) -> Scanning {
     let pacers = pacers(&stop);
     let resolutions = Resolutions::default();
     let problems = Problems::default();
+    let (sender, completeness) = watch::channel(Completeness::unknown());
     let parts = Parts {
         ledger,
         ivs,
         pacers,
         resolutions,
+        completeness: sender,
         problems: problems.clone(),
         metrics: metrics.clone(),
         clock: Clock::system(),
         ids: Ids::random(),
     };
     let scan = Scan::new(parts, config);
-    let unknown = Completeness::Incomplete { not_before: Instant::now() };
-    let (sender, completeness) = watch::channel(unknown);
-    tokio::spawn(scan.run(sender, stop.clone()));
+    tokio::spawn(scan.run(stop.clone()));
     Scanning { metrics, problems: problems.subscribe(), completeness, _stop: stop.drop_guard() }
 }
 
@@ -198,6 +198,27 @@ async fn release_nothing(count: u32) {
     assert_eq!(*scanning.problems.borrow(), [Problem::MostAreMissing].into());
     // The ledger knows nothing about that account.
     scanning.completeness.wait_for(|it| !it.is_complete()).await.unwrap();
+}
+
+/// Another gateway may serve that account: its configurations carry the gateway's tags.
+#[tokio::test]
+async fn the_configurations_of_another_account_are_not_adopted() {
+    let settings = Settings { account_id: "999999999999".into(), ..Settings::for_tests() };
+    let (aws, elsewhere) = (Aws::start(), Aws::with(settings));
+    let (rows, of_elsewhere) = (Rows::new(), Rows::new());
+    live(&aws, &rows, &aws.ivs().await, "acme").await;
+    for _ in 0..3 {
+        live(&elsewhere, &of_elsewhere, &elsewhere.ivs().await, "globex").await;
+    }
+    let mut scanning = scan(&rows, elsewhere.ivs().await).await;
+    scanning.problems.wait_for(|it| it.contains(&Problem::OtherAccount)).await.unwrap();
+    let lists = || elsewhere.calls(Operation::ListIngestConfigurations);
+    let until = lists() + 4;
+    while lists() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!((rows.used("acme").await, rows.used("globex").await), (1, 0));
+    assert!(!scanning.completeness.borrow().is_complete());
 }
 
 #[tokio::test]

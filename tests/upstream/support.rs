@@ -90,7 +90,11 @@ pub(crate) struct Aws {
 
 impl Aws {
     pub(crate) fn start() -> Self {
-        let emulator = Background::start(Settings::for_tests()).unwrap();
+        Self::with(Settings::for_tests())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        let emulator = Background::start(settings).unwrap();
         let stage_arn = emulator.create_stage("acme-studio", BTreeMap::new());
         Self { emulator, stage_arn }
     }

@@ -1,14 +1,13 @@
 //! A create whose configuration exists, or may exist: the outcome of an earlier create, and
 //! the reads that return a configuration with its stream keys.
 
+use std::time::SystemTime;
+
 use super::{Created, Outcome, endpoint, task::Create};
 use crate::{
     error::Error,
-    handlers::{
-        CallersConfiguration, Handlers, Shared,
-        paced::{self, ReadError},
-    },
-    ivs::{AwsResponse, Configuration},
+    handlers::{CallersConfiguration, Shared, get::Shown, paced::ReadError},
+    ivs::Configuration,
     ledger::{Event, Reserved, Resource, State, Transition},
     reconcile::Resolution,
     request::{OperationId, StageArn},
@@ -119,12 +118,10 @@ impl Create {
     /// create: the caller would create another configuration. Nor is one that does not find it:
     /// AWS may not show it yet, and if an operator has deleted it, the scan detects that.
     async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
-        let Handlers { shared, ivs, .. } = &self.handlers;
-        let get = |permit| ivs.get_ingest_configuration(permit, &arn);
-        match paced::read(&self.context, &shared.pacers.get, get).await {
-            Ok(AwsResponse { value, aws_request_id }) => {
+        match self.handlers.shown(&self.context, &arn).await {
+            Ok(Shown { configuration, asked_at, aws_request_id }) => {
                 self.check_not_deleted(&arn, aws_request_id.as_ref()).await?;
-                Ok(self.created(value, replayed, aws_request_id).await)
+                Ok(self.created(configuration, asked_at, replayed, aws_request_id).await)
             }
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) => {
@@ -165,6 +162,7 @@ impl Create {
     pub(super) async fn created(
         &self,
         configuration: Configuration,
+        asked_at: SystemTime,
         replayed: bool,
         aws_request_id: Option<String>,
     ) -> Created {
@@ -182,7 +180,7 @@ impl Create {
                 &self.context.tenant().settings.extra_tags,
                 ingest_endpoint,
                 self.operation_id,
-                self.handlers.shared.clock.wall(),
+                asked_at,
             ),
             replayed,
             operation_id: Some(self.operation_id),

@@ -33,15 +33,20 @@ impl Create {
         found.map_err(|error| ledger_failed(&error, "reserve"))
     }
 
+    /// Returns the `request_id` of the row: that of the caller, or the id of the create.
+    pub(super) fn request_id(&self) -> String {
+        match &self.request.request_id {
+            Some(request_id) => request_id.as_str().to_owned(),
+            None => self.operation_id.to_string(),
+        }
+    }
+
     fn reservation(&self) -> Reservation {
         let Self { request, context, .. } = self;
         Reservation {
             operation_id: self.operation_id,
             tenant: context.tenant().id.clone(),
-            request_id: match &request.request_id {
-                Some(request_id) => request_id.as_str().to_owned(),
-                None => self.operation_id.to_string(),
-            },
+            request_id: self.request_id(),
             fingerprint: self.fingerprint,
             limit: context.tenant().settings.max_ingest_configurations,
             fields: fields(request),

@@ -179,7 +179,7 @@ impl Create {
     /// byte goes to AWS, so that after a crash the create counts as sent. The ledger returns
     /// only one `permission` for each attempt, and this call consumes it.
     async fn send(&self, permission: SendPermission, permit: Permit<ivs::Create>) -> Sent {
-        let operation_id = self.operation_id;
+        let (operation_id, asked_at) = (self.operation_id, permission.recorded_at());
         let new = NewConfiguration { request: &self.request, tags: self.tags(&permission) };
         let ivs = &self.handlers.ivs;
         match ivs.create_ingest_configuration(permit, permission, new).await {
@@ -189,7 +189,7 @@ impl Create {
                     participant_id: value.participant_id.clone(),
                 };
                 Sent::Finished(match self.record_created(resource).await {
-                    Recorded::Now => Ok(self.created(value, false, aws_request_id).await),
+                    Recorded::Now => Ok(self.created(value, asked_at, false, aws_request_id).await),
                     Recorded::Earlier { arn } => self.read_back_executed(arn, aws_request_id).await,
                     Recorded::Unknown => Err(self.unknown(aws_request_id)),
                 })
@@ -239,7 +239,8 @@ impl Create {
         &self,
         sent_at: SystemTime,
     ) -> Result<Option<SendPermission>, Error> {
-        let permission = self.handlers.shared.ledger.resend(self.operation_id, sent_at).await;
+        let ledger = &self.handlers.shared.ledger;
+        let permission = ledger.resend(self.operation_id, self.request_id(), sent_at).await;
         permission.map_err(|error| self.ledger_failed(&error, "resend", Event::Ambiguous))
     }
 

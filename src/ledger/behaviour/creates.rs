@@ -85,7 +85,7 @@ pub(super) async fn a_resent_create_stays_in_doubt(subject: &Subject<impl Ledger
         let sent_at = time.now();
         subject.apply(row, Event::Ambiguous).await;
         time.pass(TICK);
-        assert!(ledger.resend(row, sent_at).await.unwrap().is_some());
+        assert!(ledger.resend(row, row.to_string(), sent_at).await.unwrap().is_some());
         let transition = ledger.apply(row, end).await.unwrap();
         assert_eq!(transition, Transition { state: State::InDoubt, changed: true });
     }
@@ -137,14 +137,14 @@ pub(super) async fn a_conclusion_about_one_sending_says_nothing_about_the_next(
     let row = subject.in_doubt("acme").await;
     time.pass(TICK);
     let second = time.now();
-    let permission = ledger.resend(row, first).await.unwrap().unwrap();
+    let permission = ledger.resend(row, row.to_string(), first).await.unwrap().unwrap();
     assert_eq!(permission.operation_id(), row);
     assert_eq!(subject.all_in_doubt().await, []);
     // No permission for a row that is being sent, or that was sent again since.
-    assert_eq!(ledger.resend(row, first).await.unwrap(), None);
-    assert_eq!(ledger.resend(row, second).await.unwrap(), None);
+    assert_eq!(ledger.resend(row, row.to_string(), first).await.unwrap(), None);
+    assert_eq!(ledger.resend(row, row.to_string(), second).await.unwrap(), None);
     subject.apply(row, Event::Ambiguous).await;
-    assert_eq!(ledger.resend(row, first).await.unwrap(), None);
+    assert_eq!(ledger.resend(row, row.to_string(), first).await.unwrap(), None);
     let absent = ledger.apply_to_sending(row, first, Event::Absent).await.unwrap();
     assert_eq!(absent, None);
     assert_eq!(ledger.in_doubt(None, 1).await.unwrap()[0].sent_at, second);
@@ -155,7 +155,7 @@ pub(super) async fn a_conclusion_about_one_sending_says_nothing_about_the_next(
     let again = ledger.apply_to_sending(row, second, Event::Absent).await.unwrap();
     assert_eq!(again, Some(Transition { state: State::Rejected, changed: false }));
     // The row was resolved since.
-    assert_eq!(ledger.resend(row, second).await.unwrap(), None);
+    assert_eq!(ledger.resend(row, row.to_string(), second).await.unwrap(), None);
 }
 
 pub(super) async fn events_move_rows_and_illegal_ones_change_nothing(

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{LEASES, Subject, TICK, acme, adoption, resource};
+use super::{ACCOUNT, LEASES, Subject, TICK, acme, adoption, resource};
 use crate::{
     ledger::{
         Comparison, Event, Expired, InDoubtCreate, Ledger, LedgerError, Reservation, Reserved,
-        State, UnconfirmedRow, Upstream, Usage,
+        State, UnconfirmedRow, UnfinishedDelete, Upstream, Usage,
     },
     request::{Fingerprint, OperationId},
 };
@@ -42,26 +42,29 @@ pub(super) async fn each_state_has_its_own_lease(subject: &Subject<impl Ledger>)
     let sent_at = time.now();
     subject.apply(row, Event::Ambiguous).await;
     time.pass(LEASES.reserved);
-    assert!(ledger.resend(row, sent_at).await.unwrap().is_some());
+    assert!(ledger.resend(row, row.to_string(), sent_at).await.unwrap().is_some());
     time.pass(LEASES.sending);
     assert_eq!(ledger.expire().await.unwrap(), Expired::default());
     time.pass(TICK);
     assert_eq!(ledger.expire().await.unwrap(), Expired { rejected: 0, in_doubt: 1 });
 }
 
-pub(super) async fn abandoned_deletes_are_found(subject: &Subject<impl Ledger>) {
+pub(super) async fn deletes_without_an_outcome_are_found(subject: &Subject<impl Ledger>) {
     let Subject { ledger, time, .. } = subject;
     let operation_id = subject.live("acme").await;
     let sent_at = time.now();
     subject.live("acme").await;
     subject.apply(operation_id, Event::Delete).await;
+    let delete = |is_abandoned| {
+        let row = UnconfirmedRow { operation_id, arn: resource(operation_id).arn, sent_at };
+        UnfinishedDelete { row, is_abandoned }
+    };
     time.pass(LEASES.sending);
-    assert_eq!(ledger.abandoned_deletes().await.unwrap(), []);
+    assert_eq!(ledger.deletes().await.unwrap(), [delete(false)]);
     time.pass(TICK);
-    let row = UnconfirmedRow { operation_id, arn: resource(operation_id).arn, sent_at };
-    assert_eq!(ledger.abandoned_deletes().await.unwrap(), [row]);
+    assert_eq!(ledger.deletes().await.unwrap(), [delete(true)]);
     subject.apply(operation_id, Event::DeleteConfirmed).await;
-    assert_eq!(ledger.abandoned_deletes().await.unwrap(), []);
+    assert_eq!(ledger.deletes().await.unwrap(), []);
 }
 
 pub(super) async fn creates_in_doubt_are_listed_in_order(subject: &Subject<impl Ledger>) {
@@ -178,6 +181,27 @@ pub(super) async fn a_ledger_is_bound_to_one_upstream(subject: &Subject<impl Led
         assert_eq!(ledger.bind(other).await.unwrap(), Some(bound.clone()));
     }
     assert_eq!(ledger.bind(bound).await.unwrap(), None);
+}
+
+pub(super) async fn a_ledger_is_bound_to_the_account_of_its_configurations(
+    subject: &Subject<impl Ledger>,
+) {
+    let Subject { ledger, .. } = subject;
+    let listed = async |account_id: &str| ledger.bind_account(account_id.to_owned()).await.unwrap();
+    subject.live("acme").await;
+    // The account of the ARN.
+    assert_eq!(listed("999999999999").await.as_deref(), Some(ACCOUNT));
+    assert_eq!(listed(ACCOUNT).await, None);
+    assert_eq!(listed("999999999999").await.as_deref(), Some(ACCOUNT));
+}
+
+pub(super) async fn a_ledger_without_rows_is_bound_to_the_account_that_aws_lists(
+    subject: &Subject<impl Ledger>,
+) {
+    let Subject { ledger, .. } = subject;
+    let listed = async |account_id: &str| ledger.bind_account(account_id.to_owned()).await.unwrap();
+    assert_eq!(listed("1").await, None);
+    assert_eq!(listed("2").await.as_deref(), Some("1"));
 }
 
 pub(super) async fn live_rows_are_counted(subject: &Subject<impl Ledger>) {

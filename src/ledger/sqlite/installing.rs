@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use super::{super::Comparison, SqliteLedger, Store, open::OpenError, reconciling};
+use super::{
+    super::Comparison,
+    SqliteLedger, Store, binding,
+    open::{self, OpenError},
+    reconciling,
+};
 
 impl SqliteLedger {
     /// Creates the ledger of a gateway that has created nothing at AWS before. The first start
@@ -11,9 +16,7 @@ impl SqliteLedger {
     /// # Errors
     /// [`OpenError`], also if the file exists.
     pub fn create(path: &Path) -> Result<(), OpenError> {
-        if path.exists() {
-            return Err(OpenError::Exists(path.to_owned()));
-        }
+        open::create_new(path)?;
         Store::change(path, |connection| {
             reconciling::set_comparison(connection, Comparison::OneScan)
         })
@@ -28,7 +31,7 @@ impl SqliteLedger {
             return Err(OpenError::Missing(path.to_owned()));
         }
         Store::change(path, |connection| {
-            reconciling::unbind(connection)?;
+            binding::unbind(connection)?;
             reconciling::set_comparison(connection, Comparison::TwoScans)
         })
     }

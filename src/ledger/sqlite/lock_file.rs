@@ -23,6 +23,9 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 #[derive(Debug)]
 pub(super) struct LockFile {
     lock: File,
+    /// The ledger's file, which is locked too: it may have a second name, by a hard link. It must
+    /// not be closed before SQLite closes the file, which would lose its locks.
+    _file: File,
     ledger: PathBuf,
     /// The identity of the file that the gateway has opened.
     opened: String,
@@ -35,13 +38,13 @@ impl LockFile {
         let mut lock_path = path.as_os_str().to_owned();
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
-        let locked = create_private(&lock_path).and_then(|lock| match lock.try_lock() {
-            Ok(()) => {
-                let opened = file_identity(&fs::metadata(path)?);
-                Ok(Some(Self { lock, ledger: path.to_owned(), opened }))
+        let locked = create_private(&lock_path).and_then(|lock| {
+            let file = create_private(path)?;
+            if !(try_lock(&lock)? && try_lock(&file)?) {
+                return Ok(None);
             }
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+            let opened = file_identity(&file.metadata()?);
+            Ok(Some(Self { lock, _file: file, ledger: path.to_owned(), opened }))
         });
         (lock_path, locked)
     }
@@ -99,6 +102,15 @@ impl LockFile {
         self.lock.rewind()?;
         self.lock.write_all(content.as_bytes())?;
         self.lock.sync_all()
+    }
+}
+
+/// Returns whether the lock was free.
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Opens the file: the lock file, the settings, the schema.
 
 use std::{
-    fs::{self, DirBuilder},
-    io,
-    os::unix::fs::DirBuilderExt,
+    fs::{self, DirBuilder, File},
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::{
     super::Comparison,
+    is_damage,
     lock_file::{LockFile, create_private},
     reconciling,
 };
@@ -50,6 +51,16 @@ pub enum OpenError {
         /// Its version.
         found: i32,
     },
+    /// The file is damaged.
+    #[error(
+        "{path} is damaged ({problem}); move it, {path}-wal and {path}-shm away: the next start rebuilds the ledger from AWS"
+    )]
+    Damaged {
+        /// The ledger's file.
+        path: PathBuf,
+        /// The first problem that SQLite reports.
+        problem: String,
+    },
     /// SQLite failed.
     #[error("{path}: {source}")]
     Database {
@@ -60,16 +71,20 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    pub(super) fn of_database(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(code) if is_damage(code) => Self::Damaged { path, problem: source.to_string() },
+            _ => Self::Database { path, source },
+        }
+    }
+}
+
 /// Returns the connection, and the lock. The caller holds the lock while it uses the
 /// connection.
 pub(super) fn open(path: &Path) -> Result<(Connection, LockFile), OpenError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
-    }
+    create_folder(path)?;
     // SQLite gives `-wal` and `-shm` the mode of the file. An existing file keeps its own.
     let folder = |source| OpenError::Folder { path: path.to_owned(), source };
     drop(create_private(path).map_err(folder)?);
@@ -79,17 +94,50 @@ pub(super) fn open(path: &Path) -> Result<(Connection, LockFile), OpenError> {
     let locked = locked.map_err(|source| OpenError::Folder { path: lock_path, source })?;
     let mut lock_file = locked.ok_or_else(|| OpenError::InUse(path.to_owned()))?;
     let comparison = lock_file.comparison().map_err(folder)?;
-    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let database = |source| OpenError::of_database(path, source);
     let mut connection = Connection::open(path).map_err(database)?;
     configure(&connection).map_err(database)?;
     let version = migrate(&mut connection).map_err(database)?;
     if version > SCHEMA_VERSION {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found: version });
     }
+    if let Some(problem) = damage(&connection).map_err(database)? {
+        return Err(OpenError::Damaged { path: path.to_owned(), problem });
+    }
     require_comparison(&connection, comparison).map_err(database)?;
     // Later, so that a start that fails before does not make the file known.
     lock_file.record_open().map_err(folder)?;
     Ok((connection, lock_file))
+}
+
+/// Creates an empty file.
+///
+/// # Errors
+/// [`OpenError::Exists`], and [`OpenError::Folder`].
+pub(super) fn create_new(path: &Path) -> Result<(), OpenError> {
+    create_folder(path)?;
+    match File::options().create_new(true).write(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(OpenError::Exists(path.to_owned()))
+        }
+        Err(source) => Err(OpenError::Folder { path: path.to_owned(), source }),
+    }
+}
+
+fn create_folder(path: &Path) -> Result<(), OpenError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let folder_failed = |source| OpenError::Folder { path: folder.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(folder_failed)
+}
+
+/// Returns the first problem of the file, after a check of every page and index: about half a second
+/// for each 100,000 rows.
+fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    Ok((found != "ok").then_some(found))
 }
 
 /// Records the comparison, unless a greater one is recorded: a later start must not forget it.
@@ -102,7 +150,7 @@ fn require_comparison(connection: &Connection, comparison: Comparison) -> rusqli
 
 /// Opens a second connection, which only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
-    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let database = |source| OpenError::of_database(path, source);
     let connection = Connection::open(path).map_err(database)?;
     connection.pragma_update(None, "query_only", "ON").map_err(database)?;
     connection.set_prepared_statement_cache_capacity(32);

@@ -19,7 +19,7 @@ macro_rules! columns {
     () => {
         "operation_id, state, arn, participant_id, name, stage_arn, user_id,
          attributes, ingest_protocol, redundant_ingest, tags,
-         coalesce(observed_state, 'INACTIVE'), coalesce(observed_at_ms, updated_at_ms),
+         coalesce(observed_state, 'INACTIVE'), coalesce(observed_at_ms, sent_at_ms, created_at_ms),
          coalesce(sent_at_ms, created_at_ms)"
     };
 }

@@ -1,12 +1,12 @@
-//! The statements about rows of unknown outcome, about ended rows, and about the ledger as a
-//! whole: its comparison and its upstream.
+//! The statements about rows of unknown outcome, about ended rows, and about the comparison of the
+//! ledger with AWS.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    super::{Comparison, InDoubtCreate, UnconfirmedRow, Upstream},
+    super::{Comparison, InDoubtCreate, UnconfirmedRow, UnfinishedDelete},
     adopting::OWNER,
     columns::{from_unix_ms, key, operation_id, optional, text},
 };
@@ -62,16 +62,22 @@ pub(super) fn owners(
     Ok(owners)
 }
 
-/// The decision of `decide::is_abandoned_delete`.
-pub(super) const ABANDONED_DELETES: &str =
-    "SELECT operation_id, arn, coalesce(sent_at_ms, created_at_ms) FROM ingest_configurations
-     WHERE state = 5 AND state <= 5 AND state <> 4 AND arn IS NOT NULL AND lease_until_ms < ?1";
+/// With the decision of `decide::is_abandoned_delete`.
+pub(super) const DELETES: &str =
+    "SELECT operation_id, arn, coalesce(sent_at_ms, created_at_ms), lease_until_ms < ?1
+     FROM ingest_configurations
+     WHERE state = 5 AND state <= 5 AND state <> 4 AND arn IS NOT NULL";
 
-pub(super) fn abandoned_deletes(
+pub(super) fn deletes(
     connection: &Connection,
     now_ms: i64,
-) -> rusqlite::Result<Vec<UnconfirmedRow>> {
-    connection.prepare_cached(ABANDONED_DELETES)?.query_map([now_ms], unconfirmed)?.collect()
+) -> rusqlite::Result<Vec<UnfinishedDelete>> {
+    connection
+        .prepare_cached(DELETES)?
+        .query_map([now_ms], |row| {
+            Ok(UnfinishedDelete { row: unconfirmed(row)?, is_abandoned: row.get(3)? })
+        })?
+        .collect()
 }
 
 pub(super) fn unconfirmed(row: &Row<'_>) -> rusqlite::Result<UnconfirmedRow> {
@@ -104,30 +110,4 @@ pub(super) fn set_comparison(
 
 pub(super) fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE about SET comparison = comparison", []).map(drop)
-}
-
-/// Binds the ledger to the upstream. Returns the one that it is bound to if that is another.
-pub(super) fn bind(
-    connection: &Connection,
-    upstream: &Upstream,
-) -> rusqlite::Result<Option<Upstream>> {
-    let sql = "SELECT region, account_id, endpoint FROM about WHERE region IS NOT NULL";
-    let bound = connection.query_row(sql, [], |row| {
-        Ok(Upstream { region: row.get(0)?, account_id: row.get(1)?, endpoint: row.get(2)? })
-    });
-    let bound = bound.optional()?;
-    if let Some(bound) = bound.filter(|bound| !bound.is_same(upstream)) {
-        return Ok(Some(bound));
-    }
-    connection.execute(
-        "UPDATE about SET region = ?1, account_id = coalesce(?2, account_id), endpoint = ?3",
-        params![upstream.region, upstream.account_id, upstream.endpoint],
-    )?;
-    Ok(None)
-}
-
-pub(super) fn unbind(connection: &Connection) -> rusqlite::Result<()> {
-    connection
-        .execute("UPDATE about SET region = NULL, account_id = NULL, endpoint = NULL", [])
-        .map(drop)
 }

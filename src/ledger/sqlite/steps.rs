@@ -115,7 +115,21 @@ pub(super) fn send(
     leases: &Leases,
 ) -> Result<Option<SendPermission>, LedgerError> {
     let transition = apply(connection, operation_id, Step::Send, now, leases)?;
-    Ok(permission(operation_id, transition))
+    Ok(permission(operation_id, transition, now))
+}
+
+/// Whether the row has the `request_id`. An adoption may have given it to another row.
+pub(super) fn has_request_id(
+    connection: &Connection,
+    operation_id: OperationId,
+    request_id: &str,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM ingest_configurations
+             WHERE operation_id = ?1 AND request_id = ?2)",
+        )?
+        .query_row(params![key(operation_id), request_id], |row| row.get(0))
 }
 
 /// Records another sending of a row in doubt, unless the row was resolved or sent again since
@@ -128,14 +142,18 @@ pub(super) fn resend(
     leases: &Leases,
 ) -> Result<Option<SendPermission>, LedgerError> {
     match apply_to_sending(connection, operation_id, absent, Step::Resend, now, leases) {
-        Ok(transition) => Ok(transition.and_then(|to| permission(operation_id, to))),
+        Ok(transition) => Ok(transition.and_then(|to| permission(operation_id, to, now))),
         Err(LedgerError::Illegal(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn permission(operation_id: OperationId, transition: Transition) -> Option<SendPermission> {
-    transition.changed.then(|| SendPermission::new(operation_id))
+fn permission(
+    operation_id: OperationId,
+    transition: Transition,
+    now: SystemTime,
+) -> Option<SendPermission> {
+    transition.changed.then(|| SendPermission::new(operation_id, now))
 }
 
 pub(super) const TAKE_OVER: &str = "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3

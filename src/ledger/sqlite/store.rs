@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::{
     super::{Expired, LedgerError},
     columns::unix_ms,
+    is_damage,
     lock_file::LockFile,
     open::{self, OpenError},
     steps,
@@ -35,7 +36,7 @@ impl Job {
         let job: Work = Box::new(move |connection| {
             let result = match connection {
                 Ok(connection) => work(connection),
-                Err(error) => Err(LedgerError::Unavailable(error.to_string())),
+                Err(error) => Err(failed(error)),
             };
             Box::new(move |committed| {
                 // The caller may have disconnected. The change is made regardless.
@@ -89,7 +90,7 @@ impl Store {
     pub fn open(path: &Path, clock: &Clock) -> Result<(Self, Expired), OpenError> {
         let (connection, lock_file) = open::open(path)?;
         let expired = steps::expire(&connection, unix_ms(clock.wall()), i64::MAX)
-            .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+            .map_err(|source| OpenError::of_database(path, source))?;
         let reader = Reader(open::open_reader(path)?);
         let writer = Writer { connection, responds: Vec::new() };
         Ok((Self { writer, reader, lock_file }, expired))
@@ -101,7 +102,7 @@ impl Store {
         change: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), OpenError> {
         let (connection, lock_file) = open::open(path)?;
-        let database = |source| OpenError::Database { path: path.to_owned(), source };
+        let database = |source| OpenError::of_database(path, source);
         change(&connection).map_err(database)?;
         connection.close().map_err(|(_, source)| database(source))?;
         lock_file
@@ -131,20 +132,27 @@ impl Writer {
         group: impl Iterator<Item = Job>,
         commit: impl FnOnce(Transaction<'_>) -> rusqlite::Result<()>,
     ) {
-        let transaction = self.connection.transaction();
+        // Immediate, so that it waits for the lock of another program that uses the file.
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         match &transaction {
             Ok(transaction) => self.responds.extend(group.map(|job| job.0(Ok(transaction)))),
             Err(error) => self.responds.extend(group.map(|job| job.0(Err(error)))),
         }
-        let committed = transaction
-            .and_then(commit)
-            .map_err(|error| LedgerError::Unavailable(error.to_string()));
+        let committed = transaction.and_then(commit).map_err(|error| failed(&error));
         if let Err(error) = &committed {
             tracing::error!(%error, "the ledger could not commit");
         }
         for respond in self.responds.drain(..) {
             respond(committed.as_ref().copied());
         }
+    }
+}
+
+/// The error of jobs whose transaction has failed.
+fn failed(error: &rusqlite::Error) -> LedgerError {
+    match error.sqlite_error_code() {
+        Some(code) if is_damage(code) => LedgerError::Damaged(error.to_string()),
+        _ => LedgerError::Unavailable(error.to_string()),
     }
 }
 

@@ -1,4 +1,5 @@
 mod agreement;
+mod damage;
 mod driven;
 mod durability;
 mod lock_file;
@@ -7,9 +8,12 @@ mod plans;
 use std::{cell::RefCell, fs, sync::Arc};
 
 use super::{open::SCHEMA_VERSION, *};
-use crate::ledger::{
-    State,
-    behaviour::{self, LEASES, Reservations, resource},
+use crate::{
+    ledger::{
+        Event, Ledger, State,
+        behaviour::{self, LEASES, Reservations, resource},
+    },
+    tenancy::TenantId,
 };
 
 fn open(path: &Path) -> (SqliteLedger, Expired) {

@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tokio::time::Instant;
 
-use super::{super::tags_read::Owner, Resolution, Resolver, ScanError, schedule::Began};
+use super::{
+    super::{pages::Pages, tags_read::Owner},
+    Resolution, Resolver, ScanError,
+    schedule::Began,
+};
 use crate::{
     ivs::{CallError, FailureKind, Summary},
     ledger::{Event, InDoubtCreate, LedgerError, Resource},
@@ -16,15 +20,21 @@ use crate::{
 /// as the time-out. One unreadable configuration must not hide the others.
 const MAX_FAILED_READS: u32 = 3;
 
-/// The fields in which a summary must match the row of its create.
-type MatchKey<'a> = (Option<&'a str>, &'a str, &'a str, Option<IngestProtocol>);
+/// The fields in which a summary must match the row of its create. Not its stage, which AWS removes
+/// when the stage is deleted.
+type MatchKey<'a> = (&'a str, &'a str, Option<IngestProtocol>);
 
 fn key_of_summary(summary: &Summary) -> MatchKey<'_> {
-    (summary.stage_arn.as_deref(), &summary.name, &summary.user_id, summary.ingest_protocol)
+    (&summary.name, &summary.user_id, summary.ingest_protocol)
 }
 
 fn key_of_create(create: &InDoubtCreate) -> MatchKey<'_> {
-    (create.stage_arn.as_deref(), &create.name, &create.user_id, Some(create.ingest_protocol))
+    (&create.name, &create.user_id, Some(create.ingest_protocol))
+}
+
+/// Whether the failure may mean that the stage of the filter does not exist any more.
+const fn may_be_the_stage(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::NotFound | FailureKind::Validation | FailureKind::Rejected)
 }
 
 /// The results of a probe.
@@ -75,7 +85,7 @@ impl Resolver {
         Ok(())
     }
 
-    fn postpone(&mut self, operation_id: OperationId) {
+    pub(super) fn postpone(&mut self, operation_id: OperationId) {
         if let Some(schedule) = self.schedules.get_mut(&operation_id) {
             schedule.postpone();
         }
@@ -84,31 +94,34 @@ impl Resolver {
     /// Reads the tags of the configurations at AWS that may be those of the creates.
     async fn find_by_tags<'a>(
         &mut self,
-        stage_arn: Option<&str>,
+        mut stage_arn: Option<&str>,
         due: &[&'a InDoubtCreate],
     ) -> Result<Found<'a>, ScanError> {
         // Creates may have equal fields. One of them stands for the others.
         let keys: HashMap<MatchKey<'_>, usize> =
             due.iter().enumerate().map(|(index, create)| (key_of_create(create), index)).collect();
         let mut candidates = Vec::new();
-        let mut next_token = None;
+        let mut pages = Pages::default();
         loop {
             self.lists.tick().await;
             let permit = self.pacers.list.internal_permit().await;
-            let list = self.ivs.list_ingest_configurations(permit, stage_arn, next_token.clone());
-            let page = list.await.map_err(ScanError::Aws)?;
+            let list = self.ivs.list_ingest_configurations(permit, stage_arn, pages.token());
+            let page = match list.await {
+                Err(error) if stage_arn.is_some() && may_be_the_stage(error.failure().kind) => {
+                    // Among all configurations of the account, from the first page.
+                    (stage_arn, pages) = (None, Pages::default());
+                    continue;
+                }
+                page => page.map_err(ScanError::Aws)?,
+            };
             for summary in page.summaries {
                 if let Some(index) = keys.get(&key_of_summary(&summary)).copied() {
                     candidates.push((index, summary));
                 }
             }
-            if page.next_token.is_none() {
+            if !pages.advance(page.next_token)? {
                 break;
             }
-            if page.next_token == next_token {
-                return Err(ScanError::RepeatedToken);
-            }
-            next_token = page.next_token;
         }
         let arns = candidates.iter().map(|(_, candidate)| candidate.arn.clone()).collect();
         let owners = self.ledger.owners(arns).await?;

@@ -8,10 +8,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{super::Completeness, Scan, ScanResult};
 use crate::ledger::{Comparison, LedgerError};
@@ -29,8 +26,8 @@ const IGNORED_AFTER: u32 = 5;
 const PAGE_SIZE: u32 = 100;
 
 impl Scan {
-    /// Scans until the ledger is complete, and sends that to `completeness`.
-    pub(super) async fn complete_ledger(&mut self, completeness: &watch::Sender<Completeness>) {
+    /// Scans until the ledger is complete, and publishes that.
+    pub(super) async fn complete_ledger(&mut self) {
         let started = Instant::now();
         let mut comparing = Comparing {
             comparison: self.until_done("read", async |scan| scan.ledger.comparison().await).await,
@@ -41,7 +38,7 @@ impl Scan {
         };
         if comparing.comparison != Comparison::NotNeeded {
             tracing::warn!(comparison = %comparing.comparison, "the ledger may lack configurations: creates are rejected until it is compared with AWS");
-            self.compare(&mut comparing, completeness).await;
+            self.compare(&mut comparing).await;
             self.until_done("write", async |scan| {
                 scan.ledger.set_comparison(Comparison::NotNeeded).await
             })
@@ -49,19 +46,15 @@ impl Scan {
             tracing::info!(took = ?started.elapsed(), "the ledger has everything that AWS has");
         }
         self.is_complete = true;
-        completeness.send_replace(Completeness::Complete);
+        self.completeness.send_replace(Completeness::Complete);
     }
 
-    async fn compare(
-        &mut self,
-        comparing: &mut Comparing,
-        completeness: &watch::Sender<Completeness>,
-    ) {
+    async fn compare(&mut self, comparing: &mut Comparing) {
         let mut pause = FIRST_PAUSE;
         loop {
             let scan_time = self.expected_scan_time().await;
             let not_before = comparing.earliest_end(scan_time);
-            completeness.send_replace(Completeness::Incomplete { not_before });
+            self.completeness.send_replace(Completeness::Incomplete { not_before, reading: None });
             let began = Instant::now();
             match self.scan().await {
                 Ok(scanned) => {

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use super::{Problem, Scan};
 use crate::{
     clock::is_younger,
-    ivs::{Configuration, FailureKind},
-    ledger::{Event, LedgerError, Observation, UnconfirmedRow},
+    ivs::FailureKind,
+    ledger::{Event, LedgerError, UnconfirmedRow},
 };
 
 /// The number of rows that a scan releases without regard to their share of all rows.
@@ -54,12 +54,10 @@ impl Scan {
     async fn confirm_gone(&mut self, missed: UnconfirmedRow) -> Result<(), LedgerError> {
         let may_be_invisible = self.may_be_invisible(&missed);
         let UnconfirmedRow { operation_id, arn, .. } = missed;
+        let at = self.clock.wall();
         match self.read(&arn).await {
             Ok(response) => {
-                let at = self.clock.wall();
-                let Configuration { state, stage_arn, redundant_ingest, .. } = response.value;
-                let seen = Observation { arn, state, stage_arn, redundant_ingest, at };
-                self.ledger.observe(vec![seen]).await?;
+                self.ledger.observe(vec![response.value.observed_at(at)]).await?;
             }
             Err(error) if error.failure().kind == FailureKind::NotFound => {
                 if may_be_invisible {

@@ -1,12 +1,15 @@
 //! The configurations without a row: the tags of each decide whether it is the gateway's, and
 //! then it gets a row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
 use super::{
-    super::{ScanError, resolutions::Resolution, tags_read::Owner},
+    super::{Completeness, Reading, ScanError, resolutions::Resolution, tags_read::Owner},
     Scan, ScanResult,
 };
 use crate::{
@@ -55,7 +58,9 @@ impl Scan {
     pub(super) async fn adopt_all(&mut self, arns: Vec<String>) -> Result<ScanResult, ScanError> {
         let mut scanned = ScanResult::default();
         let mut failures = 0;
-        for arn in arns {
+        let all = arns.len();
+        for (done, arn) in arns.into_iter().enumerate() {
+            self.publish_reading(Reading { done, all });
             let error = match self.inspect(&arn).await {
                 Ok(inspected) => {
                     failures = 0;
@@ -86,6 +91,20 @@ impl Scan {
         Ok(scanned)
     }
 
+    /// Publishes the progress, unless the ledger is complete.
+    fn publish_reading(&self, reading: Reading) {
+        let left = u32::try_from(reading.all - reading.done).unwrap_or(u32::MAX);
+        let reads = Duration::from_secs_f64(f64::from(left) / self.config.calls_per_second);
+        self.completeness.send_if_modified(|completeness| match completeness {
+            Completeness::Complete => false,
+            Completeness::Incomplete { not_before, reading: read } => {
+                *not_before = (*not_before).max(Instant::now() + reads);
+                *read = Some(reading);
+                true
+            }
+        });
+    }
+
     /// Adopts a configuration if it carries the gateway's tags.
     async fn inspect(&mut self, arn: &str) -> Result<Inspected, InspectError> {
         let tags = self.own_tags(arn).await.map_err(InspectError::Tags)?;
@@ -93,6 +112,7 @@ impl Scan {
         else {
             return Ok(Inspected::Known);
         };
+        let at = self.clock.wall();
         let found = match self.read(arn).await {
             Ok(response) => response.value,
             // Deleted since the list, or not shown yet: the next scan decides.
@@ -101,7 +121,8 @@ impl Scan {
             }
             Err(error) => return Err(InspectError::Own(error)),
         };
-        let was_unknown = self.adopt(tenancy, tags, found).await.map_err(InspectError::Ledger)?;
+        let was_unknown =
+            self.adopt(tenancy, tags, found, at).await.map_err(InspectError::Ledger)?;
         Ok(if was_unknown { Inspected::Unknown } else { Inspected::Known })
     }
 
@@ -125,17 +146,22 @@ impl Scan {
         }
     }
 
+    /// Adopts a configuration that was read at `at`. Returns whether the ledger did not know it.
     async fn adopt(
         &mut self,
         tenancy: TenancyTags,
         tags: Tags,
         found: Configuration,
+        at: SystemTime,
     ) -> Result<bool, LedgerError> {
         let operation_id = tenancy.operation_id;
+        let seen = found.observed_at(at);
         let adoption = self.adoption(tenancy, tags, found);
         let resource = adoption.resource.clone();
         let arn = resource.arn.clone();
-        match self.ledger.adopt(adoption).await? {
+        let adopted = self.ledger.adopt(adoption).await?;
+        self.ledger.observe(vec![seen]).await?;
+        match adopted {
             Adopted::Inserted { has_new_request_id } => {
                 self.metrics.adopted.inc();
                 if has_new_request_id {

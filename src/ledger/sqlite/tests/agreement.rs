@@ -120,8 +120,9 @@ proptest! {
     #[test]
     fn abandoned_deletes(rows in vec(columns(), 0..20)) {
         let connection = ledger(&rows);
-        let found = reconciling::abandoned_deletes(&connection, NOW).unwrap();
-        let found: Vec<_> = found.into_iter().map(|row| row.arn).collect();
+        let found = reconciling::deletes(&connection, NOW).unwrap();
+        let found = found.into_iter().filter(|delete| delete.is_abandoned);
+        let found: Vec<_> = found.map(|delete| delete.row.arn).collect();
         let is_abandoned =
             |row: &Columns| decide::is_abandoned_delete(row.state, row.lease_until, NOW);
         let expected = rows.iter().enumerate().filter(|(_, row)| is_abandoned(row));

@@ -6,9 +6,12 @@ use rusqlite::Connection;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{super::*, LEASES};
-use crate::ledger::{
-    Reserved, State,
-    behaviour::{Reservations, Time, resource},
+use crate::{
+    ledger::{
+        Event, Ledger, Reserved, State,
+        behaviour::{Reservations, Time, resource},
+    },
+    tenancy::TenantId,
 };
 
 /// The name of a create whose transaction cannot commit.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{super::*, open as open_ledger};
 use crate::ledger::{
-    State,
+    Event, Ledger, State,
     behaviour::{Reservations, resource},
 };
 

@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::symlink};
 
 use super::{super::*, open, open_error};
+use crate::ledger::{Comparison, Ledger, Upstream};
 
 /// Opens the ledger, and returns the comparison that it needs. Ends it as a crash does unless `closes`.
 async fn comparison(path: &Path, closes: bool) -> Comparison {
@@ -68,6 +69,18 @@ async fn only_a_file_that_was_closed_needs_no_comparison() {
         fs::write(path.with_extension("db.lock"), content).unwrap();
         assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "{content:?}");
     }
+}
+
+/// SQLite does not know that both names are one file.
+#[test]
+fn a_second_name_of_an_open_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("ledger.db"), folder.path().join("other.db"));
+    let (ledger, _) = open(&path);
+    fs::hard_link(&path, &other).unwrap();
+    assert!(open_error(&other).contains("is in use by another gateway"));
+    drop(ledger);
+    drop(open(&other));
 }
 
 /// An operator restores a backup and stops the gateway then.

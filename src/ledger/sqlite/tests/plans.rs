@@ -45,7 +45,7 @@ fn resolution_and_the_scan_read_only_the_rows_that_they_concern() {
     for (statement, expected) in [
         (steps::TAKE_OVER, "INDEX unsettled (state=?)"),
         (reconciling::IN_DOUBT, "INDEX unsettled (state=? AND operation_id>?)"),
-        (reconciling::ABANDONED_DELETES, "INDEX unsettled (state=?)"),
+        (reconciling::DELETES, "INDEX unsettled (state=?)"),
         (reconciling::PRUNE, "INDEX ended (updated_at_ms<?)"),
         (
             scanning::LAST_LOOKED_AT,
