@@ -7,6 +7,7 @@ mod pages;
 mod problems;
 mod resolutions;
 mod resolver;
+pub mod rules;
 mod scan;
 mod tags_read;
 mod ticker;

@@ -27,6 +27,17 @@ impl Comparison {
             _ => Self::TwoScans,
         }
     }
+
+    /// Whether the ledger is complete after this number of consecutive scans that found nothing.
+    /// `is_late`: the last one began when AWS lists everything that was created before the start.
+    #[must_use]
+    pub const fn is_met(self, scans_without_finds: u32, is_late: bool) -> bool {
+        match self {
+            Self::NotNeeded => true,
+            Self::OneScan => scans_without_finds >= 1,
+            Self::TwoScans => scans_without_finds >= 2 && is_late,
+        }
+    }
 }
 
 impl fmt::Display for Comparison {

@@ -15,11 +15,12 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use self::deletes::DeleteResolver;
-use self::schedule::{Absence, Began, Schedule};
+use self::schedule::{Began, Schedule};
 use super::{
     Completeness, Parts, Problem, Problems, ScanError,
     metrics::ReconcileMetrics,
     resolutions::{Resolution, Resolutions},
+    rules::Absence,
     tags_read::TagsRead,
     ticker::Ticker,
 };

@@ -1,15 +1,12 @@
-//! The times of the probes for an in-doubt create, and the conclusion from probes that
-//! found nothing. Pure, except that it reads the monotonic clock.
+//! The times of the probes for an in-doubt create. Pure, except that it reads the monotonic
+//! clock.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::super::rules::{self, Absence};
 use crate::config::ResolutionTimes;
-
-/// Number of consecutive lists that must not show a create. A single list soon after the
-/// create proves nothing.
-const MIN_EMPTY_PROBES: u32 = 3;
 
 /// The longest time between two probes of one row.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
@@ -36,17 +33,6 @@ pub(super) struct Began {
     pub(super) monotonic: Instant,
 }
 
-/// The conclusion from probes that found nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Absence {
-    /// None yet.
-    Unproved,
-    /// The create may be sent again if its caller retries.
-    MayResend,
-    /// The configuration does not exist.
-    Proved,
-}
-
 impl Schedule {
     pub(super) fn new(sent_at: SystemTime, now: SystemTime, times: &ResolutionTimes) -> Self {
         let first = (sent_at + times.first_probe).duration_since(now);
@@ -70,20 +56,13 @@ impl Schedule {
             .find(|after| age < *after)
             .map_or(self.interval, |after| after.saturating_sub(age));
         self.due = Instant::now() + self.interval.min(decides.max(times.first_probe));
-        if self.empty_probes < MIN_EMPTY_PROBES || age < times.retry_after {
-            Absence::Unproved
-        } else if age < times.give_up_after {
-            Absence::MayResend
-        } else {
-            Absence::Proved
-        }
+        rules::absence(self.empty_probes, &age, &times.retry_after, &times.give_up_after)
     }
 
-    /// Returns the time since the sending: the smaller of the ages of the two clocks. The wall
-    /// clock may jump, and a row may be from an earlier process.
+    /// Returns the time since the sending.
     fn age(&self, at: Began) -> Duration {
         let wall = at.wall.duration_since(self.sent_at).unwrap_or_default();
-        wall.min(at.monotonic.saturating_duration_since(self.seen_at))
+        rules::age(wall, at.monotonic.saturating_duration_since(self.seen_at))
     }
 
     /// Records a probe that failed, and so proves nothing.

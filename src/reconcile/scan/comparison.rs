@@ -138,11 +138,8 @@ impl Comparing {
             && !most_are_missing
             && self.unreadable.values().all(is_ignored);
         self.scans_without_finds = if is_proof { self.scans_without_finds + 1 } else { 0 };
-        let is_complete = match self.comparison {
-            Comparison::NotNeeded => true,
-            Comparison::OneScan => self.scans_without_finds >= 1,
-            Comparison::TwoScans => self.scans_without_finds >= 2 && began >= self.all_visible_at,
-        };
+        let is_late = began >= self.all_visible_at;
+        let is_complete = self.comparison.is_met(self.scans_without_finds, is_late);
         if is_complete && !self.unreadable.is_empty() {
             let unreadable = self.unreadable.len();
             tracing::error!(

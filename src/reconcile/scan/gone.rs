@@ -2,22 +2,17 @@
 
 use std::time::SystemTime;
 
-use super::{Problem, Scan};
+use super::{super::rules, Problem, Scan};
 use crate::{
     clock::is_younger,
     ivs::FailureKind,
     ledger::{Event, LedgerError, UnconfirmedRow},
 };
 
-/// The number of rows that a scan releases without regard to their share of all rows.
-const MAX_RELEASED: usize = 10;
-
 impl Scan {
     /// Releases the rows that two scans have missed, and that a read does not find. Releases none
-    /// if the scan has listed no `known` one, or if the missing ones are more than
-    /// [`MAX_RELEASED`] and more than half of all rows: the endpoint or the credentials are
-    /// probably those of another account or region. Returns whether that is so. One row alone is
-    /// released: its tenant may have had no other.
+    /// if a scan that has listed `known` configurations of the ledger, and missed the others,
+    /// probably read another account or region. Returns whether that is so.
     pub(super) async fn release_all(
         &mut self,
         scan_began: SystemTime,
@@ -26,8 +21,8 @@ impl Scan {
         let missed = self.ledger.finish_scan(scan_began).await?;
         let live = self.ledger.count_live().await?;
         let missing = missed.iter().filter(|row| !self.may_be_invisible(row)).count();
-        let is_most = missing > MAX_RELEASED && missing * 2 > usize::try_from(live).unwrap_or(0);
-        let most_are_missing = is_most || (missing > 1 && known == 0);
+        let all = usize::try_from(live).unwrap_or(0);
+        let most_are_missing = rules::most_are_missing(missing, all, known);
         self.metrics.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
         self.problems.set(Problem::MostAreMissing, most_are_missing);
         if most_are_missing {
