@@ -173,6 +173,9 @@ pub(super) async fn a_configuration_takes_its_request_id_from_a_create_in_doubt(
     let again = reservations.make("acme", Some("r"), 100);
     assert_eq!(ledger.reserve(again.clone()).await.unwrap(), replay);
     assert_eq!(subject.all_in_doubt().await, [row]);
+    // A call may have waited for the permit to send it again.
+    let sent_at = ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
+    assert_eq!(ledger.resend(row, "r".into(), sent_at).await.unwrap(), None);
     // If it was executed after all, it has a row of its own.
     assert_eq!(ledger.adopt(adoption(in_doubt)).await.unwrap(), LIVE);
     assert_eq!(ledger.reserve(again).await.unwrap(), replay);
