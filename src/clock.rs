@@ -16,6 +16,7 @@ use std::{
 #[derive(Clone)]
 pub struct Clock {
     wall: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    monotonic: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Clock {
@@ -28,7 +29,15 @@ impl Clock {
 
     /// Reads the wall clock from `wall`.
     pub fn with_wall(wall: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self { wall: Arc::new(wall) }
+        Self::with_both(wall, || tokio::time::Instant::now().into_std())
+    }
+
+    /// Reads the clocks from `wall` and `monotonic`.
+    pub(crate) fn with_both(
+        wall: impl Fn() -> SystemTime + Send + Sync + 'static,
+        monotonic: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> Self {
+        Self { wall: Arc::new(wall), monotonic: Arc::new(monotonic) }
     }
 
     /// The wall clock's time.
@@ -40,7 +49,7 @@ impl Clock {
     /// The monotonic clock's time.
     #[must_use]
     pub fn monotonic(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
+        (self.monotonic)()
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -65,6 +65,7 @@ where
     reading::the_last_observation_counts(&subject().await).await;
     reconciling::expired_creates_are_taken_over(&subject().await).await;
     reconciling::each_state_has_its_own_lease(&subject().await).await;
+    reconciling::a_step_of_the_wall_clock_expires_no_lease(&subject().await).await;
     reconciling::deletes_without_an_outcome_are_found(&subject().await).await;
     reconciling::creates_in_doubt_are_listed_in_order(&subject().await).await;
     reconciling::an_arn_has_the_row_that_owns_it(&subject().await).await;
@@ -87,28 +88,41 @@ where
     scans::a_row_that_two_scans_missed_is_returned(&subject().await).await;
 }
 
-/// A wall clock that a case moves.
+/// Clocks that a case moves.
 #[derive(Clone)]
-pub(super) struct Time(Arc<AtomicU64>);
+pub(super) struct Time {
+    wall_ms: Arc<AtomicU64>,
+    monotonic_ms: Arc<AtomicU64>,
+}
 
 impl Default for Time {
     fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(1_800_000_000_000)))
+        Self { wall_ms: Arc::new(AtomicU64::new(1_800_000_000_000)), monotonic_ms: Arc::default() }
     }
 }
 
 impl Time {
     pub(super) fn clock(&self) -> Clock {
-        let time = self.clone();
-        Clock::with_wall(move || time.now())
+        let (time, monotonic_ms, started) =
+            (self.clone(), Arc::clone(&self.monotonic_ms), Instant::now());
+        let passed = move || Duration::from_millis(monotonic_ms.load(Ordering::Relaxed));
+        Clock::with_both(move || time.now(), move || started + passed())
     }
 
     pub(super) fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_millis(self.0.load(Ordering::Relaxed))
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.wall_ms.load(Ordering::Relaxed))
     }
 
+    /// Lets time pass.
     pub(super) fn pass(&self, duration: Duration) {
-        self.0.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::Relaxed);
+        self.monotonic_ms
+            .fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::Relaxed);
+        self.step(duration);
+    }
+
+    /// Sets the wall clock forward.
+    pub(super) fn step(&self, duration: Duration) {
+        self.wall_ms.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::Relaxed);
     }
 }
 

@@ -19,7 +19,11 @@ mod scanning;
 mod steps;
 mod store;
 
-use std::{path::Path, sync::OnceLock, time::SystemTime};
+use std::{
+    path::Path,
+    sync::OnceLock,
+    time::{Instant, SystemTime},
+};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot::error::RecvError;
@@ -40,9 +44,26 @@ pub struct SqliteLedger {
     threads: Option<Threads>,
     leases: Leases,
     clock: Clock,
+    opened: Instant,
     /// Set when SQLite reports that the file is damaged. The extent is unknown, so
     /// no further job is run.
     damage: OnceLock<LedgerError>,
+}
+
+/// The time of a job, by both clocks.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    wall: SystemTime,
+    /// The time of leases: the time since the ledger was opened, after the Unix epoch. No step of
+    /// the wall clock changes it. The next process expires all leases.
+    of_leases: SystemTime,
+}
+
+impl Now {
+    fn of(clock: &Clock, opened: Instant) -> Self {
+        let age = clock.monotonic().saturating_duration_since(opened);
+        Self { wall: clock.wall(), of_leases: SystemTime::UNIX_EPOCH + age }
+    }
 }
 
 /// The behaviour of a new job when its queue is full.
@@ -61,7 +82,7 @@ impl SqliteLedger {
     /// # Errors
     /// [`OpenError`], with the path and the fix.
     pub fn open(path: &Path, leases: Leases, clock: Clock) -> Result<(Self, Expired), OpenError> {
-        let (store, expired) = Store::open(path, &clock)?;
+        let (store, expired) = Store::open(path, &leases, &clock)?;
         let (mut ledger, queues) = Self::new(leases, clock);
         let threads = driver::spawn(store, queues)
             .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
@@ -80,21 +101,23 @@ impl SqliteLedger {
     #[must_use]
     pub fn new(leases: Leases, clock: Clock) -> (Self, Queues) {
         let (senders, queues) = driver::queues();
-        (
-            Self { queues: Some(senders), threads: None, leases, clock, damage: OnceLock::new() },
-            queues,
-        )
+        let opened = clock.monotonic();
+        let (queues_of_ledger, damage) = (Some(senders), OnceLock::new());
+        let ledger =
+            Self { queues: queues_of_ledger, threads: None, leases, clock, opened, damage };
+        (ledger, queues)
     }
 
     /// Runs `work` on the connection that writes.
     fn write<T: Send + 'static>(
         &self,
         when_full: WhenFull,
-        work: impl FnOnce(&Connection, SystemTime) -> Result<T, LedgerError> + Send + 'static,
+        work: impl FnOnce(&Connection, Now) -> Result<T, LedgerError> + Send + 'static,
     ) -> LedgerFuture<'_, T> {
-        let clock = self.clock.clone();
+        let (clock, opened) = (self.clock.clone(), self.opened);
         Box::pin(async move {
-            let (job, result) = Job::new(move |connection| work(connection, clock.wall()));
+            let (job, result) =
+                Job::new(move |connection| work(connection, Now::of(&clock, opened)));
             let queue = &self.usable()?.writes;
             match when_full {
                 WhenFull::Reject => queue.try_send(job).map_err(|error| rejected(&error))?,

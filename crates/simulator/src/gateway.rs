@@ -171,7 +171,7 @@ impl Running {
             process: Process::simulated(move || polled.polled()),
         };
         let leases = Leases::new(config.server.max_deadline, config.upstream.attempt_timeout);
-        let opened = Store::open(&disk.ledger(), &determinism.clock);
+        let opened = Store::open(&disk.ledger(), &leases, &determinism.clock);
         let (store, _) = opened.map_err(|error| error.to_string())?;
         let (ledger, queues) = SqliteLedger::new(leases, determinism.clock.clone());
         let driver = determinism.process.spawn(disk.clone().drive(store, queues));

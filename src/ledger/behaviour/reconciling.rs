@@ -1,6 +1,9 @@
 //! Expired leases, creates in doubt, and ended rows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use super::{ACCOUNT, LEASES, Subject, TICK, acme, adoption, resource};
 use crate::{
@@ -47,6 +50,19 @@ pub(super) async fn each_state_has_its_own_lease(subject: &Subject<impl Ledger>)
     assert_eq!(ledger.expire().await.unwrap(), Expired::default());
     time.pass(TICK);
     assert_eq!(ledger.expire().await.unwrap(), Expired { rejected: 0, in_doubt: 1 });
+}
+
+/// A create that waits in the queue survives it.
+pub(super) async fn a_step_of_the_wall_clock_expires_no_lease(subject: &Subject<impl Ledger>) {
+    let Subject { ledger, time, .. } = subject;
+    let row = subject.reserved("acme").await;
+    subject.sending("acme").await;
+    let deleted = subject.live("acme").await;
+    subject.apply(deleted, Event::Delete).await;
+    time.step(Duration::from_hours(1));
+    assert_eq!(ledger.expire().await.unwrap(), Expired::default());
+    assert!(!ledger.deletes().await.unwrap()[0].is_abandoned);
+    subject.send(row).await;
 }
 
 pub(super) async fn deletes_without_an_outcome_are_found(subject: &Subject<impl Ledger>) {

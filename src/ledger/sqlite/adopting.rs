@@ -1,7 +1,5 @@
 //! The statements that adopt a configuration at AWS.
 
-use std::time::SystemTime;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -9,6 +7,7 @@ use super::{
         Adopted, Adoption, Event, Leases, LedgerError, State,
         decide::{self, Adopt, Found, RowIds, RowOfCreate},
     },
+    Now,
     columns::{json, key, operation_id, state, unix_ms},
     reserving::EARLIER,
     steps,
@@ -18,7 +17,7 @@ use crate::request::OperationId;
 pub(super) fn adopt(
     connection: &Connection,
     adoption: &Adoption,
-    now: SystemTime,
+    now: Now,
     leases: &Leases,
 ) -> Result<Adopted, LedgerError> {
     let (owner, found) = rows(connection, adoption)?;
@@ -118,7 +117,7 @@ fn insert_live(
     connection: &Connection,
     adoption: &Adoption,
     ids: RowIds,
-    now: SystemTime,
+    now: Now,
 ) -> rusqlite::Result<()> {
     let Adoption { resource, fields, .. } = adoption;
     let operation_id = if ids == RowIds::New { adoption.new_id } else { adoption.operation_id };
@@ -149,7 +148,7 @@ fn insert_live(
             fields.redundant_ingest,
             json(&fields.tags)?,
             unix_ms(operation_id.generated_at()),
-            unix_ms(now),
+            unix_ms(now.wall),
         ])
         .map(drop)
 }

@@ -84,13 +84,13 @@ impl Ledger for SqliteLedger {
 
     fn deletes(&self) -> LedgerFuture<'_, Vec<UnfinishedDelete>> {
         self.write(WhenFull::Wait, |connection, now| {
-            Ok(reconciling::deletes(connection, unix_ms(now))?)
+            Ok(reconciling::deletes(connection, unix_ms(now.of_leases))?)
         })
     }
 
     fn expire(&self) -> LedgerFuture<'_, Expired> {
         self.write(WhenFull::Wait, |connection, now| {
-            Ok(steps::expire(connection, unix_ms(now), unix_ms(now))?)
+            Ok(steps::expire(connection, unix_ms(now.wall), unix_ms(now.of_leases))?)
         })
     }
 

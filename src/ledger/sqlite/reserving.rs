@@ -1,7 +1,5 @@
 //! The first statements of a create: idempotency, quota, insert.
 
-use std::time::SystemTime;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -9,6 +7,7 @@ use super::{
         Fields, Lease, Leases, LedgerError, Reservation, Reserved, State,
         decide::{self, Earlier},
     },
+    Now,
     columns::{from_unix_ms, json, key, operation_id, state, unix_ms},
 };
 use crate::{request::Fingerprint, tenancy::TenantId};
@@ -16,7 +15,7 @@ use crate::{request::Fingerprint, tenancy::TenantId};
 pub(super) fn reserve(
     connection: &Connection,
     reservation: &Reservation,
-    now: SystemTime,
+    now: Now,
     leases: &Leases,
 ) -> Result<Reserved, LedgerError> {
     if let Some(earlier) = earlier(connection, reservation)? {
@@ -27,7 +26,7 @@ pub(super) fn reserve(
         return Ok(Reserved::OverQuota { used });
     }
     let Fields { name, stage_arn, user_id, .. } = &reservation.fields;
-    let lease_until = decide::lease_until(Lease::Reserved, leases, now);
+    let lease_until = decide::lease_until(Lease::Reserved, leases, now.of_leases);
     connection
         .prepare_cached(
             "INSERT INTO ingest_configurations (operation_id, tenant, request_id, fingerprint,
@@ -49,7 +48,7 @@ pub(super) fn reserve(
             reservation.fields.ingest_protocol.as_str(),
             reservation.fields.redundant_ingest,
             json(&reservation.fields.tags)?,
-            unix_ms(now),
+            unix_ms(now.wall),
         ])?;
     Ok(Reserved::New)
 }

@@ -6,9 +6,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     super::{
-        Event, Expired, Leases, LedgerError, SendPermission, State, Step, Transition,
+        Event, Expired, Lease, Leases, LedgerError, SendPermission, State, Step, Transition,
         decide::{self, Change},
     },
+    Now,
     columns::{key, state, unix_ms},
 };
 use crate::request::OperationId;
@@ -18,7 +19,7 @@ pub(super) fn apply(
     connection: &Connection,
     operation_id: OperationId,
     step: Step<'_>,
-    now: SystemTime,
+    now: Now,
     leases: &Leases,
 ) -> Result<Transition, LedgerError> {
     let before = read(connection, operation_id)?;
@@ -36,7 +37,7 @@ pub(super) fn apply_to_sending(
     operation_id: OperationId,
     about: SystemTime,
     step: Step<'_>,
-    now: SystemTime,
+    now: Now,
     leases: &Leases,
 ) -> Result<Option<Transition>, LedgerError> {
     let before = read(connection, operation_id)?;
@@ -77,12 +78,12 @@ fn write(
     operation_id: OperationId,
     step: Step<'_>,
     change: Change,
-    now: SystemTime,
+    now: Now,
     leases: &Leases,
 ) -> rusqlite::Result<()> {
     let resource = step.resource();
-    let now_ms = unix_ms(now);
-    let lease_until = change.lease.map(|lease| decide::lease_until(lease, leases, now));
+    let now_ms = unix_ms(now.wall);
+    let lease_until = change.lease.map(|lease| decide::lease_until(lease, leases, now.of_leases));
     connection
         .prepare_cached(
             "UPDATE ingest_configurations
@@ -111,7 +112,7 @@ fn write(
 pub(super) fn send(
     connection: &Connection,
     operation_id: OperationId,
-    now: SystemTime,
+    now: Now,
     leases: &Leases,
 ) -> Result<Option<SendPermission>, LedgerError> {
     let transition = apply(connection, operation_id, Step::Send, now, leases)?;
@@ -138,7 +139,7 @@ pub(super) fn resend(
     connection: &Connection,
     operation_id: OperationId,
     absent: SystemTime,
-    now: SystemTime,
+    now: Now,
     leases: &Leases,
 ) -> Result<Option<SendPermission>, LedgerError> {
     match apply_to_sending(connection, operation_id, absent, Step::Resend, now, leases) {
@@ -151,9 +152,21 @@ pub(super) fn resend(
 fn permission(
     operation_id: OperationId,
     transition: Transition,
-    now: SystemTime,
+    now: Now,
 ) -> Option<SendPermission> {
-    transition.changed.then(|| SendPermission::new(operation_id, now))
+    transition.changed.then(|| SendPermission::new(operation_id, now.wall))
+}
+
+/// Gives the deletes of the last process a lease: AWS may still execute them.
+pub(super) fn lease_deletes(connection: &Connection, leases: &Leases) -> rusqlite::Result<()> {
+    let lease_until = decide::lease_until(Lease::Sending, leases, SystemTime::UNIX_EPOCH);
+    connection
+        .execute(
+            "UPDATE ingest_configurations SET lease_until_ms = ?1
+             WHERE state = 5 AND state <= 5 AND state <> 4",
+            [unix_ms(lease_until)],
+        )
+        .map(drop)
 }
 
 pub(super) const TAKE_OVER: &str = "UPDATE ingest_configurations SET state = ?2, updated_at_ms = ?3

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::{
-    super::{Expired, LedgerError},
+    super::{Expired, Leases, LedgerError},
     columns::unix_ms,
     is_damage,
     lock_file::LockFile,
@@ -87,10 +87,12 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`], with the path and the fix.
-    pub fn open(path: &Path, clock: &Clock) -> Result<(Self, Expired), OpenError> {
+    pub fn open(path: &Path, leases: &Leases, clock: &Clock) -> Result<(Self, Expired), OpenError> {
         let (connection, lock_file) = open::open(path)?;
-        let expired = steps::expire(&connection, unix_ms(clock.wall()), i64::MAX)
-            .map_err(|source| OpenError::of_database(path, source))?;
+        let database = |source| OpenError::of_database(path, source);
+        let expired = steps::expire(&connection, unix_ms(clock.wall()), i64::MAX);
+        let expired = expired.map_err(database)?;
+        steps::lease_deletes(&connection, leases).map_err(database)?;
         let reader = Reader(open::open_reader(path)?);
         let writer = Writer { connection, responds: Vec::new() };
         Ok((Self { writer, reader, lock_file }, expired))

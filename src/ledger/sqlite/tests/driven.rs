@@ -52,7 +52,7 @@ async fn a_store_is_driven_by_a_task_in_paused_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let time = Time::default();
-    let (store, expired) = Store::open(&path, &time.clock()).unwrap();
+    let (store, expired) = Store::open(&path, &LEASES, &time.clock()).unwrap();
     assert_eq!(expired, Expired::default());
     Connection::open(&path).unwrap().execute_batch(FAILING_COMMIT).unwrap();
     let (ledger, queues) = SqliteLedger::new(LEASES, time.clock());
@@ -98,7 +98,7 @@ async fn a_store_is_driven_by_a_task_in_paused_time() {
 async fn jobs_without_a_caller_run_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let time = Time::default();
-    let (store, _) = Store::open(&folder.path().join("ledger.db"), &time.clock()).unwrap();
+    let (store, _) = Store::open(&folder.path().join("ledger.db"), &LEASES, &time.clock()).unwrap();
     let (ledger, queues) = SqliteLedger::new(LEASES, time.clock());
     let reservations = Reservations::default();
     let reservation = reservations.make("acme", None, 1);
