@@ -50,7 +50,7 @@ impl Handlers {
     ) -> Result<CallersConfiguration, Error> {
         let row = self.owned_row(context, &request.arn).await?;
         match request.view {
-            ConfigurationView::Basic => Ok(self.basic(row)),
+            ConfigurationView::Basic => Ok(self.basic(context, row)),
             ConfigurationView::Full => self.full(context, &row).await,
         }
     }
@@ -74,12 +74,13 @@ impl Handlers {
     }
 
     /// Returns the configuration from the ledger, without an AWS call.
-    pub(super) fn basic(&self, row: Row) -> CallersConfiguration {
+    pub(super) fn basic(&self, context: &CallContext, row: Row) -> CallersConfiguration {
         let Fields { stage_arn, ingest_protocol, .. } = &row.fields;
         let stage = stage_arn.as_ref().and_then(|arn| self.shared.stages.known(arn));
         let ingest_endpoint =
             stage.and_then(|stage| stage.ingest_endpoint(*ingest_protocol).map(str::to_owned));
-        CallersConfiguration::of_row(row, ingest_endpoint)
+        let extra_tags = &context.tenant().settings.extra_tags;
+        CallersConfiguration::of_row(row, extra_tags, ingest_endpoint)
     }
 
     /// Returns the configuration from AWS. Concurrent calls for one ARN share one read.

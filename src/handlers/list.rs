@@ -56,7 +56,7 @@ impl Handlers {
         };
         let mut configurations = Vec::with_capacity(rows.len());
         for row in rows {
-            configurations.push(self.basic(row));
+            configurations.push(self.basic(context, row));
         }
         Ok(Listed { configurations, next_page_token })
     }

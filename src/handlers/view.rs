@@ -86,9 +86,14 @@ impl CallersConfiguration {
         }
     }
 
-    /// Converts a row of the ledger.
-    pub(super) fn of_row(row: Row, ingest_endpoint: Option<String>) -> Self {
-        let Row { operation_id, arn, participant_id, fields, state, observed_at, .. } = row;
+    /// Converts a row of the ledger. One that a scan has adopted has the tags of the operator too.
+    pub(super) fn of_row(
+        row: Row,
+        extra_tags: &BTreeMap<String, String>,
+        ingest_endpoint: Option<String>,
+    ) -> Self {
+        let Row { operation_id, arn, participant_id, mut fields, state, observed_at, .. } = row;
+        fields.tags = tags::visible(fields.tags, extra_tags);
         let of_fields = Self::of_fields(fields, ingest_endpoint, operation_id.generated_at());
         Self { arn: Some(arn), participant_id, state, state_observe_time: observed_at, ..of_fields }
     }

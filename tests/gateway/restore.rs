@@ -48,7 +48,9 @@ async fn comparison(gateway: &Gateway) -> String {
 async fn a_gateway_with_a_lost_ledger_creates_nothing_before_it_is_rebuilt() {
     let world = World::new();
     world.emulator.list_immediately();
-    let gateway = world.gateway(&SETTLES_SOON).await;
+    let lines =
+        [SETTLES_SOON.as_slice(), &["tenants.acme.extra_tags = { team = 'live' }"]].concat();
+    let gateway = world.gateway(&lines).await;
     let (replayed, old) = created_at_last(&gateway, "old").await;
     assert!(!replayed);
     gateway.stop().await;
@@ -56,7 +58,7 @@ async fn a_gateway_with_a_lost_ledger_creates_nothing_before_it_is_rebuilt() {
 
     let lost = Fault::new(FaultKind::DropBefore).on(Operation::ListIngestConfigurations);
     world.emulator.fault(&lost);
-    let gateway = world.gateway(&SETTLES_SOON).await;
+    let gateway = world.gateway(&lines).await;
     let acme = gateway.caller("acme");
     assert_eq!(acme.create(request("old")).await.unwrap_err().reason(), "LEDGER_UNAVAILABLE");
     // Nor does it say that a configuration does not exist.
@@ -66,7 +68,9 @@ async fn a_gateway_with_a_lost_ledger_creates_nothing_before_it_is_rebuilt() {
     );
     assert_eq!(acme.delete(&old, false).await.unwrap_err().reason(), "LEDGER_UNAVAILABLE");
     world.emulator.release();
-    assert_eq!(created_at_last(&gateway, "old").await, (true, old));
+    assert_eq!(created_at_last(&gateway, "old").await, (true, old.clone()));
+    // The tag of the operator, which AWS has, is not shown.
+    assert!(acme.get(&old, IngestConfigurationView::Basic).await.unwrap().tags.is_empty());
     assert_eq!(world.emulator.creates(), 1);
 }
 
