@@ -67,8 +67,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Applies `event` to the row.
     fn apply(&self, operation_id: OperationId, event: Event) -> LedgerFuture<'_, Transition>;
 
-    /// Applies an event that is about the sending at `sent_at`. If the create was sent
-    /// again since, the event does not apply: nothing changes, and the result is none.
+    /// Applies an event that is about the sending at `sent_at`. If the create has an outcome, or
+    /// was sent again since, the event does not apply: nothing changes, and the result is none.
     fn apply_to_sending(
         &self,
         operation_id: OperationId,

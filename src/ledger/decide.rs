@@ -118,11 +118,12 @@ pub fn lease_until(lease: Lease, leases: &Leases, now: SystemTime) -> SystemTime
 /// About 500,000 years: within the range of `SystemTime`, and of milliseconds in an `i64`.
 const FAR_FUTURE: Duration = Duration::from_secs(1 << 44);
 
-/// Whether a conclusion about the sending at `about` applies to a row that was last sent at
-/// `last_sent`.
+/// Whether a conclusion about the sending at `about` applies to a row in `state` that was last
+/// sent at `last_sent`. A row that is no longer in doubt has its outcome: its configuration may
+/// have been deleted since the probe.
 #[must_use]
-pub fn is_last_sending<T: Copy + PartialEq>(last_sent: T, about: T) -> bool {
-    last_sent == about
+pub fn is_in_doubt_since<T: Copy + PartialEq>(state: State, last_sent: T, about: T) -> bool {
+    state == State::InDoubt && last_sent == about
 }
 
 /// A configuration at AWS that carries the gateway's tags, and the rows that may conflict

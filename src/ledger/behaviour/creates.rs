@@ -152,9 +152,10 @@ pub(super) async fn a_conclusion_about_one_sending_says_nothing_about_the_next(
     let absent = ledger.apply_to_sending(row, second, Event::Absent).await.unwrap();
     assert_eq!(absent, Some(Transition { state: State::Rejected, changed: true }));
     assert_eq!(subject.used("acme").await, 0);
-    let again = ledger.apply_to_sending(row, second, Event::Absent).await.unwrap();
-    assert_eq!(again, Some(Transition { state: State::Rejected, changed: false }));
     // The row was resolved since.
+    let found = ledger.apply_to_sending(row, second, Event::Found(resource(row))).await.unwrap();
+    assert_eq!(found, None);
+    assert_eq!(subject.used("acme").await, 0);
     assert_eq!(ledger.resend(row, row.to_string(), second).await.unwrap(), None);
 }
 

@@ -30,8 +30,8 @@ pub(super) fn apply(
     Ok(transition)
 }
 
-/// Applies a step that is about the sending at `about`. None if the create was sent again
-/// since.
+/// Applies a step that is about the sending at `about`. None if the create has an outcome, or was
+/// sent again since.
 pub(super) fn apply_to_sending(
     connection: &Connection,
     operation_id: OperationId,
@@ -41,7 +41,7 @@ pub(super) fn apply_to_sending(
     leases: &Leases,
 ) -> Result<Option<Transition>, LedgerError> {
     let before = read(connection, operation_id)?;
-    if !decide::is_last_sending(before.last_sent_ms, unix_ms(about)) {
+    if !decide::is_in_doubt_since(before.state, before.last_sent_ms, unix_ms(about)) {
         return Ok(None);
     }
     let (transition, change) = decide::step(before.state, before.was_resent, step)?;
