@@ -90,10 +90,13 @@ impl Delete {
             self.handlers.record_later(id, Event::DeleteRefused);
             ledger_failed(&error, Event::Delete.name())
         })?;
+        // At the request: the response may arrive much later than AWS has made it.
+        let may_be_invisible =
+            shared.may_be_invisible(self.sent_at) || shared.require_complete().is_err();
         match ivs.delete_ingest_configuration(permit, &self.arn, self.force).await {
             Ok(()) => self.confirm(None).await,
             Err(CallError::NotExecuted(failure)) if failure.kind == FailureKind::NotFound => {
-                self.not_found(failure).await
+                self.not_found(failure, may_be_invisible).await
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "a delete was not executed");
@@ -109,7 +112,7 @@ impl Delete {
                 tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
                 match self.handlers.shown(&self.context, &self.arn).await {
                     Err(ReadError::Aws(error)) if error.failure().kind == FailureKind::NotFound => {
-                        self.not_found(failure).await
+                        self.not_found(failure, may_be_invisible).await
                     }
                     // AWS may still execute the delete. The resolver reads the configuration
                     // when that is no longer possible.
@@ -121,10 +124,9 @@ impl Delete {
 
     /// AWS does not have the configuration, or does not show it yet. The row stays `DELETING`
     /// then, so that a retry sends the delete again.
-    async fn not_found(&self, failure: AwsFailure) -> Result<Sent, Error> {
-        let shared = &self.handlers.shared;
+    async fn not_found(&self, failure: AwsFailure, may_be_invisible: bool) -> Result<Sent, Error> {
         // It may be another account too.
-        if shared.may_be_invisible(self.sent_at) || shared.require_complete().is_err() {
+        if may_be_invisible || self.handlers.shared.require_complete().is_err() {
             tracing::warn!(operation_id = %self.id, %failure, "AWS may not show the configuration");
             return Err(self.unknown(failure.aws_request_id));
         }

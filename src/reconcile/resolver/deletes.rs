@@ -99,6 +99,8 @@ impl DeleteResolver {
         let UnconfirmedRow { operation_id, arn, sent_at } = row;
         self.reads.tick().await;
         let permit = self.pacers.get.internal_permit().await;
+        // At the request: the response may arrive much later than AWS has made it.
+        let is_young = is_younger(sent_at, self.clock.wall(), self.visible_after);
         let event = match self.ivs.get_ingest_configuration(permit, &arn).await {
             Ok(_) if is_abandoned => Event::DeleteRefused,
             // When its lease has expired, a later round reads it again.
@@ -106,9 +108,7 @@ impl DeleteResolver {
             Err(error) if error.failure().kind == FailureKind::NotFound => {
                 // AWS may not show a new configuration yet, or it is another account. A later
                 // round reads it again.
-                if is_younger(sent_at, self.clock.wall(), self.visible_after)
-                    || !self.completeness.borrow().is_complete()
-                {
+                if is_young || !self.completeness.borrow().is_complete() {
                     return Ok(Round::Undecided);
                 }
                 Event::DeleteConfirmed
