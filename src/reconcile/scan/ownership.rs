@@ -155,12 +155,17 @@ impl Scan {
         at: SystemTime,
     ) -> Result<bool, LedgerError> {
         let operation_id = tenancy.operation_id;
-        let seen = found.observed_at(at);
+        let seen = vec![found.observed_at(at)];
+        // A row that has not ended before the read needs no adoption. Its configuration may have
+        // been deleted since.
+        if self.ledger.observe(seen.clone()).await?.is_empty() {
+            return Ok(false);
+        }
         let adoption = self.adoption(tenancy, tags, found);
         let resource = adoption.resource.clone();
         let arn = resource.arn.clone();
         let adopted = self.ledger.adopt(adoption).await?;
-        self.ledger.observe(vec![seen]).await?;
+        self.ledger.observe(seen).await?;
         match adopted {
             Adopted::Inserted { has_new_request_id } => {
                 self.metrics.adopted.inc();
