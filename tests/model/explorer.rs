@@ -3,12 +3,13 @@
 use std::{
     collections::HashMap,
     fmt,
-    hash::{Hash, Hasher},
+    hash::{BuildHasherDefault, Hash, Hasher},
 };
 
 use crate::{
+    scene::Scene,
     steps::{Step, Steps},
-    world::{Scene, World},
+    world::World,
 };
 
 /// The result of an exploration.
@@ -42,6 +43,7 @@ pub(crate) enum OnViolation {
 
 /// A 64-bit hash that is fast in unoptimised builds, where the hash of the standard library
 /// would take most of the time.
+#[derive(Default)]
 struct Mixer(u64);
 
 impl Hasher for Mixer {
@@ -78,7 +80,7 @@ impl Hasher for Mixer {
 /// The visited states, by 64-bit fingerprint. The probability that two of a million states
 /// have the same fingerprint, so that one is skipped, is 1 in 10^7.
 struct Seen {
-    indices: HashMap<u64, u32>,
+    indices: HashMap<u64, u32, BuildHasherDefault<Mixer>>,
     /// For each state: the state from which it was reached first, and the index of the step.
     reached: Vec<(u32, u16)>,
 }
@@ -87,7 +89,7 @@ impl Seen {
     /// Returns the index of the state, and whether it is new.
     fn visit(&mut self, world: &World, from: u32, by: usize) -> (u32, bool) {
         let next = u32::try_from(self.reached.len()).unwrap();
-        let mut hasher = Mixer(0);
+        let mut hasher = Mixer::default();
         world.hash(&mut hasher);
         let index = *self.indices.entry(hasher.finish()).or_insert(next);
         if index == next {
@@ -117,7 +119,7 @@ impl Seen {
 
 /// Visits every state of the scene.
 pub(crate) fn explore(scene: &Scene, on_violation: OnViolation) -> Report {
-    let mut seen = Seen { indices: HashMap::new(), reached: Vec::new() };
+    let mut seen = Seen { indices: HashMap::default(), reached: Vec::new() };
     let mut report = Report::default();
     // For each state: whether it is resolved, and its successors without faults.
     let mut resolves = Vec::new();

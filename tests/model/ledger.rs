@@ -6,7 +6,11 @@ use ivs_ingest_gateway::ledger::{
     decide::{self, Adopt, Change, Earlier, Found, RowIds, RowOfCreate},
 };
 
-use crate::world::{Create, Row, Scene, World};
+use crate::{
+    scene::{Part, Rule, Scene},
+    sets::Arn,
+    world::{Create, MAX_CREATES, NEW_REQUEST, Row, World},
+};
 
 /// The result of [`World::reserve`].
 pub(crate) enum Reserved {
@@ -16,7 +20,11 @@ pub(crate) enum Reserved {
     InDoubt {
         create: u8,
     },
-    /// Replayed, in progress, or over quota: the call ends without a change.
+    /// The configuration of an earlier call is returned.
+    Replay {
+        arn: Arn,
+    },
+    /// In progress, deleted, or over quota: the call ends without a change.
     Nothing,
 }
 
@@ -40,19 +48,29 @@ impl World {
         });
         match earlier {
             Some((create, Earlier::InDoubt)) => return Reserved::InDoubt { create },
+            Some((create, Earlier::Replay)) => {
+                let arn = self.creates[usize::from(create)].arn();
+                return arn.map_or(Reserved::Nothing, |arn| Reserved::Replay { arn });
+            }
             Some(_) => return Reserved::Nothing,
             None => {}
         }
         // The limit on minted ids is a bound of the scene, and not a decision of the gateway.
         let has_room = decide::has_room(self.used(), scene.quota);
-        if !has_room || usize::from(self.minted) >= scene.creates {
+        let creates = self.minted().filter(|(_, create)| create.request != NEW_REQUEST).count();
+        if !has_room || creates >= scene.creates || usize::from(self.minted) == MAX_CREATES {
             return Reserved::Nothing;
         }
+        let create = self.mint(request);
+        self.creates[usize::from(create)].row = Some(Row::new(State::Reserved));
+        Reserved::New { create }
+    }
+
+    fn mint(&mut self, request: u8) -> u8 {
         let create = self.minted;
         self.minted += 1;
         self.creates[usize::from(create)].request = request;
-        self.creates[usize::from(create)].row = Some(Row::new(State::Reserved));
-        Reserved::New { create }
+        create
     }
 
     /// The row in the unique index on tenant and `request_id`.
@@ -66,7 +84,7 @@ impl World {
     /// The other create whose row has the `request_id` of this one, and its state.
     fn other_holder(&self, create: u8) -> Option<(u8, State)> {
         let request = self.creates[usize::from(create)].request;
-        self.row_of(request).filter(|(other, _)| *other != create)
+        self.row_of(request).filter(|(other, _)| *other != create && request != NEW_REQUEST)
     }
 
     /// Gives the row that holds the `request_id` of the create a new one.
@@ -83,31 +101,45 @@ impl World {
         states.map(|state| u32::from(state.counts_against_quota())).sum()
     }
 
-    /// Applies a step. `arn` is the attempt that created the resource of the step.
+    /// The row with the configuration.
+    pub(crate) fn owner(&self, arn: Arn) -> Option<usize> {
+        self.creates.iter().position(|create| create.arn() == Some(arn))
+    }
+
+    /// Applies a step. `arn` is the resource of the step.
     pub(crate) fn apply<'a>(
         &mut self,
+        scene: &Scene,
         create: u8,
         step: impl Into<Step<'a>>,
-        arn: Option<usize>,
+        arn: Option<Arn>,
     ) -> Result<Applied, Rejected> {
+        let index = usize::from(create);
         let request_id_is_taken = self.other_holder(create).is_some();
-        let row = self.creates[usize::from(create)].row.as_mut().ok_or(Rejected)?;
-        let (_, change) = decide::step(row.state, row.was_resent, step).map_err(|_| Rejected)?;
+        let arn_is_taken = arn.and_then(|arn| self.owner(arn)).is_some_and(|owner| owner != index);
+        let row = self.creates[index].row.as_mut().ok_or(Rejected)?;
+        let was_resent = row.was_resent && !scene.lacks(Rule::ResendIsRemembered);
+        let (_, change) = decide::step(row.state, was_resent, step).map_err(|_| Rejected)?;
         let Some(change) = change else { return Ok(Applied::Unchanged) };
         let Change { state, is_sending, is_resend, records_response, .. } = change;
-        // The unique index of the ledger rejects the change.
-        let takes_request_id =
-            !decide::holds_request_id(row.state) && decide::holds_request_id(state);
-        if takes_request_id && request_id_is_taken {
+        // The unique indexes of the ledger reject the change.
+        let takes_request_id = !row.is_renamed
+            && !decide::holds_request_id(row.state)
+            && decide::holds_request_id(state);
+        if takes_request_id && request_id_is_taken || arn_is_taken {
             return Err(Rejected);
         }
         row.state = state;
-        row.age = 0;
+        row.age = if is_sending { 0 } else { row.age.min(scene.kept_age(state)) };
         row.sends += u8::from(is_sending);
         row.was_resent |= is_resend;
         row.response_recorded |= records_response;
-        if let Some(arn) = arn {
-            row.arn = u8::try_from(arn).ok();
+        row.arn = arn.or(row.arn);
+        for scan in self.gateways.iter_mut().filter_map(|gateway| gateway.scan.as_mut()) {
+            scan.unseen.remove(index);
+            if matches!(state, State::Deleted | State::Rejected) && scan.is_waiting() {
+                scan.ended.insert(index);
+            }
         }
         Ok(Applied::Changed)
     }
@@ -115,60 +147,123 @@ impl World {
     /// Applies a conclusion about one sending. A later sending makes it void.
     pub(crate) fn apply_to<'a>(
         &mut self,
+        scene: &Scene,
         create: u8,
         sending: Option<u8>,
         step: impl Into<Step<'a>>,
+        arn: Option<Arn>,
     ) -> Result<Applied, Rejected> {
         let row = self.creates[usize::from(create)].row.ok_or(Rejected)?;
-        if sending.is_some_and(|sending| !decide::is_last_sending(row.sends, sending)) {
+        let is_final = !scene.lacks(Rule::OutcomeIsFinal);
+        let state = if is_final { row.state } else { State::InDoubt };
+        let applies = |sending| decide::is_in_doubt_since(state, row.sends, sending);
+        if sending.is_some_and(|sending| !applies(sending)) {
             return Err(Rejected);
         }
-        self.apply(create, step, None)
+        self.apply(scene, create, step, arn)
     }
 
     /// Adopts a configuration without a row, or returns the decision against it.
-    pub(crate) fn adopt(&mut self, create: u8, attempt: usize) -> Result<Adopt<u8>, Rejected> {
-        let row = self.creates[usize::from(create)].row;
-        let arn = u8::try_from(attempt).unwrap();
+    pub(crate) fn adopt(
+        &mut self,
+        scene: &Scene,
+        arn: Arn,
+        ledger_is_complete: bool,
+    ) -> Result<Adopt<Arn>, Rejected> {
+        let create = u8::try_from(arn.create()).unwrap();
+        let owner = self.owner(arn);
+        let row = self.creates[arn.create()].row.filter(|row| row.arn != Some(arn));
+        let needs_response = !scene.lacks(Rule::DuplicatesNeedAResponse);
         let decision = decide::adopt(Found {
-            owner: row.filter(|row| row.arn == Some(arn)).map(|row| row.state),
-            create: row.filter(|row| row.arn != Some(arn)).map(|row| RowOfCreate {
+            owner: owner.and_then(|owner| self.creates[owner].state()),
+            create: row.map(|row| RowOfCreate {
                 state: row.state,
                 arn: row.arn,
-                response_recorded: row.response_recorded,
+                response_recorded: row.response_recorded || !needs_response,
             }),
             holder: self.other_holder(create).map(|(_, state)| state),
-            ledger_is_complete: self.rebuilt,
+            ledger_is_complete,
         });
+        let mut row =
+            Row { arn: Some(arn), age: scene.kept_age(State::Live), ..Row::new(State::Live) };
         match decision {
-            Adopt::Insert(ids @ (RowIds::OfTags | RowIds::TakenBack)) => {
-                if ids == RowIds::TakenBack {
-                    self.release_request_id(create);
-                }
-                let row = Row { arn: Some(arn), ..Row::new(State::Live) };
-                self.creates[usize::from(create)].row = Some(row);
+            Adopt::Insert(RowIds::New | RowIds::NewRequestId)
+            | Adopt::ApplyToCreate(RowIds::New | RowIds::NewRequestId)
+                if scene.lacks(Rule::EveryConfigurationHasARow) => {}
+            Adopt::Insert(RowIds::New) => {
+                let unused =
+                    |create: &Create| create.request == NEW_REQUEST && create.row.is_none();
+                let unused = self.creates.iter().position(unused);
+                let index = unused.unwrap_or_else(|| usize::from(self.mint(NEW_REQUEST)));
+                self.creates[index].row = Some(row);
             }
-            Adopt::ApplyToCreate(ids @ (RowIds::OfTags | RowIds::TakenBack)) => {
+            Adopt::Insert(ids) => {
+                row.is_renamed = ids == RowIds::NewRequestId;
                 if ids == RowIds::TakenBack {
                     self.release_request_id(create);
                 }
-                self.apply(create, &found(), Some(attempt))?;
+                self.creates[arn.create()].row = Some(row);
+            }
+            Adopt::ApplyToCreate(ids) => {
+                if ids == RowIds::TakenBack {
+                    self.release_request_id(create);
+                }
+                if let Some(row) = &mut self.creates[arn.create()].row {
+                    row.is_renamed |= matches!(ids, RowIds::New | RowIds::NewRequestId);
+                }
+                self.apply(scene, create, &found(), Some(arn))?;
             }
             Adopt::ApplyToOwner => {
-                self.apply(create, &found(), Some(attempt))?;
+                let owner = u8::try_from(owner.unwrap()).unwrap();
+                self.apply(scene, owner, &found(), Some(arn))?;
             }
-            Adopt::ApplyToCreate(RowIds::NewRequestId | RowIds::New)
-            | Adopt::Insert(RowIds::NewRequestId | RowIds::New)
-            | Adopt::UnderWay
-            | Adopt::Duplicate { .. } => {}
+            Adopt::UnderWay | Adopt::Duplicate { .. } => {}
         }
         Ok(decision)
     }
+}
 
-    /// Whether a row owns the configuration.
-    pub(crate) fn owns(&self, create: usize, attempt: usize) -> bool {
-        let arn = self.creates[create].row.and_then(|row| row.arn);
-        arn.is_some_and(|arn| usize::from(arn) == attempt)
+impl Scene {
+    /// The greatest age that the row of a state keeps. An age that no decision reads is 0. The
+    /// row of a configuration that the scan has found is old: it has the time of its operation
+    /// id, which may be long before the sending.
+    pub(crate) fn kept_age(&self, state: State) -> u8 {
+        let is_read = match state {
+            State::Sending | State::InDoubt => true,
+            State::Live | State::Deleting | State::Deleted => self.has(Part::LateReads),
+            State::Reserved | State::Rejected => false,
+        };
+        if is_read { self.times.give_up_after } else { 0 }
+    }
+}
+
+impl Row {
+    pub(crate) fn new(state: State) -> Self {
+        Self {
+            state,
+            sends: 0,
+            was_resent: false,
+            is_renamed: false,
+            response_recorded: false,
+            age: 0,
+            arn: None,
+            missed: 0,
+        }
+    }
+}
+
+impl Create {
+    pub(crate) fn state(&self) -> Option<State> {
+        self.row.map(|row| row.state)
+    }
+
+    pub(crate) fn arn(&self) -> Option<Arn> {
+        self.row.and_then(|row| row.arn)
+    }
+
+    /// The number of sendings.
+    pub(crate) fn sends(&self) -> u8 {
+        self.row.map_or(0, |row| row.sends)
     }
 }
 

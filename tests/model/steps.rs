@@ -1,26 +1,33 @@
 //! The possible steps. Each part of the gateway adds its own.
 
-use crate::{calls, resolving, scanning, upstream, world::Scene, world::World};
+use crate::{
+    calls,
+    deletes::{self, Read},
+    faults, resolving, scanning,
+    scene::Scene,
+    upstream,
+    world::World,
+};
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Time advances by a tick.
     Tick,
-    /// AWS, or the network to it, acts on an attempt.
+    /// AWS, or the network to it, acts on an attempt, or on the delete of a row.
     Aws { does: Aws, create: usize, attempt: usize },
     /// A client calls, or the create of its call takes a step.
     Call { does: Calls, gateway: usize, request: usize },
+    /// A caller deletes a configuration, or its delete takes a step.
+    Delete { does: Deletes, gateway: usize, create: usize },
     /// A lease expires, and another task takes over the row.
     LeaseEnds { create: usize },
     /// The resolver takes a step.
     Resolver { does: ResolutionStep, gateway: usize },
     /// The scan takes a step.
     Scan { does: ScanStep, gateway: usize },
-    /// A gateway is killed and restarted.
-    Crash { gateway: usize },
-    /// The ledger's file is deleted while the gateway is down.
-    LedgerIsLost,
+    /// The machine, its disk, its clock or its credentials fail, or recover.
+    Fault(Fault),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +37,53 @@ pub(crate) enum Aws {
     NeverReceives,
     /// An operator deletes the configuration without the gateway.
     DeletesForOperator,
+    Deletes,
+    RefusesToDelete,
+    /// It does not have the configuration, or does not show it yet.
+    FindsNothingToDelete,
+    NeverReceivesDelete,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Calls {
-    /// A client's call reserves a row, or requests the resend of an in-doubt create.
+    /// A client's call reserves a row, requests the resend of an in-doubt create, or receives an
+    /// earlier configuration.
     Begins,
     Cancels,
+    FailsToCancel(bool),
     RecordsSending,
     RecordsResending,
+    FailsToRecordSending {
+        is_durable: bool,
+    },
     SendsBytes,
+    /// The record took so long that the create is not sent.
+    IsTooLate,
     CannotConnect,
     RecordsResponse,
     /// AWS throttled the create, which will be sent again.
     RecordsThrottle,
     TimesOut,
+    FailsToRecord {
+        is_durable: bool,
+    },
+    FailsToRecordThrottle,
     /// The call ends without a record of its outcome.
     CannotRecord,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deletes {
+    /// The row is `DELETING`, and the delete is sent.
+    Begins,
+    FailsToBegin,
+    RecordsResponse,
+    FailsToRecord,
+    TimesOut,
+    /// A read after the time-out does not find the configuration.
+    TimesOutAndReads,
+    /// The lease of the delete expires, and the resolver reads the configuration.
+    IsResolved(Read),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +96,52 @@ pub(crate) enum ResolutionStep {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScanStep {
+    /// AWS responds to the list of all configurations, or of the first page.
     Lists,
-    Reads { create: usize, attempt: usize },
+    ListsRest,
+    RecordsPage,
+    Reads {
+        create: usize,
+        attempt: usize,
+    },
+    /// The configuration does not exist, or its tags are not shown.
+    FindsNone {
+        create: usize,
+        attempt: usize,
+    },
+    /// Its tags are the gateway's, and a read does not find it.
+    IsNotShown {
+        create: usize,
+        attempt: usize,
+    },
+    CannotRead {
+        create: usize,
+        attempt: usize,
+    },
+    CannotReadForeign,
+    /// The ledger adopts the configuration that was read.
+    Adopts,
     EndsScan,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A gateway is killed and restarted.
+    Crash {
+        gateway: usize,
+    },
+    /// The ledger's file is deleted while the gateway is down.
+    LedgerIsLost,
+    LedgerIsCopied,
+    CopyIsRestored,
+    ClockIsSetForward,
+    ClockIsSetBack,
+    AccountIsWrong,
+    AccountIsCorrected,
+    /// A write succeeds that had failed.
+    Recorded {
+        create: usize,
+    },
 }
 
 impl Step {
@@ -69,11 +149,28 @@ impl Step {
     /// without such steps.
     pub(crate) fn is_fault_or_client(self) -> bool {
         match self {
-            Self::Crash { .. } | Self::LedgerIsLost => true,
-            Self::Aws { does, .. } => matches!(does, Aws::NeverReceives | Aws::DeletesForOperator),
-            Self::Call { does, .. } => matches!(does, Calls::Begins | Calls::CannotRecord),
+            Self::Fault(fault) => {
+                !matches!(fault, Fault::AccountIsCorrected | Fault::Recorded { .. })
+            }
+            Self::Aws { does, .. } => matches!(
+                does,
+                Aws::NeverReceives | Aws::NeverReceivesDelete | Aws::DeletesForOperator
+            ),
+            Self::Call { does, .. } => matches!(
+                does,
+                Calls::Begins
+                    | Calls::CannotRecord
+                    | Calls::FailsToCancel(_)
+                    | Calls::FailsToRecord { .. }
+                    | Calls::FailsToRecordSending { .. }
+                    | Calls::FailsToRecordThrottle
+            ),
+            Self::Delete { does, .. } => {
+                matches!(does, Deletes::Begins | Deletes::FailsToBegin | Deletes::FailsToRecord)
+            }
             Self::Resolver { does, .. } => matches!(does, ResolutionStep::ProbeFails { .. }),
-            Self::Tick | Self::LeaseEnds { .. } | Self::Scan { .. } => false,
+            Self::Scan { does, .. } => matches!(does, ScanStep::CannotRead { .. }),
+            Self::Tick | Self::LeaseEnds { .. } => false,
         }
     }
 }
@@ -89,11 +186,12 @@ impl<'a> Steps<'a> {
     pub(crate) fn from(scene: &'a Scene, from: &'a World) -> Vec<(Step, World)> {
         let mut steps = Self { scene, from, found: Vec::with_capacity(16) };
         upstream::steps(&mut steps);
+        faults::steps(&mut steps);
         for gateway in 0..scene.gateways {
             calls::steps(&mut steps, gateway);
+            deletes::steps(&mut steps, gateway);
             resolving::steps(&mut steps, gateway);
             scanning::steps(&mut steps, gateway);
-            steps.add(Step::Crash { gateway }, |world| world.crash(gateway));
         }
         steps.found
     }
@@ -102,8 +200,10 @@ impl<'a> Steps<'a> {
     pub(crate) fn add(&mut self, step: Step, change: impl FnOnce(&mut World)) {
         let mut world = *self.from;
         change(&mut world);
-        // Gateways are interchangeable.
-        world.gateways[..self.scene.gateways].sort_unstable();
+        if self.scene.gateways > 1 {
+            // Gateways are interchangeable.
+            world.gateways.sort_unstable();
+        }
         if world != *self.from {
             self.found.push((step, world));
         }

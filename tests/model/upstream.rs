@@ -1,10 +1,13 @@
-//! AWS, time, leases, crashes, and the loss of the ledger.
+//! AWS, time, leases, and the records that follow a failed write.
 
-use ivs_ingest_gateway::ledger::{State, decide};
+use ivs_ingest_gateway::ledger::{Event, decide};
 
 use crate::{
+    ledger::{Applied, Rejected, created},
+    scene::{Part, Rule, Scene},
+    sets::Arn,
     steps::{Aws, Step, Steps},
-    world::{Attempt, Call, Create, Gateway, Loss, Rule, Scene, World},
+    world::{Attempt, Call, Create, Delete, Later, Row, World},
 };
 
 pub(crate) fn steps(steps: &mut Steps<'_>) {
@@ -12,7 +15,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
     if from.every_attempt_is_in_time(scene) {
         steps.add(Step::Tick, |world| world.tick(scene));
     }
-    for (create, Create { attempts, row, .. }) in from.minted() {
+    for (create, Create { attempts, row, delete, .. }) in from.minted() {
         for (attempt, stage) in attempts.iter().enumerate() {
             let mut becomes = |does, stage| {
                 let step = Step::Aws { does, create, attempt };
@@ -27,23 +30,52 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
                         becomes(Aws::Rejects, Attempt::Rejected);
                     }
                 }
-                Attempt::Made { .. } if scene.operator => {
+                Attempt::Made { .. } if scene.operator_deletes(create) => {
                     becomes(Aws::DeletesForOperator, Attempt::Nothing);
                 }
                 _ => {}
             }
         }
+        if let Delete::Sent { arn, is_young, .. } = delete {
+            delete_steps(steps, create, *arn, *is_young);
+        }
         if row.is_some_and(|row| decide::take_over(row.state, 0, 1).is_some()) {
-            steps.add(Step::LeaseEnds { create }, |world| world.take_over(create));
+            steps.add(Step::LeaseEnds { create }, |world| world.take_over(scene, create));
         }
     }
-    let lost = match scene.loss {
-        Loss::Never => false,
-        Loss::WhenIdle => from.is_idle(scene),
-        Loss::Anytime => true,
+}
+
+/// The effects of a delete that was sent.
+fn delete_steps(steps: &mut Steps<'_>, row: usize, arn: Arn, was_young: bool) {
+    let (scene, from) = (steps.scene, steps.from);
+    let mut add = |does, response| {
+        let step = Step::Aws { does, create: row, attempt: 0 };
+        steps.add(step, |world| world.execute_delete(row, arn, response));
     };
-    if lost && !from.ledger_lost {
-        steps.add(Step::LedgerIsLost, |world| world.lose_ledger(scene));
+    let exists = matches!(from.attempt(arn), Attempt::Made { .. });
+    let is_hidden =
+        matches!(from.attempt(arn), Attempt::Made { age } if age < scene.times.shown_after);
+    if exists {
+        add(Aws::Deletes, Delete::Done);
+        add(Aws::RefusesToDelete, Delete::Refused);
+    }
+    if !exists || is_hidden && scene.has(Part::LateReads) {
+        add(Aws::FindsNothingToDelete, Delete::NotFound { was_young });
+    }
+    add(Aws::NeverReceivesDelete, Delete::Nothing);
+}
+
+impl Scene {
+    /// Whether an operator deletes configurations of the create. With pages, the last one of the
+    /// start stays: a gateway without any of its configurations waits for the operator.
+    fn operator_deletes(&self, create: usize) -> bool {
+        let stays = self.has(Part::Pages) && create + 1 >= usize::from(self.live_at_start);
+        self.has(Part::Operator) && !stays
+    }
+
+    /// The time after which AWS shows everything of a configuration.
+    pub(crate) fn all_shown_after(&self) -> u8 {
+        self.times.shown_after.max(self.times.tags_after)
     }
 }
 
@@ -51,37 +83,55 @@ impl World {
     /// Whether no waiting call has reached its time-out. Only then can time advance.
     fn every_attempt_is_in_time(&self, scene: &Scene) -> bool {
         self.gateways.iter().flat_map(|gateway| gateway.calls).all(|call| match call {
-            Call::Sending { age, .. } => age < scene.times.attempt_timeout,
+            Call::Sending { create, attempt, age } => {
+                let stage = self.creates[usize::from(create)].attempts[usize::from(attempt)];
+                let stalls = scene.has(Part::Stalls) && stage == Attempt::Permitted;
+                stalls || age < scene.times.attempt_timeout
+            }
             _ => true,
         })
     }
 
     fn tick(&mut self, scene: &Scene) {
         let times = &scene.times;
+        let rows = self.creates.iter_mut().map(|create| &mut create.row);
+        let rows = rows.chain(self.copy.iter_mut().flatten());
+        for row in rows.flatten() {
+            row.age = scene.kept_age(row.state).min(row.age + 1);
+        }
         for create in &mut self.creates {
-            if let Some(row) = &mut create.row
-                && matches!(row.state, State::Sending | State::InDoubt)
-            {
-                row.age = times.give_up_after.min(row.age + 1);
-            }
             for attempt in &mut create.attempts {
                 *attempt = match *attempt {
                     Attempt::Sent { age } if age >= times.executed_by => Attempt::Nothing,
                     Attempt::Sent { age } => Attempt::Sent { age: age + 1 },
-                    Attempt::Made { age } => Attempt::Made { age: times.shown_after.min(age + 1) },
+                    Attempt::Made { age } => {
+                        Attempt::Made { age: scene.all_shown_after().min(age + 1) }
+                    }
                     stage => stage,
                 };
             }
+            create.delete = match create.delete {
+                Delete::Sent { age, .. } if age >= times.executed_by => Delete::Nothing,
+                Delete::Sent { arn, is_young, age } => Delete::Sent { arn, is_young, age: age + 1 },
+                delete => delete,
+            };
         }
         for gateway in &mut self.gateways {
             for call in &mut gateway.calls {
                 if let Call::Sending { age, .. } = call {
-                    *age += 1;
+                    *age = times.attempt_timeout.min(*age + 1);
                 }
             }
             for create in gateway.resolver.round.iter_mut().flatten() {
                 create.age = times.give_up_after.min(create.age + 1);
             }
+            for schedule in gateway.resolver.schedules.iter_mut().flatten() {
+                schedule.seen_age = times.give_up_after.min(schedule.seen_age + 1);
+            }
+            if let Some(comparing) = &mut gateway.comparing {
+                comparing.since_start = times.give_up_after.min(comparing.since_start + 1);
+            }
+            gateway.resolver.untagged.tick(times.retry_after);
         }
     }
 
@@ -96,21 +146,22 @@ impl World {
 
     /// Models `Ledger::expire` for one row. It can occur at any moment, which covers leases of
     /// any length and every restart.
-    fn take_over(&mut self, create: usize) {
+    pub(crate) fn take_over(&mut self, scene: &Scene, create: usize) {
         // A lease that ends at 0 has expired at 1.
         let (lease_until, now) = (0, 1);
         let state = self.creates[create].state().unwrap();
         let event = decide::take_over(state, lease_until, now).unwrap();
-        let create = u8::try_from(create).unwrap();
-        self.apply(create, &event, None).unwrap();
+        self.apply_at(scene, create, &event).unwrap();
     }
 
-    /// Clears the memory of the process. Requests that it has sent remain.
-    pub(crate) fn crash(&mut self, gateway: usize) {
-        for call in self.gateways[gateway].calls {
-            self.abandon(call);
-        }
-        self.gateways[gateway] = Gateway { complete: self.rebuilt, ..Gateway::default() };
+    /// Applies an event to a row.
+    pub(crate) fn apply_at(
+        &mut self,
+        scene: &Scene,
+        create: usize,
+        event: &Event,
+    ) -> Result<Applied, Rejected> {
+        self.apply(scene, u8::try_from(create).unwrap(), event, None)
     }
 
     /// Ends the call's wait. Drops its attempt if no byte was sent, or if AWS rejected it.
@@ -123,14 +174,43 @@ impl World {
         }
     }
 
-    fn lose_ledger(&mut self, scene: &Scene) {
-        for create in &mut self.creates {
-            create.row = None;
+    /// Starts a task that records the event after a failed write: `handlers::recording`.
+    pub(crate) fn record_later(&mut self, scene: &Scene, gateway: usize, create: u8, later: Later) {
+        if !scene.lacks(Rule::FailedWritesAreRepeated) {
+            self.gateways[gateway].later[usize::from(create)] = Some(later);
         }
-        self.ledger_lost = true;
-        self.rebuilt = scene.broken == Some(Rule::CreatesWaitForTheRebuild);
-        for gateway in 0..scene.gateways {
-            self.crash(gateway);
+    }
+
+    /// The write succeeds. A row that rejects the event has another outcome since.
+    pub(crate) fn record_now(&mut self, scene: &Scene, gateway: usize, create: usize) {
+        let Some(later) = self.gateways[gateway].later[create].take() else { return };
+        let arn = match later {
+            Later::Created { attempt } => Some(Arn::of(create, usize::from(attempt))),
+            _ => None,
+        };
+        let event = match later {
+            Later::Cancel => Event::Cancel,
+            Later::NotExecuted => Event::NotExecuted,
+            Later::Ambiguous => Event::Ambiguous,
+            Later::Created { .. } => created(),
+            Later::DeleteRefused => Event::DeleteRefused,
+            Later::DeleteConfirmed => Event::DeleteConfirmed,
+        };
+        let _ = self.apply(scene, u8::try_from(create).unwrap(), &event, arn);
+    }
+
+    /// Moves the wall clock: all rows become as old, or as young, as they can be.
+    pub(crate) fn set_clock(&mut self, scene: &Scene, is_forward: bool) {
+        let age = |state| if is_forward { scene.kept_age(state) } else { 0 };
+        let rows = self.creates.iter_mut().map(|create| &mut create.row);
+        let rows = rows.chain(self.copy.iter_mut().flatten());
+        for row in rows.flatten() {
+            let Row { state, .. } = *row;
+            row.age = age(state);
+        }
+        let rounds = self.gateways.iter_mut().flat_map(|gateway| &mut gateway.resolver.round);
+        for in_doubt in rounds.flatten() {
+            in_doubt.age = if is_forward { scene.times.give_up_after } else { 0 };
         }
     }
 }

@@ -1,107 +1,59 @@
-//! The state of the model: everything that the create protocol reads or writes.
+//! The state of the model: everything that the protocol reads or writes.
 
-use ivs_ingest_gateway::ledger::State;
+use std::hash::{Hash, Hasher};
+
+use ivs_ingest_gateway::ledger::{Comparison, State};
+
+use crate::{
+    scene::Scene,
+    sets::{Ages, Arn, Set},
+};
 
 // The upper bounds of every scene. They are constants, so that a state has a fixed size.
-pub(crate) const MAX_CREATES: usize = 3;
+pub(crate) const MAX_CREATES: usize = 4;
 pub(crate) const MAX_SENDS: usize = 3;
 pub(crate) const MAX_REQUESTS: usize = 2;
 pub(crate) const MAX_GATEWAYS: usize = 2;
 
-/// Minimum number of lists without the configuration that prove its absence.
-pub(crate) const MIN_EMPTY_PROBES: u8 = 3;
-
-/// The bounds, assumptions and rules of an exploration.
-#[derive(Debug, Clone)]
-pub(crate) struct Scene {
-    /// Number of gateways that share the ledger.
-    pub(crate) gateways: usize,
-    /// Number of `request_id`s, which the clients of the tenant use repeatedly.
-    pub(crate) requests: usize,
-    /// Number of these requests that are live at the start.
-    pub(crate) live_at_start: u8,
-    /// Maximum number of operation ids, including those that are live at the start.
-    pub(crate) creates: usize,
-    /// Maximum number of sendings of a create.
-    pub(crate) sends: u8,
-    /// The quota of the tenant.
-    pub(crate) quota: u32,
-    /// Whether the scan runs.
-    pub(crate) scan: bool,
-    /// Whether an operator deletes configurations without the gateway.
-    pub(crate) operator: bool,
-    /// Whether and when the file of the ledger is lost.
-    pub(crate) loss: Loss,
-    pub(crate) times: Times,
-    /// A rule that is violated, to show that it is necessary.
-    pub(crate) broken: Option<Rule>,
-}
-
-/// The moment at which the ledger is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Loss {
-    Never,
-    /// While no create is running and lists are complete.
-    WhenIdle,
-    /// At any moment.
-    Anytime,
-}
-
-/// Times in ticks since the create was sent, unless stated otherwise.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Times {
-    /// The time at which the gateway stops waiting for the response.
-    pub(crate) attempt_timeout: u8,
-    /// The last moment at which AWS may execute the create. A time-out does not stop bytes that
-    /// were sent.
-    pub(crate) executed_by: u8,
-    /// Time from the execution to the moment when every list shows the configuration.
-    pub(crate) shown_after: u8,
-    /// `settle.retry_after_ms`.
-    pub(crate) retry_after: u8,
-    /// `settle.give_up_after_ms`.
-    pub(crate) give_up_after: u8,
-}
-
-/// The rules whose violation the explorer must find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// `SENDING` is durable before any byte goes to AWS.
-    SendIsDurable,
-    /// Only a step that changes the row permits a sending.
-    LedgerPermits,
-    /// A create is resent only after [`Times::retry_after`].
-    ResendWaits,
-    /// One empty list proves nothing.
-    AbsenceTakesTime,
-    /// Absence is a conclusion about one sending of a create, and not about a later one.
-    AbsenceIsOfOneSending,
-    /// Nothing is created before a lost ledger is rebuilt.
-    CreatesWaitForTheRebuild,
-    /// An interrupted rebuild starts from the beginning.
-    RebuildIsWhole,
-}
+/// The `request_id` of a row for a second configuration, which no client uses.
+pub(crate) const NEW_REQUEST: u8 = u8::MAX;
 
 /// One state of the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct World {
     /// The creates, by operation id.
     pub(crate) creates: [Create; MAX_CREATES],
     pub(crate) minted: u8,
     pub(crate) gateways: [Gateway; MAX_GATEWAYS],
+    /// The number of gateways of the scene.
+    pub(crate) running: u8,
+    /// The ledger was lost, or replaced by its copy.
     pub(crate) ledger_lost: bool,
-    /// The ledger is durably marked as complete.
-    pub(crate) rebuilt: bool,
+    /// The rows of the copy of the ledger.
+    pub(crate) copy: Option<[Option<Row>; MAX_CREATES]>,
+    /// The number of the durable `ledger::Comparison`.
+    pub(crate) comparison: u8,
+    /// The calls to AWS go to another account.
+    pub(crate) other_account: bool,
     /// A permission to send was used twice.
     pub(crate) sent_twice: bool,
+    /// The configurations whose stream key a caller has received.
+    pub(crate) keys: Set,
+    /// The gateway deleted a configuration whose key a caller had received.
+    pub(crate) key_deleted: bool,
+    /// The configurations whose delete a caller got confirmed.
+    pub(crate) confirmed: Set,
 }
 
-/// One create: its row, and its attempts at AWS.
+/// One create: its row, and its attempts at AWS. The row of a second configuration has an
+/// operation id of its own, without attempts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Create {
     pub(crate) request: u8,
     pub(crate) row: Option<Row>,
     pub(crate) attempts: [Attempt; MAX_SENDS],
+    /// The delete of the configuration of the row.
+    pub(crate) delete: Delete,
 }
 
 /// A row of the ledger, which is durable.
@@ -116,10 +68,11 @@ pub(crate) struct Row {
     pub(crate) is_renamed: bool,
     /// Whether the row records AWS's response.
     pub(crate) response_recorded: bool,
-    /// Time since the last sending, at most [`Times::give_up_after`].
+    /// Time since the last sending by the wall clock, at most `Times::give_up_after`; 0 in a
+    /// state in which it is irrelevant.
     pub(crate) age: u8,
-    /// The attempt whose configuration the row owns.
-    pub(crate) arn: Option<u8>,
+    /// The configuration that the row owns.
+    pub(crate) arn: Option<Arn>,
     /// Number of consecutive scans that did not list the configuration.
     pub(crate) missed: u8,
 }
@@ -136,9 +89,26 @@ pub(crate) enum Attempt {
     Sent { age: u8 },
     /// AWS rejected it, and the response has not arrived yet.
     Rejected,
-    /// The configuration exists. Holds the time since its creation, at most
-    /// [`Times::shown_after`].
+    /// The configuration exists. Holds the time since its creation, at most the time until AWS
+    /// shows everything of it.
     Made { age: u8 },
+}
+
+/// One delete, from its sending to the end of the call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Delete {
+    /// Not sent, lost, or its response has no receiver.
+    #[default]
+    Nothing,
+    /// Sent: AWS may execute it. Holds the time since it was sent.
+    /// `is_young`: AWS may not show the configuration yet.
+    Sent { arn: Arn, is_young: bool, age: u8 },
+    /// AWS has deleted the configuration.
+    Done,
+    /// AWS has responded that it does not have the configuration.
+    NotFound { was_young: bool },
+    /// AWS has rejected the delete.
+    Refused,
 }
 
 /// The memory of a gateway. A crash clears it.
@@ -146,8 +116,14 @@ pub(crate) enum Attempt {
 pub(crate) struct Gateway {
     /// The running create of each `request_id`, which calls join.
     pub(crate) calls: [Call; MAX_REQUESTS],
+    /// The rows whose delete waits for its response.
+    pub(crate) deletes: Set,
+    /// The events that will be recorded after a failed write, by create.
+    pub(crate) later: [Option<Later>; MAX_CREATES],
     pub(crate) resolver: Resolver,
     pub(crate) scan: Option<ScanRun>,
+    /// The comparison of the ledger with AWS, until it has ended.
+    pub(crate) comparing: Option<Comparing>,
     /// Whether creates are allowed, because the ledger is complete.
     pub(crate) complete: bool,
 }
@@ -162,12 +138,21 @@ pub(crate) enum Call {
     /// The resolver found that the sending `absent` was not executed. The create requests a
     /// permission to resend.
     Resending { create: u8, absent: u8 },
-    /// It holds the permission of an attempt, or waits for its response.
+    /// It holds the permission of an attempt, or waits for its response. `age` is the time since
+    /// the record of the sending.
     Sending { create: u8, attempt: u8, age: u8 },
 }
 
-/// The configurations that a list and its tags show.
-pub(crate) type Configurations = [[bool; MAX_SENDS]; MAX_CREATES];
+/// An event that a separate task records after a failed write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Later {
+    Cancel,
+    NotExecuted,
+    Ambiguous,
+    Created { attempt: u8 },
+    DeleteRefused,
+    DeleteConfirmed,
+}
 
 /// The memory of the resolver, by create.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,19 +164,23 @@ pub(crate) struct Resolver {
     pub(crate) round: [Option<InDoubt>; MAX_CREATES],
     /// The probe without a conclusion yet.
     pub(crate) probe: Option<Probe>,
+    /// The time since each configuration was first read without tags. A foreign one is marked.
+    pub(crate) untagged: Ages,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Schedule {
     pub(crate) sending: u8,
     pub(crate) empty_probes: u8,
+    /// Time since this process first saw the create in doubt, by the monotonic clock.
+    pub(crate) seen_age: u8,
 }
 
 /// A row in doubt, as the resolver read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InDoubt {
     pub(crate) sending: u8,
-    /// Time since that sending.
+    /// Time since that sending, by the wall clock.
     pub(crate) age: u8,
 }
 
@@ -199,19 +188,67 @@ pub(crate) struct InDoubt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Probe {
     pub(crate) create: u8,
-    /// The in-doubt create, with its age at the start of the probe.
-    pub(crate) in_doubt: InDoubt,
+    pub(crate) sending: u8,
+    /// The age at the start of the probe.
+    pub(crate) age: u8,
     /// The attempts whose configurations have no row and carry the create's tag.
-    pub(crate) found: [bool; MAX_SENDS],
+    pub(crate) found: Set,
+    /// A configuration without tags may be that of the create.
+    pub(crate) undecided: bool,
 }
 
-/// A scan after its lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A scan in progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ScanRun {
+    pub(crate) stage: ScanStage,
+    /// The configurations of the last page.
+    pub(crate) page: Set,
+    /// Rows that ended since the request for that page, or for that read.
+    pub(crate) ended: Set,
     /// Configurations that were listed, have no row, and were not read yet.
-    pub(crate) unknown: Configurations,
-    /// Live rows from before the scan that no list showed.
-    pub(crate) unseen: [bool; MAX_CREATES],
+    pub(crate) unknown: Set,
+    /// A configuration that was read, and is not recorded yet.
+    pub(crate) adopting: Option<Arn>,
+    /// The foreign configuration was listed, and was not read yet.
+    pub(crate) foreign: bool,
+    /// Live rows from before the scan that no page has shown.
+    pub(crate) unseen: Set,
+    /// It has listed a configuration that the ledger knows.
+    pub(crate) known: bool,
+    /// It has found a configuration that the ledger did not know.
+    pub(crate) finds: bool,
+    /// It could not read a configuration of the gateway.
+    pub(crate) unreadable: bool,
+    /// It began when AWS lists everything that was created before the start.
+    pub(crate) is_late: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ScanStage {
+    /// A page has arrived, and is not recorded yet.
+    Arrived { is_last: bool },
+    /// The first page is recorded.
+    FirstPage,
+    /// All pages are recorded.
+    #[default]
+    Listed,
+}
+
+/// The comparison of the ledger with AWS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Comparing {
+    /// The number of consecutive scans that found nothing, at most 2.
+    pub(crate) scans_without_finds: u8,
+    /// Time since the start of the process, by the monotonic clock, at most
+    /// `Times::give_up_after`.
+    pub(crate) since_start: u8,
+}
+
+impl ScanRun {
+    /// Whether a response of AWS is not recorded yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.page.is_empty() || self.adopting.is_some()
+    }
 }
 
 impl World {
@@ -221,16 +258,24 @@ impl World {
         let mut creates = [Create::default(); MAX_CREATES];
         for (request, create) in (0..scene.live_at_start).zip(&mut creates) {
             create.request = request;
-            create.row = Some(Row { arn: Some(0), ..Row::new(State::Live) });
-            create.attempts[0] = Attempt::Made { age: scene.times.shown_after };
+            let arn = Some(Arn::of(usize::from(request), 0));
+            create.row =
+                Some(Row { arn, age: scene.kept_age(State::Live), ..Row::new(State::Live) });
+            create.attempts[0] = Attempt::Made { age: scene.all_shown_after() };
         }
         Self {
             creates,
             minted: scene.live_at_start,
             gateways: [gateway; MAX_GATEWAYS],
+            running: u8::try_from(scene.gateways).unwrap(),
             ledger_lost: false,
-            rebuilt: true,
+            copy: None,
+            comparison: Comparison::NotNeeded as u8,
+            other_account: false,
             sent_twice: false,
+            keys: Set::default(),
+            key_deleted: false,
+            confirmed: Set::default(),
         }
     }
 
@@ -238,36 +283,27 @@ impl World {
     pub(crate) fn minted(&self) -> impl Iterator<Item = (usize, &Create)> {
         self.creates.iter().enumerate().take(usize::from(self.minted))
     }
-}
 
-impl Row {
-    pub(crate) fn new(state: State) -> Self {
-        Self {
-            state,
-            sends: 0,
-            was_resent: false,
-            is_renamed: false,
-            response_recorded: false,
-            age: 0,
-            arn: None,
-            missed: 0,
-        }
+    pub(crate) fn attempt(&self, arn: Arn) -> Attempt {
+        self.creates[arn.create()].attempts[arn.attempt()]
+    }
+
+    /// The configurations at AWS, each with its age, in the order of lists.
+    pub(crate) fn made(&self) -> impl Iterator<Item = (Arn, u8)> {
+        self.minted().flat_map(|(index, create)| create.made(index))
     }
 }
 
-impl Create {
-    pub(crate) fn made(&self) -> impl Iterator<Item = usize> {
-        let attempts = self.attempts.iter().enumerate();
-        attempts
-            .filter_map(|(index, attempt)| matches!(attempt, Attempt::Made { .. }).then_some(index))
-    }
-
-    pub(crate) fn state(&self) -> Option<State> {
-        self.row.map(|row| row.state)
-    }
-
-    /// The number of sendings.
-    pub(crate) fn sends(&self) -> u8 {
-        self.row.map_or(0, |row| row.sends)
+/// Leaves out creates and gateways that do not exist: an unoptimised hash takes most of the time.
+impl Hash for World {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { creates, minted, gateways, running, comparison, keys, confirmed, .. } = self;
+        creates[..usize::from(*minted)].hash(state);
+        gateways[..usize::from(*running)].hash(state);
+        self.copy.hash(state);
+        (*comparison, *keys, *confirmed).hash(state);
+        let flags = [self.ledger_lost, self.other_account, self.sent_twice, self.key_deleted];
+        let flags = flags.iter().fold(0, |flags, flag| flags * 2 + u8::from(*flag));
+        flags.hash(state);
     }
 }
