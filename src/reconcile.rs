@@ -64,7 +64,7 @@ enum ScanError {
     #[error("AWS returned the token of an earlier page")]
     RepeatedToken,
     #[error(
-        "AWS lists configurations of account {listed}, and the ledger records those of account {known}: correct the credentials, or ledger.url"
+        "AWS lists configurations of account {listed}, and the ledger records those of account {known}: correct the credentials, or run `init-ledger --rebind` if the ledger has no rows"
     )]
     OtherAccount { known: String, listed: String },
 }
