@@ -145,6 +145,7 @@ const fn with_bad_machine(invariant: Invariant) -> Expected {
 const fn with_old_ledger(invariant: Invariant) -> Expected {
     match invariant {
         Invariant::OneCreate | Invariant::SameResponse => Expected::Breaks,
+        Invariant::DeletedStaysDeleted => Expected::Heals,
         _ => Expected::Kept,
     }
 }
