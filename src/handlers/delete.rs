@@ -44,6 +44,7 @@ impl Handlers {
             id: row.operation_id,
             arn: row.arn,
             sent_at: row.sent_at,
+            is_first: row.row_state == State::Live,
             force: request.force,
         };
         // In a separate task, which continues if the caller disconnects.
@@ -60,6 +61,8 @@ struct Delete {
     arn: String,
     /// When the create of the configuration was sent.
     sent_at: SystemTime,
+    /// Whether no earlier delete of unknown outcome may have been executed.
+    is_first: bool,
     force: bool,
 }
 
@@ -87,7 +90,9 @@ impl Delete {
         let applied = shared.ledger.apply(id, Event::Delete).await;
         applied.map_err(|error| {
             // The failed write may be durable nevertheless.
-            self.handlers.record_later(id, Event::DeleteRefused);
+            if self.is_first {
+                self.handlers.record_later(id, Event::DeleteRefused);
+            }
             ledger_failed(&error, Event::Delete.name())
         })?;
         // At the request: the response may arrive much later than AWS has made it.

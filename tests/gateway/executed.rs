@@ -230,6 +230,37 @@ async fn the_error_of_a_delete_of_unknown_outcome_names_the_delete() {
     assert!(error.retry_after().is_some());
 }
 
+/// The configuration exists, whatever happens to the read of its key.
+#[tokio::test]
+async fn a_replay_that_cannot_be_read_is_not_reported_as_not_created() {
+    let world = World::new();
+    let (_gateway, acme) = acme(&world, &ONE_AT_A_TIME).await;
+    let named = CreateIngestConfigurationRequest { request_id: "r".into(), ..create("acme") };
+    let created = acme.create(named.clone()).await.unwrap().ingest_configuration.unwrap();
+    let get = Operation::GetIngestConfiguration;
+    for fault in [
+        Fault::error(429, "ThrottlingException"),
+        Fault::error(403, "AccessDeniedException"),
+        Fault::error(404, "ResourceNotFoundException"),
+        Fault::new(FaultKind::DropBefore),
+        Fault::new(FaultKind::Error500Before),
+        Fault::new(FaultKind::Truncate),
+    ] {
+        world.emulator.fault(&fault.on(get));
+        let error = create_error(&acme, named.clone()).await;
+        assert_eq!((error.code, error.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
+        assert!(error.retry_after().is_some(), "{error:?}");
+        world.emulator.release();
+    }
+    let reading = fill_queue_of_reads(&world, &acme, &created.arn).await;
+    let error = create_error(&acme, named.clone()).await;
+    assert_eq!((error.code, error.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
+    world.emulator.release();
+    reading.await.unwrap();
+    assert!(acme.create(named).await.unwrap().replayed);
+    assert_eq!(world.emulator.creates(), 1);
+}
+
 /// The tenant no longer owns the stage, but the configuration exists.
 #[tokio::test]
 async fn a_request_id_returns_its_configuration_after_the_stage_is_gone() {

@@ -57,7 +57,7 @@ impl Create {
         match reserved {
             Reserved::Replay { operation_id, arn } => {
                 self.continue_earlier(operation_id);
-                Some(self.read_back(arn, true).await)
+                Some(self.read_back(arn, true, None).await)
             }
             Reserved::Deleted { operation_id, arn } => {
                 self.continue_earlier(operation_id);
@@ -91,25 +91,10 @@ impl Create {
         let (operation_id, unknown) = (self.operation_id, self.unknown(aws_request_id));
         let Shared { resolutions, resolution_wait, .. } = &*self.handlers.shared;
         match resolutions.resolution(operation_id, *resolution_wait).await {
-            Some(Resolution::Live(resource)) => self.read_back_executed(resource.arn, None).await,
+            Some(Resolution::Live(resource)) => self.read_back(resource.arn, false, None).await,
             // Proved absent, which usually takes longer than this wait, or not resolved in time.
             // Then a retry with the `request_id`, or with the create's id as one, is safe.
             Some(Resolution::Gone) | None => Err(unknown),
-        }
-    }
-
-    /// Reads back the configuration of this create, which AWS has executed: a read that is not
-    /// sent does not mean that nothing was.
-    pub(super) async fn read_back_executed(
-        &self,
-        arn: String,
-        aws_request_id: Option<String>,
-    ) -> Outcome {
-        match self.read_back(arn, false).await {
-            Err(Error::TenantQueueFull { .. } | Error::DeadlineTooShort { .. }) => {
-                Err(self.unknown(aws_request_id))
-            }
-            outcome => outcome,
         }
     }
 
@@ -117,13 +102,20 @@ impl Create {
     /// AWS, because the gateway does not store them. A failed read is not reported as a failed
     /// create: the caller would create another configuration. Nor is one that does not find it:
     /// AWS may not show it yet, and if an operator has deleted it, the scan detects that.
-    async fn read_back(&self, arn: String, replayed: bool) -> Outcome {
+    /// `aws_request_id` is that of the create, if this call has sent it.
+    pub(super) async fn read_back(
+        &self,
+        arn: String,
+        replayed: bool,
+        aws_request_id: Option<String>,
+    ) -> Outcome {
         match self.handlers.shown(&self.context, &arn).await {
             Ok(Shown { configuration, asked_at, aws_request_id }) => {
                 self.check_not_deleted(&arn, aws_request_id.as_ref()).await?;
                 Ok(self.created(configuration, asked_at, replayed, aws_request_id).await)
             }
-            Err(ReadError::NotSent(error)) => Err(error),
+            // A read that is not sent does not mean that nothing was created.
+            Err(ReadError::NotSent(_)) => Err(self.unknown(aws_request_id)),
             Err(ReadError::Aws(error)) => {
                 let (operation_id, failure) = (self.operation_id, error.failure());
                 tracing::warn!(%operation_id, %failure, "could not read a created configuration");

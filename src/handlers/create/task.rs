@@ -190,7 +190,7 @@ impl Create {
                 };
                 Sent::Finished(match self.record_created(resource).await {
                     Recorded::Now => Ok(self.created(value, asked_at, false, aws_request_id).await),
-                    Recorded::Earlier { arn } => self.read_back_executed(arn, aws_request_id).await,
+                    Recorded::Earlier { arn } => self.read_back(arn, false, aws_request_id).await,
                     Recorded::Unknown => Err(self.unknown(aws_request_id)),
                 })
             }
