@@ -1,4 +1,53 @@
-//! placeholder
+//! Model checking of the protocol of creates and deletes. Explores every state that a few
+//! clients, gateways and faults can reach, in a model of everything around the ledger's
+//! decisions. The decisions are the code of the gateway: `ledger::state`, `ledger::decide`,
+//! `ledger::Comparison` and `reconcile::rules`.
+//!
+//! | module | models | code |
+//! | --- | --- | --- |
+//! | `world` | durable state, state that a crash loses, state of AWS | |
+//! | `ledger` | each of the ledger's transactions, in one step | `ledger::sqlite` |
+//! | `calls` | clients that repeat or cancel calls, and their creates | `handlers::create` |
+//! | `deletes` | deletes by callers, and those without an outcome | `handlers::delete`, `reconcile::resolver::deletes` |
+//! | `resolving` | reads of in-doubt rows, probes, conclusions: one step each | `reconcile::resolver` |
+//! | `scanning` | pages, reads, adoption, duplicates | `reconcile::scan` |
+//! | `comparing` | rows without a configuration, the comparison at a start | `reconcile::scan` |
+//! | `upstream` | AWS, time, leases, records after a failed write | `handlers::recording` |
+//! | `faults` | crashes, a lost or restored ledger, clock steps, another account | |
+//! | `properties` | the invariants, and the definition of a resolved state | |
+//! | `explorer` | breadth-first visit of every state | |
+//! | `scene` | bounds, parts, times and rules of an exploration | |
+//! | `scenes` | the explorations | |
+//!
+//! Between two steps of one part, every other part can take steps. Calls arrive and time out,
+//! and gateways are killed, at any moment and any number of times. The number of operation
+//! ids, and of sendings of each, bounds a scene. A scene has only the parts and faults that its
+//! rules are about: all of them together have too many states.
+//!
+//! Each rule of `scene::Rule` can be removed. A scene shows then that the explorer finds a
+//! violation, or a state that never recovers.
+//!
+//! # Assumptions
+//!
+//! Time advances in ticks. A create may be sent again after two ticks, and is given up after
+//! three. In all scenes except those of `scenes::seconds`:
+//!
+//! - AWS executes a create at most one tick after its row became `SENDING`, and the gateway
+//!   waits for the response at most that long. A scene with stalls has no limit from the record
+//!   to the sending.
+//! - One tick later, every list shows the configuration. So a configuration is listed at the
+//!   latest when absence becomes conclusive.
+//! - A read shows the configuration and its tags immediately, or, in some scenes, one tick later.
+//! - AWS executes a delete at most one tick after it was sent.
+//!
+//! The ledger is lost, or replaced by an older copy, at most once, and at any moment.
+//!
+//! # Omissions
+//!
+//! The pruning of ended rows, lists and reads that show a deleted configuration, pages that an
+//! insertion moves, two running deletes of one configuration, updates, and the comparison after a
+//! crash, which only finds more. A lease may end at any moment, also while its task runs.
+
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, reason = "a panic of the model fails the test")]
 

@@ -111,6 +111,13 @@ fn assert_recovers(name: &str, scene: &Scene) {
     assert_holds(name, scene);
 }
 
+/// Asserts that the explorer finds a state from which the gateway does not recover alone: a known
+/// limit of the rules.
+fn assert_waits_for_operator(name: &str, scene: &Scene) {
+    let report = explore_and_print(name, scene, OnViolation::Stop);
+    assert!(report.violation.is_none() && report.never_resolves.is_some(), "{report}");
+}
+
 /// Asserts that the explorer finds the violation `wrong`: a known limit of the rules.
 fn assert_limit(name: &str, scene: &Scene, wrong: &str) {
     let report = explore_and_print(name, scene, OnViolation::Stop);

@@ -1,6 +1,9 @@
 //! Deletes by callers.
 
-use super::{WITH_SCAN, assert_holds, assert_limit, assert_needed, assert_recovers};
+use super::{
+    WITH_SCAN, assert_holds, assert_limit, assert_needed, assert_recovers,
+    assert_waits_for_operator,
+};
 use crate::{
     properties::{NOT_DELETED, NOT_ONE_TO_ONE, UNCOUNTED},
     scene::{Part, Rule, Scene},
@@ -36,6 +39,9 @@ fn a_forgotten_delete_is_detected() {
     assert_recovers("deletes, writes fail", &fails);
     let lost = forgets.clone().with(Part::LateReads).with(Part::Loss);
     assert_recovers("deletes, late reads, ledger lost", &lost);
-    let restored = Scene { live_at_start: 1, ..forgets }.with(Part::LateReads).with(Part::Restore);
+    let restored =
+        Scene { live_at_start: 1, ..forgets.clone() }.with(Part::LateReads).with(Part::Restore);
     assert_recovers("deletes, late reads, older copy restored", &restored);
+    let two = Scene { live_at_start: 2, requests: 2, ..forgets }.with(Part::Restore);
+    assert_waits_for_operator("older copy restored, all of its rows were deleted since", &two);
 }

@@ -13,6 +13,8 @@ fn late_tags_do_not_make_a_configuration_foreign() {
     let late = Scene { times: Times { tags_after: 1, ..TIMES }, ..ONE };
     assert_holds("tags are late", &late);
     assert_needed(Rule::TagsMayBeLate, &late, UNCOUNTED);
+    let later = Scene { times: Times { tags_after: 2, ..TIMES }, ..ONE };
+    assert_holds("tags are later than lists", &later);
     let lost = Scene { sends: 1, ..late }.with(Part::Scan).with(Part::Loss);
     assert_holds("tags are late, ledger lost", &lost);
 }

@@ -40,6 +40,9 @@ fn a_configuration_that_cannot_be_read_does_not_stop_the_rebuild() {
     let failing = lost.clone().with(Part::FailingReads);
     assert_holds("ledger lost, reads fail", &failing);
     assert_needed(Rule::UnreadableIsNoProof, &failing, UNCOUNTED);
+    let all = Scene { live_at_start: 1, requests: 2, ..failing };
+    let all = all.with(Part::LateReads).with(Part::Operator).with(Part::Pages);
+    assert_holds("ledger lost, reads fail or are late, pages skip", &all);
     let foreign = lost.with(Part::Foreign);
     assert_holds("ledger lost, a foreign configuration cannot be read", &foreign);
     assert_needed_to_resolve(Rule::UnreadableIsSkipped, &foreign);
