@@ -5,10 +5,11 @@ use ivs_ingest_gateway::ledger::{Event, State, Step as RowStep};
 
 use crate::{
     ledger::{Applied, Reserved, created},
+    memory::{Call, Later},
     scene::{Part, Rule, Scene},
     sets::Arn,
     steps::{Calls, Step, Steps},
-    world::{Attempt, Call, Later, MAX_SENDS, World},
+    world::{Attempt, MAX_SENDS, World},
 };
 
 pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
@@ -257,9 +258,9 @@ impl World {
         let mut attempt = create_of.row.map_or(0, |row| row.sends - 1);
         if self.ledger_lost {
             // The ledger does not know all sendings. Every sending has an attempt of its own.
-            let sent = |attempt: &u8| self.was_sent(Arn::of(create.into(), (*attempt).into()));
+            let is_used = |attempt: &u8| self.was_sent(Arn::of(create.into(), (*attempt).into()));
             let mut attempts = 0..u8::try_from(MAX_SENDS).unwrap();
-            let Some(free) = attempts.find(|attempt| !sent(attempt)) else { return Call::None };
+            let Some(free) = attempts.find(|attempt| !is_used(attempt)) else { return Call::None };
             attempt = free;
         }
         let stage = &mut self.creates[usize::from(create)].attempts[usize::from(attempt)];

@@ -10,9 +10,10 @@ use ivs_ingest_gateway::{
 
 use crate::{
     deletes::Read,
+    memory::{Comparing, Gateway, ScanRun},
     scene::{Part, Rule, Scene},
     sets::Set,
-    world::{Comparing, Gateway, ScanRun, World},
+    world::World,
 };
 
 impl World {

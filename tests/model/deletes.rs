@@ -4,10 +4,11 @@
 use ivs_ingest_gateway::ledger::{Event, State, decide};
 
 use crate::{
+    memory::Later,
     scene::{Part, Rule, Scene},
     sets::Arn,
     steps::{Deletes, Step, Steps},
-    world::{Attempt, Create, Delete, Later, World},
+    world::{Attempt, Create, Delete, World},
 };
 
 /// The response to a read of a configuration.

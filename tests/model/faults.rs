@@ -4,9 +4,10 @@
 use ivs_ingest_gateway::ledger::{Comparison, decide};
 
 use crate::{
+    memory::{Comparing, Gateway},
     scene::{Part, Rule, Scene},
     steps::{Fault, Step, Steps},
-    world::{Comparing, Delete, Gateway, MAX_CREATES, Row, World},
+    world::{Delete, MAX_CREATES, Row, World},
 };
 
 pub(crate) fn steps(steps: &mut Steps<'_>) {
@@ -68,7 +69,7 @@ impl World {
         }
         let complete = self.comparison == Comparison::NotNeeded as u8;
         let comparing = (!complete).then(Comparing::default);
-        self.gateways[gateway] = Gateway { complete, comparing, ..Gateway::default() };
+        self.gateways[gateway] = Gateway { comparing, complete, ..Gateway::default() };
     }
 
     /// Replaces the rows while no process runs. The start takes over all creates.

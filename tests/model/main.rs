@@ -5,7 +5,8 @@
 //!
 //! | module | models | code |
 //! | --- | --- | --- |
-//! | `world` | durable state, state that a crash loses, state of AWS | |
+//! | `world` | durable state, state of AWS | |
+//! | `memory` | state that a crash loses | |
 //! | `ledger` | each of the ledger's transactions, in one step | `ledger::sqlite` |
 //! | `calls` | clients that repeat or cancel calls, and their creates | `handlers::create` |
 //! | `deletes` | deletes by callers, and those without an outcome | `handlers::delete`, `reconcile::resolver::deletes` |
@@ -57,6 +58,7 @@ mod deletes;
 mod explorer;
 mod faults;
 mod ledger;
+mod memory;
 mod properties;
 mod resolving;
 mod scanning;

@@ -3,9 +3,10 @@
 use ivs_ingest_gateway::ledger::State;
 
 use crate::{
+    memory::Call,
     scene::{Part, Scene},
     sets::Arn,
-    world::{Attempt, Call, Create, Delete, World},
+    world::{Attempt, Create, Delete, World},
 };
 
 pub(crate) const SENT_TWICE: &str = "one permission was used twice";
@@ -20,10 +21,13 @@ pub(crate) const NOT_ONE_TO_ONE: &str =
 pub(crate) const WAITS_FOR_ITS_LEASE: &str =
     "a row waits for the end of its lease, and no gateway was killed";
 
+/// Whether a state violates an invariant.
+type Check = fn(&World, &Scene) -> bool;
+
 impl World {
     /// Returns the first violated invariant of this state that the scene does not tolerate.
     pub(crate) fn violation(&self, scene: &Scene) -> Option<&'static str> {
-        let checks: [(&'static str, fn(&Self, &Scene) -> bool); 9] = [
+        let checks: [(&'static str, Check); 9] = [
             (SENT_TWICE, |world, _| world.sent_twice),
             (KEY_DELETED, |world, _| world.key_deleted),
             (TWO_KEYS, Self::has_two_keys),
@@ -36,7 +40,7 @@ impl World {
             }),
             (WAITS_FOR_ITS_LEASE, Self::has_row_without_task),
         ];
-        let violated = |(wrong, is_violated): &(&'static str, fn(&Self, &Scene) -> bool)| {
+        let violated = |(wrong, is_violated): &(&'static str, Check)| {
             is_violated(self, scene) && !scene.tolerated.contains(wrong)
         };
         checks.into_iter().find(violated).map(|(wrong, _)| wrong)

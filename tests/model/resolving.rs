@@ -8,10 +8,11 @@ use ivs_ingest_gateway::{
 
 use crate::{
     ledger::found,
+    memory::{InDoubt, Probe, Resolver, Schedule},
     scene::{Rule, Scene},
     sets::{Arn, Set},
     steps::{ResolutionStep, Step, Steps},
-    world::{Attempt, InDoubt, Probe, Resolver, Schedule, World},
+    world::{Attempt, World},
 };
 
 pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {

@@ -6,10 +6,11 @@ use ivs_ingest_gateway::ledger::{
 };
 
 use crate::{
+    memory::{Gateway, ScanRun, ScanStage},
     scene::{Part, Rule, Scene},
     sets::{Arn, Set},
     steps::{ScanStep, Step, Steps},
-    world::{Attempt, Gateway, ScanRun, ScanStage, World},
+    world::{Attempt, World},
 };
 
 pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
@@ -55,7 +56,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
                     let scan = &mut world.gateways[gateway].scan;
                     match scan {
                         Some(scan) if !scene.lacks(Rule::UnreadableIsSkipped) => {
-                            scan.foreign = false
+                            scan.foreign = false;
                         }
                         _ => *scan = None,
                     }
@@ -85,15 +86,12 @@ fn lists(scene: &Scene, from: &World) -> Vec<Set> {
     lists
 }
 
+/// Adds a step of the scan.
+type Add<'a> = dyn FnMut(ScanStep, &dyn Fn(&mut World)) + 'a;
+
 /// The reads of the tags and then of the fields of a configuration without a row, and its
 /// adoption if it carries the gateway's tags.
-fn read_steps(
-    add: &mut dyn FnMut(ScanStep, &dyn Fn(&mut World)),
-    scene: &Scene,
-    from: &World,
-    gateway: usize,
-    arn: Arn,
-) {
+fn read_steps(add: &mut Add<'_>, scene: &Scene, from: &World, gateway: usize, arn: Arn) {
     let (create, attempt) = (arn.create(), arn.attempt());
     let Attempt::Made { age } = from.attempt(arn) else {
         add(ScanStep::FindsNone { create, attempt }, &|world| world.read(gateway, arn, false));

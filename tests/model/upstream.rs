@@ -4,10 +4,11 @@ use ivs_ingest_gateway::ledger::{Event, decide};
 
 use crate::{
     ledger::{Applied, Rejected, created},
+    memory::{Call, Later},
     scene::{Part, Rule, Scene},
     sets::Arn,
     steps::{Aws, Step, Steps},
-    world::{Attempt, Call, Create, Delete, Later, Row, World},
+    world::{Attempt, Create, Delete, Row, World},
 };
 
 pub(crate) fn steps(steps: &mut Steps<'_>) {

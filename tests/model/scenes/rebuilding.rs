@@ -21,9 +21,9 @@ fn a_restored_ledger_is_compared_with_aws() {
     let restored = WITH_SCAN.with(Part::Restore).without(Part::Crashes);
     let one = Scene { creates: 1, ..restored.clone() };
     assert_holds("older copy restored, one create", &one);
-    let once = Scene { sends: 1, ..restored };
-    assert_holds("older copy restored, each create sent once", &once);
-    assert_needed(Rule::RestoredIsCompared, &once, UNCOUNTED);
+    let sent_once = Scene { sends: 1, ..restored };
+    assert_holds("older copy restored, each create sent once", &sent_once);
+    assert_needed(Rule::RestoredIsCompared, &sent_once, UNCOUNTED);
 }
 
 #[test]
