@@ -60,9 +60,9 @@ pub fn is_younger(since: SystemTime, now: SystemTime, age: Duration) -> bool {
     now.duration_since(since).unwrap_or_default() < age
 }
 
-/// Returns the time without the fraction of a millisecond, as the ledger records it.
+/// Returns the time, rounded down to the millisecond, as the ledger records it.
 #[must_use]
-pub fn in_milliseconds(time: SystemTime) -> SystemTime {
+pub fn truncated_to_milliseconds(time: SystemTime) -> SystemTime {
     let age = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     time - Duration::from_nanos(u64::from(age.subsec_nanos() % 1_000_000))
 }

@@ -70,7 +70,7 @@ pub struct Core {
 type Background = Vec<(&'static str, JoinHandle<()>)>;
 
 impl Core {
-    /// Starts the pacers, the resolver and the scan on this runtime, and builds what the
+    /// Starts the pacers, the two resolvers and the scan on this runtime, and builds what the
     /// handlers share.
     pub fn start(
         determinism: &Determinism,
@@ -88,13 +88,13 @@ impl Core {
             metrics.register(|registry| AwsMetrics::register(registry, pacers.clone()));
         let reconcile_metrics = metrics.register(ReconcileMetrics::register);
         let problems = Problems::default();
-        let (completed, completeness) = watch::channel(Completeness::unknown());
+        let (completeness_sender, completeness) = watch::channel(Completeness::unknown());
         let parts = reconcile::Parts {
             ledger: Arc::clone(&ledger),
             ivs: sdk.client(aws_metrics.clone()),
             pacers: pacers.clone(),
             resolutions: Resolutions::default(),
-            completeness: completed,
+            completeness: completeness_sender,
             problems: problems.clone(),
             metrics: reconcile_metrics.clone(),
             clock: clock.clone(),
@@ -228,7 +228,7 @@ fn background(
     vec![
         ("pacers", process.spawn(pacers.run(stopped.clone()))),
         ("resolver", process.spawn(resolver.run(stopped.clone()))),
-        ("deletes", process.spawn(deletes.run(stopped.clone()))),
+        ("delete resolver", process.spawn(deletes.run(stopped.clone()))),
         ("scan", process.spawn(scan.run(stopped.clone()))),
     ]
 }

@@ -74,9 +74,9 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Returns the observation of a configuration that AWS returned when it was asked at `at`.
+    /// Returns the observation of this configuration, for which AWS was asked at `at`.
     #[must_use]
-    pub fn observed_at(&self, at: SystemTime) -> Observation {
+    pub fn observation(&self, at: SystemTime) -> Observation {
         Observation {
             arn: self.arn.clone(),
             state: self.state,

@@ -56,7 +56,8 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Records that a create in doubt is about to be sent once more, because AWS has not
     /// listed it since it was sent at `sent_at`. None if the row was resolved or sent again
-    /// since, or if another row has its `request_id` now.
+    /// since, or if its `request_id` is not `request_id` any more, because an adoption
+    /// gave that to another row.
     fn resend(
         &self,
         operation_id: OperationId,
@@ -94,8 +95,8 @@ pub trait Ledger: Send + Sync + 'static {
         limit: u32,
     ) -> LedgerFuture<'_, Vec<Row>>;
 
-    /// The rows in [`State::Deleting`].
-    fn deletes(&self) -> LedgerFuture<'_, Vec<UnfinishedDelete>>;
+    /// The deletes without an outcome: the rows in [`State::Deleting`].
+    fn unfinished_deletes(&self) -> LedgerFuture<'_, Vec<UnfinishedDelete>>;
 
     /// Takes over creates whose lease has expired: reserved ones are rejected, and sent ones
     /// become in doubt.

@@ -30,7 +30,7 @@ use crate::{
     ledger::{Ledger, LedgerError},
 };
 
-/// The parts that the resolver and the scan share.
+/// The parts that the two resolvers and the scan share.
 #[derive(Clone)]
 pub struct Parts {
     /// The ledger to keep consistent with AWS.
@@ -41,14 +41,15 @@ pub struct Parts {
     pub pacers: Pacers,
     /// The callers that wait for a resolution.
     pub resolutions: Resolutions,
-    /// Whether the ledger knows everything that AWS has. The scan finds that out. Until then
-    /// nothing that AWS does not show counts as gone: it may be another account.
+    /// Whether the ledger knows everything that AWS has. Only the scan changes it. Until it does,
+    /// nothing that AWS does not show counts as gone: the credentials may be those of another
+    /// account.
     pub completeness: watch::Sender<Completeness>,
-    /// The problems that both see.
+    /// The problems that the tasks find.
     pub problems: Problems,
-    /// The counters of both.
+    /// The counters of the tasks.
     pub metrics: ReconcileMetrics,
-    /// The clock of both.
+    /// The clock.
     pub clock: Clock,
     /// The source of the ids of rows.
     pub ids: Ids,
@@ -64,7 +65,7 @@ enum ScanError {
     #[error("AWS returned the token of an earlier page")]
     RepeatedToken,
     #[error(
-        "AWS lists configurations of account {listed}, and the ledger records those of account {known}: correct the credentials, or run `init-ledger --rebind` if the ledger has no rows"
+        "AWS lists configurations of account {listed}, and the ledger is bound to account {known}: correct the credentials or upstream.account_id; if the ledger has no rows, stop the gateway and run init-ledger --rebind"
     )]
     OtherAccount { known: String, listed: String },
 }

@@ -12,7 +12,7 @@ use crate::{
     server::admin::Readiness,
 };
 
-/// The reason of a gateway whose ledger is not complete.
+/// Returns the reason why a gateway with an incomplete ledger is not ready.
 fn comparing(completeness: Completeness) -> Option<String> {
     match completeness {
         Completeness::Complete => None,
@@ -20,7 +20,7 @@ fn comparing(completeness: Completeness) -> Option<String> {
             Some("comparing the ledger with AWS".into())
         }
         Completeness::Incomplete { reading: Some(Reading { done, all }), .. } => Some(format!(
-            "comparing the ledger with AWS: read {done} of {all} configurations that it may lack"
+            "comparing the ledger with AWS: read {done} of {all} configurations that the ledger may lack"
         )),
     }
 }
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(current(incomplete, &[].into()), Readiness::NotReady(comparing.into()));
         let reading = Some(Reading { done: 3, all: 7 });
         let reading = Completeness::Incomplete { not_before: tokio::time::Instant::now(), reading };
-        let expected = format!("{comparing}: read 3 of 7 configurations that it may lack");
+        let expected = format!("{comparing}: read 3 of 7 configurations that the ledger may lack");
         assert_eq!(current(reading, &[].into()), Readiness::NotReady(expected.into()));
         let problems = [Problem::NoCredentials, Problem::LedgerUnavailable].into();
         let expected =

@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test]
 async fn the_end_of_a_background_task_ends_the_gateway() {
     let emulator = Background::start(Settings::for_tests()).unwrap();
-    for task in ["pacers", "resolver", "scan"] {
+    for task in ["pacers", "resolver", "delete resolver", "scan"] {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             r#"

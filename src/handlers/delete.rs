@@ -95,7 +95,8 @@ impl Delete {
             }
             ledger_failed(&error, Event::Delete.name())
         })?;
-        // At the request: the response may arrive much later than AWS has made it.
+        // The age at the request counts: AWS may respond 404 while the configuration is new, and the
+        // response may arrive when it no longer is.
         let may_be_invisible =
             shared.may_be_invisible(self.sent_at) || shared.require_complete().is_err();
         match ivs.delete_ingest_configuration(permit, &self.arn, self.force).await {
@@ -115,7 +116,7 @@ impl Delete {
             }
             Err(CallError::Ambiguous(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
-                match self.handlers.shown(&self.context, &self.arn).await {
+                match self.handlers.read_configuration(&self.context, &self.arn).await {
                     Err(ReadError::Aws(error)) if error.failure().kind == FailureKind::NotFound => {
                         self.not_found(failure, may_be_invisible).await
                     }
@@ -127,10 +128,10 @@ impl Delete {
         }
     }
 
-    /// AWS does not have the configuration, or does not show it yet. The row stays `DELETING`
-    /// then, so that a retry sends the delete again.
+    /// AWS does not have the configuration, or does not show it yet. In the second case the row stays
+    /// `DELETING`, so that a retry sends the delete again.
     async fn not_found(&self, failure: AwsFailure, may_be_invisible: bool) -> Result<Sent, Error> {
-        // It may be another account too.
+        // Again: the credentials may be those of another account since.
         if may_be_invisible || self.handlers.shared.require_complete().is_err() {
             tracing::warn!(operation_id = %self.id, %failure, "AWS may not show the configuration");
             return Err(self.unknown(failure.aws_request_id));

@@ -16,9 +16,9 @@ use crate::{
     request::{ConfigurationArn, ConfigurationView, GetIngestConfiguration},
 };
 
-/// The time for which a call waits for the record of a state. On a slow disk, the next call may
-/// return an older state from the ledger.
-const LONGEST_RECORD: Duration = Duration::from_secs(1);
+/// Longest wait of a call for the record of a state. After it, the next call may return an older
+/// state from the ledger.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A configuration as AWS has shown it.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ impl Handlers {
 
     /// Reads the configuration from AWS, as long as a caller waits for it.
     async fn read(&self, context: CallContext, arn: String, mut leader: Leader<String, (), Shown>) {
-        let shown = self.shown(&context, &arn);
+        let shown = self.read_configuration(&context, &arn);
         let Some(shown) = leader.while_awaited(shown).await else { return };
         leader.finish(match shown {
             Ok(shown) => Ok(shown),
@@ -114,7 +114,11 @@ impl Handlers {
     }
 
     /// Reads a configuration from AWS.
-    pub(super) async fn shown(&self, context: &CallContext, arn: &str) -> Result<Shown, ReadError> {
+    pub(super) async fn read_configuration(
+        &self,
+        context: &CallContext,
+        arn: &str,
+    ) -> Result<Shown, ReadError> {
         let get = async |permit| {
             let asked_at = self.shared.clock.wall();
             let response = self.ivs.get_ingest_configuration(permit, arn).await?;
@@ -125,6 +129,7 @@ impl Handlers {
 
     /// Converts a configuration that AWS has just shown to the caller's view of it. Records its
     /// state in the ledger, so that a later call does not return an older one.
+    /// Waits for the record at most [`RECORD_TIMEOUT`].
     pub(super) async fn fresh(
         &self,
         context: &CallContext,
@@ -135,14 +140,16 @@ impl Handlers {
         if let Some(id) = &aws_request_id {
             context.record().aws_request(id);
         }
-        let seen = vec![configuration.observed_at(asked_at)];
-        match timeout(LONGEST_RECORD, self.shared.ledger.observe(seen)).await {
+        let seen = vec![configuration.observation(asked_at)];
+        match timeout(RECORD_TIMEOUT, self.shared.ledger.observe(seen)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "could not record the state of a configuration");
             }
             Err(_) => {
-                tracing::warn!("the disk is slow: the state of a configuration is recorded later");
+                tracing::warn!(
+                    "the ledger did not record the state of a configuration within a second; it is recorded later"
+                );
             }
         }
         let ingest_endpoint = self.endpoint(context, &configuration).await;

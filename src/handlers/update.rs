@@ -94,7 +94,7 @@ impl Handlers {
     /// Reads the configuration after an ambiguous failure. Returns it if AWS made the change.
     async fn changed(&self, change: &Change, context: &CallContext) -> Option<Shown> {
         // Even if the read is not sent, the update may have been executed.
-        let shown = self.shown(context, &change.arn).await.ok()?;
+        let shown = self.read_configuration(context, &change.arn).await.ok()?;
         change.is_done(&shown.configuration).then_some(shown)
     }
 }

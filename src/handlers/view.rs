@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 use secrecy::SecretString;
 
 use crate::{
-    clock::in_milliseconds,
+    clock::truncated_to_milliseconds,
     ivs::{Configuration, RedundantIngestCredential},
     ledger::{Fields, Row},
     request::{IngestConfigurationState, IngestProtocol, OperationId},
@@ -82,11 +82,12 @@ impl CallersConfiguration {
             tags: tags::visible(configuration.tags, extra_tags),
             ingest_endpoint,
             create_time: operation_id.generated_at(),
-            state_observe_time: in_milliseconds(observed_at),
+            state_observe_time: truncated_to_milliseconds(observed_at),
         }
     }
 
-    /// Converts a row of the ledger. One that a scan has adopted has the tags of the operator too.
+    /// Converts a row of the ledger. Hides `extra_tags`: the row of an adopted configuration includes
+    /// them.
     pub(super) fn of_row(
         row: Row,
         extra_tags: &BTreeMap<String, String>,
@@ -118,7 +119,7 @@ impl CallersConfiguration {
             tags: fields.tags,
             ingest_endpoint,
             create_time: now,
-            state_observe_time: in_milliseconds(now),
+            state_observe_time: truncated_to_milliseconds(now),
         }
     }
 }

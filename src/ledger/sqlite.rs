@@ -45,8 +45,8 @@ pub struct SqliteLedger {
     leases: Leases,
     clock: Clock,
     opened: Instant,
-    /// Set when SQLite reports that the file is damaged. The extent is unknown, so
-    /// no further job is run.
+    /// Set when SQLite reports that the file is damaged. The extent is unknown, so no further job is
+    /// accepted. Jobs that are already queued still run.
     damage: OnceLock<LedgerError>,
 }
 
@@ -54,8 +54,9 @@ pub struct SqliteLedger {
 #[derive(Debug, Clone, Copy)]
 struct Now {
     wall: SystemTime,
-    /// The time of leases: the time since the ledger was opened, after the Unix epoch. No step of
-    /// the wall clock changes it. The next process expires all leases.
+    /// The clock of leases: the Unix epoch plus the monotonic time since the ledger was opened, so
+    /// that no step of the wall clock changes it. The next process expires the leases of creates,
+    /// and renews those of deletes.
     of_leases: SystemTime,
 }
 
@@ -77,7 +78,7 @@ enum WhenFull {
 impl SqliteLedger {
     /// Opens the ledger at `path`, and creates it if it does not exist. The leases of all
     /// creates expire, because no other process has the file open: reserved creates become
-    /// rejected, and those that may have been sent become in doubt.
+    /// rejected, and those that may have been sent become in doubt. Deletes get a new lease.
     ///
     /// # Errors
     /// [`OpenError`], with the path and the fix.
@@ -102,9 +103,9 @@ impl SqliteLedger {
     pub fn new(leases: Leases, clock: Clock) -> (Self, Queues) {
         let (senders, queues) = driver::queues();
         let opened = clock.monotonic();
-        let (queues_of_ledger, damage) = (Some(senders), OnceLock::new());
-        let ledger =
-            Self { queues: queues_of_ledger, threads: None, leases, clock, opened, damage };
+        let damage = OnceLock::new();
+        let queue_senders = Some(senders);
+        let ledger = Self { queues: queue_senders, threads: None, leases, clock, opened, damage };
         (ledger, queues)
     }
 
@@ -148,7 +149,7 @@ impl SqliteLedger {
         }
     }
 
-    /// Returns the result of a job. Remembers a damage that it met.
+    /// Returns the result of a job. Records the damage that the job found, if any.
     fn ended<T>(
         &self,
         result: Result<Result<T, LedgerError>, RecvError>,
@@ -157,7 +158,7 @@ impl SqliteLedger {
         if let Err(damage @ LedgerError::Damaged(_)) = &result
             && self.damage.set(damage.clone()).is_ok()
         {
-            tracing::error!(error = %damage, "the ledger is not used any more; stop the gateway and move the three files of the ledger away: the next start rebuilds it from AWS");
+            tracing::error!(error = %damage, "the ledger is not used any more: stop the gateway and move the file of ledger.url, its -wal and its -shm away; the next start rebuilds the ledger from AWS");
         }
         result
     }
@@ -178,13 +179,20 @@ const fn is_damage(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
 }
 
+/// The error of a failure that no call of the ledger expects.
+fn unavailable(error: &rusqlite::Error) -> LedgerError {
+    match error.sqlite_error_code() {
+        Some(code) if is_damage(code) => LedgerError::Damaged(error.to_string()),
+        _ => LedgerError::Unavailable(error.to_string()),
+    }
+}
+
 /// SQLite's messages name tables and paths, never values.
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => Self::Conflict,
-            Some(code) if is_damage(code) => Self::Damaged(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
+            _ => unavailable(&error),
         }
     }
 }

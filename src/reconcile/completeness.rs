@@ -21,14 +21,14 @@ pub enum Completeness {
 /// The progress of a scan that reads the configurations that the ledger may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// The number of those that are read.
+    /// Number of configurations that were read.
     pub done: usize,
-    /// Their number.
+    /// Number of configurations to read.
     pub all: usize,
 }
 
 impl Completeness {
-    /// The ledger is not complete, and may be so from now on.
+    /// The state before the first scan: incomplete, without an estimate of the end.
     #[must_use]
     pub fn unknown() -> Self {
         Self::Incomplete { not_before: Instant::now(), reading: None }

@@ -23,7 +23,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LedgerUnavailable => "the ledger cannot be written",
-            Self::LedgerDamaged => "the file of the ledger is damaged: stop the gateway and move ledger.db, ledger.db-wal and ledger.db-shm away",
+            Self::LedgerDamaged => "the file of the ledger is damaged: stop the gateway and move the file of ledger.url, its -wal and its -shm away; the next start rebuilds the ledger from AWS",
             Self::NoCredentials => "no AWS credentials",
             Self::OtherAccount => "the credentials are not those of the ledger's account",
             Self::MostAreMissing => "AWS lists less than half of the configurations of the ledger",

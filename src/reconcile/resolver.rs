@@ -1,5 +1,6 @@
 //! Resolves in-doubt creates: probes AWS, on a schedule, until each create is found or
-//! proved absent. A second task resolves abandoned deletes.
+//! proved absent. A second task, [`DeleteResolver`], resolves
+//! unfinished deletes.
 //!
 //! `handlers` submits in-doubt creates and waits for their resolution; `core` runs the
 //! resolver. Probes use lists and reads of tags, two operations that no caller's request
@@ -173,7 +174,7 @@ impl Resolver {
     }
 
     /// Records that a probe that began at `began` did not find the create. That proves nothing
-    /// while the ledger is not complete: it may be another account.
+    /// while the ledger is not complete: the credentials may be those of another account.
     async fn not_found(&mut self, create: &InDoubtCreate, began: Began) -> Result<(), LedgerError> {
         if !self.completeness.borrow().is_complete() {
             self.postpone(create.operation_id);

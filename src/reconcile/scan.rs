@@ -64,8 +64,6 @@ pub struct Scan {
     metrics: ReconcileMetrics,
     tickers: Tickers,
     tags_read: TagsRead,
-    /// Whether the ledger knows everything that AWS has, so that a duplicate may be deleted.
-    is_complete: bool,
     clock: Clock,
     ids: Ids,
 }
@@ -127,7 +125,6 @@ impl Scan {
             metrics,
             tickers: Tickers::new(config.calls_per_second),
             tags_read: TagsRead::new(config.visible_after),
-            is_complete: false,
             clock,
             ids,
         }
@@ -160,11 +157,10 @@ impl Scan {
         }
     }
 
-    /// Publishes whether AWS is that of the ledger. The ledger knows nothing about another account.
-    fn publish(&mut self, is_same_aws: bool) {
-        self.is_complete = is_same_aws;
+    /// Publishes whether the ledger is complete: not if AWS lists another account, or lacks most rows.
+    fn publish(&self, is_complete: bool) {
         let not_before = Instant::now() + self.config.interval;
-        self.completeness.send_replace(if is_same_aws {
+        self.completeness.send_replace(if is_complete {
             Completeness::Complete
         } else {
             Completeness::Incomplete { not_before, reading: None }

@@ -32,8 +32,8 @@ pub struct CreateIngestConfiguration {
     pub redundant_ingest: bool,
     /// The caller's own tags.
     pub tags: CallerTags,
-    /// The conflicts of the tags with those of the operator. Such a create is not executed, but it
-    /// may repeat one from before the operator has set them.
+    /// The conflicts of the tags with those of the operator; `None` if there are none. Such a create
+    /// is not executed, but it may repeat one from before the operator set them.
     pub tag_conflicts: Option<Violations>,
     /// The caller's idempotency key; `None` if the caller sends none.
     pub request_id: Option<RequestId>,

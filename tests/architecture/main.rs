@@ -56,8 +56,14 @@ const IMPORTS: [(&str, &[&str]); 8] = [
 ];
 
 /// Modules that do no I/O and read no clock.
-const PURE: [&str; 5] =
-    ["request", "tenancy/tags", "ledger/state", "ledger/decide", "pacer/schedule"];
+const PURE: [&str; 6] = [
+    "request",
+    "tenancy/tags",
+    "ledger/state",
+    "ledger/decide",
+    "reconcile/rules",
+    "pacer/schedule",
+];
 /// Names that the modules of [`PURE`] must not use.
 const IMPURE: [&str; 11] = [
     "tokio",

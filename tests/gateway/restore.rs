@@ -96,7 +96,7 @@ async fn a_restored_ledger_is_compared_with_aws() {
     assert_eq!(world.emulator.creates(), 2);
 }
 
-/// A page of the file is lost while the gateway runs.
+/// All pages of the file except the first are overwritten while the gateway runs.
 #[tokio::test]
 async fn a_gateway_with_a_damaged_ledger_is_not_ready() {
     let world = World::new();
@@ -113,7 +113,7 @@ async fn a_gateway_with_a_damaged_ledger_is_not_ready() {
     let rejected = acme.get(&arn, IngestConfigurationView::Basic).await.unwrap_err();
     assert_eq!(rejected.reason(), "LEDGER_UNAVAILABLE");
     let not_ready = gateway.log("the gateway is not ready").await;
-    let damaged = "the file of the ledger is damaged: stop the gateway and move ledger.db";
+    let damaged = "the file of the ledger is damaged: stop the gateway and move the file";
     assert!(not_ready["reasons"].as_str().unwrap().starts_with(damaged), "{not_ready}");
     assert_eq!(acme.create(request("s")).await.unwrap_err().reason(), "LEDGER_UNAVAILABLE");
     gateway.stop().await;

@@ -123,7 +123,7 @@ async fn absence_takes_several_probes_beyond_the_window() {
     assert_eq!(rows.used("acme").await, 0);
 }
 
-/// It may be another account.
+/// The credentials may be those of another account.
 #[tokio::test]
 async fn nothing_is_absent_while_the_ledger_is_incomplete() {
     let (aws, rows) = (Aws::start(), Rows::new());

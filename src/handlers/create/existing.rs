@@ -109,7 +109,7 @@ impl Create {
         replayed: bool,
         aws_request_id: Option<String>,
     ) -> Outcome {
-        match self.handlers.shown(&self.context, &arn).await {
+        match self.handlers.read_configuration(&self.context, &arn).await {
             Ok(Shown { configuration, asked_at, aws_request_id }) => {
                 self.check_not_deleted(&arn, aws_request_id.as_ref()).await?;
                 Ok(self.created(configuration, asked_at, replayed, aws_request_id).await)

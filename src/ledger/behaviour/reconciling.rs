@@ -61,7 +61,7 @@ pub(super) async fn a_step_of_the_wall_clock_expires_no_lease(subject: &Subject<
     subject.apply(deleted, Event::Delete).await;
     time.step(Duration::from_hours(1));
     assert_eq!(ledger.expire().await.unwrap(), Expired::default());
-    assert!(!ledger.deletes().await.unwrap()[0].is_abandoned);
+    assert!(!ledger.unfinished_deletes().await.unwrap()[0].is_abandoned);
     subject.send(row).await;
 }
 
@@ -76,11 +76,11 @@ pub(super) async fn deletes_without_an_outcome_are_found(subject: &Subject<impl 
         UnfinishedDelete { row, is_abandoned }
     };
     time.pass(LEASES.sending);
-    assert_eq!(ledger.deletes().await.unwrap(), [delete(false)]);
+    assert_eq!(ledger.unfinished_deletes().await.unwrap(), [delete(false)]);
     time.pass(TICK);
-    assert_eq!(ledger.deletes().await.unwrap(), [delete(true)]);
+    assert_eq!(ledger.unfinished_deletes().await.unwrap(), [delete(true)]);
     subject.apply(operation_id, Event::DeleteConfirmed).await;
-    assert_eq!(ledger.deletes().await.unwrap(), []);
+    assert_eq!(ledger.unfinished_deletes().await.unwrap(), []);
 }
 
 pub(super) async fn creates_in_doubt_are_listed_in_order(subject: &Subject<impl Ledger>) {

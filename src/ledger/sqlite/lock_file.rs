@@ -23,8 +23,9 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 #[derive(Debug)]
 pub(super) struct LockFile {
     lock: File,
-    /// The ledger's file, which is locked too: it may have a second name, by a hard link. It must
-    /// not be closed before SQLite closes the file, which would lose its locks.
+    /// The ledger's file, which is locked too: it may have a second name, by a hard link. Closing any
+    /// descriptor of a file drops the POSIX locks of the process on it, so this one stays open until
+    /// SQLite has closed the file.
     _file: File,
     ledger: PathBuf,
     /// The identity of the file that the gateway has opened.
@@ -105,7 +106,7 @@ impl LockFile {
     }
 }
 
-/// Returns whether the lock was free.
+/// Acquires the lock. Returns false if another open file has it.
 fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),

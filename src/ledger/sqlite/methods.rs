@@ -1,4 +1,5 @@
-//! The methods of the ledger: each is one job, or several that are each correct alone.
+//! Implements [`Ledger`]. Each method is one job, except `finish_scan`, between whose jobs other
+//! jobs may run.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -37,10 +38,7 @@ impl Ledger for SqliteLedger {
     ) -> LedgerFuture<'_, Option<SendPermission>> {
         let leases = self.leases;
         self.write(WhenFull::Wait, move |connection, now| {
-            if !steps::has_request_id(connection, operation_id, &request_id)? {
-                return Ok(None);
-            }
-            steps::resend(connection, operation_id, sent_at, now, &leases)
+            steps::resend(connection, operation_id, &request_id, sent_at, now, &leases)
         })
     }
 
@@ -82,7 +80,7 @@ impl Ledger for SqliteLedger {
         self.read(move |connection| reading::list(connection, &tenant, &filter, before, limit))
     }
 
-    fn deletes(&self) -> LedgerFuture<'_, Vec<UnfinishedDelete>> {
+    fn unfinished_deletes(&self) -> LedgerFuture<'_, Vec<UnfinishedDelete>> {
         self.write(WhenFull::Wait, |connection, now| {
             Ok(reconciling::deletes(connection, unix_ms(now.of_leases))?)
         })

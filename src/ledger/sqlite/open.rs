@@ -1,10 +1,11 @@
-//! Opens the file: the lock file, the settings, the schema.
+//! Opens the file: the lock file, the settings, the schema, the check for damage.
 
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -18,6 +19,9 @@ use super::{
 
 /// The version of `schema.sql`, as `PRAGMA user_version` holds it.
 pub(super) const SCHEMA_VERSION: i32 = 1;
+
+/// The time that a transaction waits for the lock of another program. docs/operating.md names it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The ledger's file could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +162,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Size of the WAL, in 4 KiB pages, that starts a checkpoint. A larger one pauses longer.

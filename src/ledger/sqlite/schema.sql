@@ -8,7 +8,7 @@ CREATE TABLE ingest_configurations (
   request_id        TEXT    NOT NULL,             -- the operation id if the caller sent none
   fingerprint       BLOB    NOT NULL,             -- 16 bytes
   state             INTEGER NOT NULL,             -- ledger::State
-  lease_until_ms    INTEGER NOT NULL,             -- in states 1, 2 and 5: end of the lease, since the start of the process
+  lease_until_ms    INTEGER NOT NULL,             -- in states 1, 2 and 5: end of the lease, in ms since the ledger was opened
   sent_at_ms        INTEGER,                      -- when it was last sent to AWS
   resent            INTEGER NOT NULL DEFAULT 0,   -- 1: an earlier sending may have been executed
   response_recorded INTEGER NOT NULL DEFAULT 0,   -- 1: AWS's response to the create is recorded

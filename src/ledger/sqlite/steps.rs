@@ -120,7 +120,7 @@ pub(super) fn send(
 }
 
 /// Whether the row has the `request_id`. An adoption may have given it to another row.
-pub(super) fn has_request_id(
+fn has_request_id(
     connection: &Connection,
     operation_id: OperationId,
     request_id: &str,
@@ -138,10 +138,14 @@ pub(super) fn has_request_id(
 pub(super) fn resend(
     connection: &Connection,
     operation_id: OperationId,
+    request_id: &str,
     absent: SystemTime,
     now: Now,
     leases: &Leases,
 ) -> Result<Option<SendPermission>, LedgerError> {
+    if !has_request_id(connection, operation_id, request_id)? {
+        return Ok(None);
+    }
     match apply_to_sending(connection, operation_id, absent, Step::Resend, now, leases) {
         Ok(transition) => Ok(transition.and_then(|to| permission(operation_id, to, now))),
         Err(LedgerError::Illegal(_)) => Ok(None),
@@ -157,7 +161,8 @@ fn permission(
     transition.changed.then(|| SendPermission::new(operation_id, now.wall))
 }
 
-/// Gives the deletes of the last process a lease: AWS may still execute them.
+/// Gives the deletes of the last process a lease: AWS may still execute them. The epoch is the time
+/// of the opening: see [`Now::of_leases`].
 pub(super) fn lease_deletes(connection: &Connection, leases: &Leases) -> rusqlite::Result<()> {
     let lease_until = decide::lease_until(Lease::Sending, leases, SystemTime::UNIX_EPOCH);
     connection

@@ -8,10 +8,9 @@ use tokio::sync::oneshot;
 use super::{
     super::{Expired, Leases, LedgerError},
     columns::unix_ms,
-    is_damage,
     lock_file::LockFile,
     open::{self, OpenError},
-    steps,
+    steps, unavailable,
 };
 use crate::clock::Clock;
 
@@ -36,7 +35,7 @@ impl Job {
         let job: Work = Box::new(move |connection| {
             let result = match connection {
                 Ok(connection) => work(connection),
-                Err(error) => Err(failed(error)),
+                Err(error) => Err(unavailable(error)),
             };
             Box::new(move |committed| {
                 // The caller may have disconnected. The change is made regardless.
@@ -140,21 +139,13 @@ impl Writer {
             Ok(transaction) => self.responds.extend(group.map(|job| job.0(Ok(transaction)))),
             Err(error) => self.responds.extend(group.map(|job| job.0(Err(error)))),
         }
-        let committed = transaction.and_then(commit).map_err(|error| failed(&error));
+        let committed = transaction.and_then(commit).map_err(|error| unavailable(&error));
         if let Err(error) = &committed {
             tracing::error!(%error, "the ledger could not commit");
         }
         for respond in self.responds.drain(..) {
             respond(committed.as_ref().copied());
         }
-    }
-}
-
-/// The error of jobs whose transaction has failed.
-fn failed(error: &rusqlite::Error) -> LedgerError {
-    match error.sqlite_error_code() {
-        Some(code) if is_damage(code) => LedgerError::Damaged(error.to_string()),
-        _ => LedgerError::Unavailable(error.to_string()),
     }
 }
 

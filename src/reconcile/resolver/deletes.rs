@@ -1,4 +1,5 @@
-//! The resolution of deletes whose task has ended without an outcome.
+//! Resolves deletes without an outcome: those of an earlier process, and those whose lease has
+//! expired.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,25 +19,25 @@ use crate::{
 /// The fraction of AWS's rate of reads that the resolution uses.
 const SHARE: f64 = 0.1;
 
-/// The deletes of a round.
+/// The deletes that a round reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Selection {
     /// All without an outcome. A task may still work on some.
     All,
-    /// Those on which no task works.
+    /// Those whose lease has expired.
     Abandoned,
 }
 
-/// The result of a round, or of one delete.
+/// The result of a round, or of one delete of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Round {
-    /// Every delete has an outcome, or may still run.
-    Ended,
-    /// A read proved nothing.
+enum Progress {
+    /// Nothing is left for this round.
+    Done,
+    /// A read proved nothing; the next round repeats it.
     Undecided,
 }
 
-/// Resolves deletes whose task has ended without an outcome, by a read.
+/// Resolves unfinished deletes, by a read.
 pub struct DeleteResolver {
     ledger: Arc<dyn Ledger>,
     ivs: Ivs,
@@ -60,17 +61,19 @@ impl DeleteResolver {
     /// Resolves deletes until `shutdown` fires.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let rounds = async {
-            // Until then nothing is gone. The sender is a field, so the wait cannot fail.
+            // While the ledger is incomplete, a 404 proves nothing. The sender is a field, so the
+            // wait cannot fail.
             let mut completeness = self.completeness.subscribe();
             let _ = completeness.wait_for(Completeness::is_complete).await;
-            // AWS may have executed those of the last process.
+            // AWS may have executed those of the last process, so the first round does not wait for
+            // their leases.
             let mut selection = Selection::All;
             loop {
                 match self.round(selection).await {
-                    Ok(Round::Ended) => selection = Selection::Abandoned,
-                    Ok(Round::Undecided) => {}
+                    Ok(Progress::Done) => selection = Selection::Abandoned,
+                    Ok(Progress::Undecided) => {}
                     Err(error) => {
-                        tracing::error!(%error, "cannot resolve abandoned deletes: the ledger failed");
+                        tracing::error!(%error, "cannot resolve unfinished deletes: the ledger failed");
                     }
                 }
                 sleep(EXPIRY_INTERVAL).await;
@@ -83,45 +86,46 @@ impl DeleteResolver {
         }
     }
 
-    async fn round(&mut self, selection: Selection) -> Result<Round, LedgerError> {
-        let mut round = Round::Ended;
-        for delete in self.ledger.deletes().await? {
+    async fn round(&mut self, selection: Selection) -> Result<Progress, LedgerError> {
+        let mut progress = Progress::Done;
+        for delete in self.ledger.unfinished_deletes().await? {
             if delete.is_abandoned || selection == Selection::All {
-                round = round.max(self.resolve(delete).await?);
+                progress = progress.max(self.resolve(delete).await?);
             }
         }
-        Ok(round)
+        Ok(progress)
     }
 
     /// Resolves a delete. A configuration that the read finds stays if the delete no longer runs.
-    async fn resolve(&mut self, delete: UnfinishedDelete) -> Result<Round, LedgerError> {
+    async fn resolve(&mut self, delete: UnfinishedDelete) -> Result<Progress, LedgerError> {
         let UnfinishedDelete { row, is_abandoned } = delete;
         let UnconfirmedRow { operation_id, arn, sent_at } = row;
         self.reads.tick().await;
         let permit = self.pacers.get.internal_permit().await;
-        // At the request: the response may arrive much later than AWS has made it.
+        // The age at the request counts: AWS may respond 404 while the configuration is new, and the
+        // response may arrive when it no longer is.
         let is_young = is_younger(sent_at, self.clock.wall(), self.visible_after);
         let event = match self.ivs.get_ingest_configuration(permit, &arn).await {
             Ok(_) if is_abandoned => Event::DeleteRefused,
             // When its lease has expired, a later round reads it again.
-            Ok(_) => return Ok(Round::Ended),
+            Ok(_) => return Ok(Progress::Done),
             Err(error) if error.failure().kind == FailureKind::NotFound => {
-                // AWS may not show a new configuration yet, or it is another account. A later
+                // AWS may not show a new configuration yet, or the credentials are those of another account. A later
                 // round reads it again.
                 if is_young || !self.completeness.borrow().is_complete() {
-                    return Ok(Round::Undecided);
+                    return Ok(Progress::Undecided);
                 }
                 Event::DeleteConfirmed
             }
             Err(error) => {
                 let failure = error.failure();
-                tracing::warn!(%operation_id, %failure, "could not resolve an in-doubt delete");
-                return Ok(Round::Undecided);
+                tracing::warn!(%operation_id, %failure, "could not resolve an unfinished delete");
+                return Ok(Progress::Undecided);
             }
         };
         let name = event.name();
         self.ledger.apply(operation_id, event).await?;
-        tracing::info!(%operation_id, arn, event = name, "resolved an in-doubt delete");
-        Ok(Round::Ended)
+        tracing::info!(%operation_id, arn, event = name, "resolved an unfinished delete");
+        Ok(Progress::Done)
     }
 }

@@ -20,8 +20,8 @@ use crate::{
 /// as the time-out. One unreadable configuration must not hide the others.
 const MAX_FAILED_READS: u32 = 3;
 
-/// The fields in which a summary must match the row of its create. Not its stage, which AWS removes
-/// when the stage is deleted.
+/// The fields in which a summary must match the row of its create. The stage is not compared: AWS
+/// removes it from a configuration when the stage is deleted.
 type MatchKey<'a> = (&'a str, &'a str, Option<IngestProtocol>);
 
 fn key_of_summary(summary: &Summary) -> MatchKey<'_> {
@@ -32,7 +32,7 @@ fn key_of_create(create: &InDoubtCreate) -> MatchKey<'_> {
     (&create.name, &create.user_id, Some(create.ingest_protocol))
 }
 
-/// Whether the failure may mean that the stage of the filter does not exist any more.
+/// Whether the failure may mean that the stage of the filter no longer exists.
 const fn may_be_the_stage(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::NotFound | FailureKind::Validation | FailureKind::Rejected)
 }
@@ -108,7 +108,7 @@ impl Resolver {
             let list = self.ivs.list_ingest_configurations(permit, stage_arn, pages.token());
             let page = match list.await {
                 Err(error) if stage_arn.is_some() && may_be_the_stage(error.failure().kind) => {
-                    // Among all configurations of the account, from the first page.
+                    // List the whole account instead, from the first page.
                     (stage_arn, pages) = (None, Pages::default());
                     continue;
                 }

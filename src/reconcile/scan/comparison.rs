@@ -45,7 +45,6 @@ impl Scan {
             .await;
             tracing::info!(took = ?started.elapsed(), "the ledger has everything that AWS has");
         }
-        self.is_complete = true;
         self.completeness.send_replace(Completeness::Complete);
     }
 

@@ -10,9 +10,8 @@ use crate::{
 };
 
 impl Scan {
-    /// Releases the rows that two scans have missed, and that a read does not find. Releases none
-    /// if a scan that has listed `known` configurations of the ledger, and missed the others,
-    /// probably read another account or region. Returns whether that is so.
+    /// Releases the rows that two scans have missed, and that a read does not find. Releases none,
+    /// and returns true, if [`rules::most_are_missing`].
     pub(super) async fn release_all(
         &mut self,
         scan_began: SystemTime,
@@ -52,7 +51,7 @@ impl Scan {
         let at = self.clock.wall();
         match self.read(&arn).await {
             Ok(response) => {
-                self.ledger.observe(vec![response.value.observed_at(at)]).await?;
+                self.ledger.observe(vec![response.value.observation(at)]).await?;
             }
             Err(error) if error.failure().kind == FailureKind::NotFound => {
                 if may_be_invisible {

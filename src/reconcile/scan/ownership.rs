@@ -155,9 +155,9 @@ impl Scan {
         at: SystemTime,
     ) -> Result<bool, LedgerError> {
         let operation_id = tenancy.operation_id;
-        let seen = vec![found.observed_at(at)];
-        // A row that has not ended before the read needs no adoption. Its configuration may have
-        // been deleted since.
+        let seen = vec![found.observation(at)];
+        // If the row is live, or ended after the read, the ledger is newer than this read: an adoption
+        // would restore a deleted configuration.
         if self.ledger.observe(seen.clone()).await?.is_empty() {
             return Ok(false);
         }
@@ -165,6 +165,7 @@ impl Scan {
         let resource = adoption.resource.clone();
         let arn = resource.arn.clone();
         let adopted = self.ledger.adopt(adoption).await?;
+        // `adopt` does not record the state.
         self.ledger.observe(seen).await?;
         match adopted {
             Adopted::Inserted { has_new_request_id } => {
@@ -223,7 +224,7 @@ impl Scan {
                 tags: tags::visible(tags, &BTreeMap::new()),
             },
             new_id: self.ids.next_operation_id(self.clock.wall()),
-            ledger_is_complete: self.is_complete,
+            ledger_is_complete: self.completeness.borrow().is_complete(),
         }
     }
 }
