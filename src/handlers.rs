@@ -34,7 +34,7 @@ use crate::{
     error::{Error, whole_milliseconds},
     ids::Ids,
     ivs::{AwsFailure, FailureKind, Ivs, Pacers},
-    ledger::{Ledger, LedgerError, Row},
+    ledger::{Ledger, LedgerError},
     reconcile::{Completeness, Resolutions},
     request::{Fingerprint, RequestId},
     tasks::Tasks,
@@ -123,19 +123,12 @@ impl Shared {
         self.require_complete().err().unwrap_or_else(not_found)
     }
 
-    /// Returns the error of a call about the configuration of a live row. `NOT_FOUND` proves
-    /// nothing until AWS shows the configuration to every operation.
-    fn unless_invisible(&self, row: &Row, error: Error) -> Error {
-        match error {
-            Error::NotFound { .. } if self.may_be_invisible(row.sent_at) => Error::NotVisibleYet,
-            error => error,
-        }
-    }
-
-    /// Whether AWS may not show the configuration of a create that was sent at `sent_at` to every
-    /// operation yet.
-    fn may_be_invisible(&self, sent_at: SystemTime) -> bool {
-        is_younger(sent_at, self.clock.wall(), self.visible_after)
+    /// Whether a 404 to a request that is sent now proves that the configuration of a create that was
+    /// sent at `sent_at` does not exist. AWS may not show it to every operation yet, and the
+    /// credentials may be those of another account.
+    fn not_found_is_proof(&self, sent_at: SystemTime) -> bool {
+        !is_younger(sent_at, self.clock.wall(), self.visible_after)
+            && self.completeness.borrow().is_complete()
     }
 }
 
@@ -161,6 +154,15 @@ fn aws_failed(arn: &str, failure: &AwsFailure) -> Error {
     match failure.kind {
         FailureKind::NotFound => Error::NotFound { arn: arn.to_owned() },
         _ => Error::Aws(failure.clone()),
+    }
+}
+
+/// Returns the error of a call about the configuration of a live row. `NOT_FOUND` is final only if
+/// it is a proof.
+fn unless_invisible(not_found_is_proof: bool, error: Error) -> Error {
+    match error {
+        Error::NotFound { .. } if !not_found_is_proof => Error::NotVisibleYet,
+        error => error,
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     ids::Ids,
     ivs::{CallError, Ivs, Pacers},
     ledger::{Ledger, LedgerError},
+    request::account_id,
 };
 
 /// The parts that the two resolvers and the scan share.
@@ -53,6 +54,15 @@ pub struct Parts {
     pub clock: Clock,
     /// The source of the ids of rows.
     pub ids: Ids,
+}
+
+/// Fails if the configuration is of another account than those of the ledger.
+async fn check_account(ledger: &dyn Ledger, arn: &str) -> Result<(), ScanError> {
+    let listed = account_id(arn).to_owned();
+    match ledger.bind_account(listed.clone()).await? {
+        Some(known) => Err(ScanError::OtherAccount { known, listed }),
+        None => Ok(()),
+    }
 }
 
 /// The error that ended a scan or a probe.

@@ -97,12 +97,11 @@ impl Delete {
         })?;
         // The age at the request counts: AWS may respond 404 while the configuration is new, and the
         // response may arrive when it no longer is.
-        let may_be_invisible =
-            shared.may_be_invisible(self.sent_at) || shared.require_complete().is_err();
+        let not_found_is_proof = shared.not_found_is_proof(self.sent_at);
         match ivs.delete_ingest_configuration(permit, &self.arn, self.force).await {
             Ok(()) => self.confirm(None).await,
             Err(CallError::NotExecuted(failure)) if failure.kind == FailureKind::NotFound => {
-                self.not_found(failure, may_be_invisible).await
+                self.not_found(failure, not_found_is_proof).await
             }
             Err(CallError::NotExecuted(failure)) => {
                 tracing::warn!(operation_id = %id, %failure, "a delete was not executed");
@@ -118,7 +117,7 @@ impl Delete {
                 tracing::warn!(operation_id = %id, %failure, "the outcome of a delete is unknown");
                 match self.handlers.read_configuration(&self.context, &self.arn).await {
                     Err(ReadError::Aws(error)) if error.failure().kind == FailureKind::NotFound => {
-                        self.not_found(failure, may_be_invisible).await
+                        self.not_found(failure, not_found_is_proof).await
                     }
                     // AWS may still execute the delete. The resolver reads the configuration
                     // when that is no longer possible.
@@ -130,9 +129,9 @@ impl Delete {
 
     /// AWS does not have the configuration, or does not show it yet. In the second case the row stays
     /// `DELETING`, so that a retry sends the delete again.
-    async fn not_found(&self, failure: AwsFailure, may_be_invisible: bool) -> Result<Sent, Error> {
+    async fn not_found(&self, failure: AwsFailure, is_proof: bool) -> Result<Sent, Error> {
         // Again: the credentials may be those of another account since.
-        if may_be_invisible || self.handlers.shared.require_complete().is_err() {
+        if !is_proof || self.handlers.shared.require_complete().is_err() {
             tracing::warn!(operation_id = %self.id, %failure, "AWS may not show the configuration");
             return Err(self.unknown(failure.aws_request_id));
         }

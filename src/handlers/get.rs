@@ -8,6 +8,7 @@ use super::{
     CallContext, CallersConfiguration, Handlers, aws_failed, ledger_failed,
     paced::{self, ReadError},
     single_flight::{Entered, Leader},
+    unless_invisible,
 };
 use crate::{
     error::Error,
@@ -88,18 +89,20 @@ impl Handlers {
         let waiter = match self.shared.reads.enter(row.arn.clone(), ()) {
             Entered::Follower((), waiter) => waiter,
             Entered::Leader(leader, waiter) => {
-                let (handlers, context, arn) = (self.clone(), context.clone(), row.arn.clone());
-                self.mutations.spawn(async move { handlers.read(context, arn, leader).await });
+                let (handlers, context, row) = (self.clone(), context.clone(), row.clone());
+                self.mutations.spawn(async move { handlers.read(context, row, leader).await });
                 waiter
             }
         };
         let read = waiter.outcome().await.unwrap_or(Err(Error::Internal));
-        let shown = read.map_err(|error| self.shared.unless_invisible(row, error))?;
-        Ok(self.fresh(context, row, shown).await)
+        Ok(self.fresh(context, row, read?).await)
     }
 
     /// Reads the configuration from AWS, as long as a caller waits for it.
-    async fn read(&self, context: CallContext, arn: String, mut leader: Leader<String, (), Shown>) {
+    async fn read(&self, context: CallContext, row: Row, mut leader: Leader<String, (), Shown>) {
+        let arn = row.arn;
+        // Before the request: the response may arrive much later.
+        let not_found_is_proof = self.shared.not_found_is_proof(row.sent_at);
         let shown = self.read_configuration(&context, &arn);
         let Some(shown) = leader.while_awaited(shown).await else { return };
         leader.finish(match shown {
@@ -108,7 +111,7 @@ impl Handlers {
             Err(ReadError::Aws(error)) => {
                 let failure = error.failure();
                 tracing::warn!(arn, %failure, "GetIngestConfiguration failed");
-                Err(aws_failed(&arn, failure))
+                Err(unless_invisible(not_found_is_proof, aws_failed(&arn, failure)))
             }
         });
     }

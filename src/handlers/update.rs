@@ -1,6 +1,8 @@
 //! `UpdateIngestConfiguration`: changes the stage or the redundancy of a configuration.
 
-use super::{CallContext, CallersConfiguration, Handlers, aws_failed, get::Shown, paced};
+use super::{
+    CallContext, CallersConfiguration, Handlers, aws_failed, get::Shown, paced, unless_invisible,
+};
 use crate::{
     error::Error,
     ivs::{CallError, Change, FailureKind, Update},
@@ -30,6 +32,8 @@ impl Handlers {
         // A caller that disconnects during this wait leaves the queue.
         let ticket = paced::admit(context, &self.shared.pacers.update)?;
         let permit = paced::permit(context, ticket).await?;
+        // Before the request: the response may arrive much later.
+        let not_found_is_proof = self.shared.not_found_is_proof(row.sent_at);
         let (handlers, task_context) = (self.clone(), context.clone());
         let operation_id = row.operation_id;
         // In a separate task, which continues if the caller disconnects.
@@ -53,7 +57,7 @@ impl Handlers {
                 return Err(Error::StageForbidden);
             }
         }
-        let shown = changed.map_err(|error| self.shared.unless_invisible(&row, error))?;
+        let shown = changed.map_err(|error| unless_invisible(not_found_is_proof, error))?;
         Ok(self.fresh(context, &row, shown).await)
     }
 
@@ -66,9 +70,9 @@ impl Handlers {
         context: &CallContext,
     ) -> Result<Shown, Error> {
         let failure = loop {
-            let asked_at = self.shared.clock.wall();
             match self.ivs.update_ingest_configuration(permit, change).await {
-                Ok(response) => return Ok(Shown::new(response, asked_at)),
+                // It was executed before the response: a read that began before it is older.
+                Ok(response) => return Ok(Shown::new(response, self.shared.clock.wall())),
                 Err(CallError::NotExecuted(failure)) => {
                     let is_throttled = matches!(failure.kind, FailureKind::Throttled { .. });
                     let again = is_throttled

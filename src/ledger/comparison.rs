@@ -45,10 +45,10 @@ impl fmt::Display for Comparison {
         f.write_str(match self {
             Self::NotNeeded => "none",
             Self::OneScan => {
-                "one scan: the ledger was not closed by a gateway, or was changed since"
+                "one scan: the ledger was not closed by a gateway"
             }
             Self::TwoScans => {
-                "two scans: the ledger is new, a copy or restored, or lacked a configuration"
+                "two scans: the ledger is new, changed, a copy or restored, or lacked a configuration"
             }
         })
     }

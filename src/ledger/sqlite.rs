@@ -169,7 +169,7 @@ impl Drop for SqliteLedger {
     fn drop(&mut self) {
         self.queues = None;
         if let Some(threads) = self.threads.take() {
-            threads.join();
+            threads.join(self.damage.get().is_some());
         }
     }
 }

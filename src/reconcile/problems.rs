@@ -15,6 +15,8 @@ pub enum Problem {
     NoCredentials,
     /// The credentials are those of another account than the configurations of the ledger.
     OtherAccount,
+    /// A configuration of the gateway cannot be read, and may have no row.
+    OwnUnreadable,
     /// AWS lists less than half of the configurations of the ledger.
     MostAreMissing,
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Problem {
             Self::LedgerDamaged => "the file of the ledger is damaged: stop the gateway and move the file of ledger.url, its -wal and its -shm away; the next start rebuilds the ledger from AWS",
             Self::NoCredentials => "no AWS credentials",
             Self::OtherAccount => "the credentials are not those of the ledger's account",
+            Self::OwnUnreadable => "a configuration of the gateway cannot be read; the log names it",
             Self::MostAreMissing => "AWS lists less than half of the configurations of the ledger",
         })
     }

@@ -175,8 +175,14 @@ impl Resolver {
 
     /// Records that a probe that began at `began` did not find the create. That proves nothing
     /// while the ledger is not complete: the credentials may be those of another account.
-    async fn not_found(&mut self, create: &InDoubtCreate, began: Began) -> Result<(), LedgerError> {
-        if !self.completeness.borrow().is_complete() {
+    /// `was_complete`: whether it was when the probe began.
+    async fn not_found(
+        &mut self,
+        create: &InDoubtCreate,
+        began: Began,
+        was_complete: bool,
+    ) -> Result<(), LedgerError> {
+        if !was_complete || !self.completeness.borrow().is_complete() {
             self.postpone(create.operation_id);
             return Ok(());
         }

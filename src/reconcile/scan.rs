@@ -19,8 +19,8 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Completeness, Parts, Problem, Problems, ScanError, metrics::ReconcileMetrics, pages::Pages,
-    resolutions::Resolutions, tags_read::TagsRead, ticker::Ticker,
+    Completeness, Parts, Problem, Problems, ScanError, check_account, metrics::ReconcileMetrics,
+    pages::Pages, resolutions::Resolutions, tags_read::TagsRead, ticker::Ticker,
 };
 use crate::{
     clock::Clock,
@@ -30,7 +30,6 @@ use crate::{
         Page,
     },
     ledger::{Ledger, LedgerError, Observation},
-    request::account_id,
 };
 
 /// The fraction of AWS's call rate that a scan uses.
@@ -97,6 +96,8 @@ struct ScanResult {
     unreadable: BTreeSet<String>,
     /// Whether AWS lacks so many configurations of the ledger that it may be another account.
     most_are_missing: bool,
+    /// Whether AWS lists none of the configurations of the ledger, which has several.
+    lists_none: bool,
 }
 
 /// The configurations that AWS lists.
@@ -182,6 +183,8 @@ impl Scan {
         let Listed { unknown, known } = self.list().await?;
         let mut scanned = self.adopt_all(unknown).await?;
         scanned.most_are_missing = self.release_all(began, known).await?;
+        scanned.lists_none = known == 0 && self.ledger.count_live().await? > 1;
+        self.problems.set(Problem::OwnUnreadable, scanned.own_unreadable > 0);
         self.metrics.scans.inc();
         Ok(scanned)
     }
@@ -194,7 +197,7 @@ impl Scan {
             let (page, at) = self.page(pages.token()).await.map_err(ScanError::Aws)?;
             let Page { summaries, next_token } = page;
             if let Some(summary) = summaries.first() {
-                self.check_account(&summary.arn).await?;
+                check_account(&*self.ledger, &summary.arn).await?;
             }
             let count = summaries.len();
             let seen = summaries.into_iter().map(|summary| Observation {
@@ -210,15 +213,6 @@ impl Scan {
             if !pages.advance(next_token)? {
                 return Ok(listed);
             }
-        }
-    }
-
-    /// Fails if the configuration is of another account than those of the ledger.
-    async fn check_account(&self, arn: &str) -> Result<(), ScanError> {
-        let listed = account_id(arn).to_owned();
-        match self.ledger.bind_account(listed.clone()).await? {
-            Some(known) => Err(ScanError::OtherAccount { known, listed }),
-            None => Ok(()),
         }
     }
 

@@ -13,13 +13,18 @@ const MAX: usize = 100_000;
 /// may have assigned it to a tenant.
 const FOREIGN_AGE: Duration = Duration::from_mins(10);
 
+/// The time for which the tags of a configuration must be unreadable before it is ignored, as a
+/// multiple of the longest delay of tags: longer than a short outage, which must not hide the
+/// configurations of the gateway.
+pub(super) const IGNORED_AFTER: u32 = 5;
+
 /// The owner of a configuration, according to its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     /// The create with this id made it.
     Create(OperationId),
     /// It does not have the gateway's tags, and AWS has listed it for so long that its tags
-    /// cannot be late.
+    /// cannot be late; or its tags have been unreadable for long.
     Foreign,
     /// Its tags could not be read, or may be late: it may be the configuration of any create
     /// with its fields.
@@ -40,6 +45,8 @@ pub(super) struct TagsRead {
 struct Untagged {
     first: Instant,
     last: Instant,
+    /// Whether the last read has failed.
+    is_unreadable: bool,
 }
 
 impl TagsRead {
@@ -61,7 +68,19 @@ impl TagsRead {
 
     /// Whether the tags cannot be late.
     fn is_foreign(&self, untagged: Untagged) -> bool {
-        untagged.last.duration_since(untagged.first) >= self.longest_delay
+        let factor = if untagged.is_unreadable { IGNORED_AFTER } else { 1 };
+        untagged.last.duration_since(untagged.first) >= self.longest_delay * factor
+    }
+
+    /// When a read first did not find the gateway's tags.
+    pub(super) fn first_read(&self, arn: &str) -> Option<Instant> {
+        self.untagged.get(arn).map(|untagged| untagged.first)
+    }
+
+    /// Records that a read that began at `began` has failed. Returns the owner: a configuration
+    /// that is unreadable for long counts as foreign.
+    pub(super) fn record_failure(&mut self, arn: &str, began: Instant) -> Owner {
+        self.record_untagged(arn, Untagged { first: began, last: began, is_unreadable: true })
     }
 
     /// Records the result of a read that began at `began`: the create that the tags name, or
@@ -81,12 +100,13 @@ impl TagsRead {
             self.creates.insert(arn.to_owned(), operation_id);
             return Owner::Create(operation_id);
         }
-        let new = Untagged { first: began, last: began };
-        let untagged = *self
-            .untagged
-            .entry(arn.to_owned())
-            .and_modify(|untagged| untagged.last = began)
-            .or_insert(new);
+        self.record_untagged(arn, Untagged { first: began, last: began, is_unreadable: false })
+    }
+
+    fn record_untagged(&mut self, arn: &str, read: Untagged) -> Owner {
+        let first = self.first_read(arn).unwrap_or(read.first);
+        let untagged = Untagged { first, ..read };
+        self.untagged.insert(arn.to_owned(), untagged);
         if self.is_foreign(untagged) { Owner::Foreign } else { Owner::Undecided }
     }
 }
@@ -110,6 +130,17 @@ mod tests {
         // It may have been assigned to a tenant since.
         tokio::time::sleep(FOREIGN_AGE).await;
         assert_eq!(tags.known("a"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unreadable_configuration_counts_as_foreign_after_a_longer_time() {
+        let mut tags = TagsRead::new(Duration::from_mins(1));
+        let began = Instant::now();
+        let after = |minutes| began + Duration::from_mins(minutes);
+        assert_eq!(tags.record_failure("a", began), Owner::Undecided);
+        assert_eq!(tags.record_failure("a", after(4)), Owner::Undecided);
+        assert_eq!(tags.record_failure("a", after(5)), Owner::Foreign);
+        assert_eq!(tags.first_read("a"), Some(began));
     }
 
     #[tokio::test(start_paused = true)]

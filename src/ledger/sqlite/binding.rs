@@ -14,7 +14,10 @@ pub(super) fn bind(
     let bound = connection.query_row(sql, [], |row| {
         Ok(Upstream { region: row.get(0)?, account_id: row.get(1)?, endpoint: row.get(2)? })
     });
-    let bound = bound.optional()?;
+    let mut bound = bound.optional()?;
+    if let Some(Upstream { account_id: unknown @ None, .. }) = &mut bound {
+        *unknown = account_of_rows(connection)?;
+    }
     if let Some(bound) = bound.filter(|bound| !bound.is_same(upstream)) {
         return Ok(Some(bound));
     }

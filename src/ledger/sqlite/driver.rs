@@ -96,13 +96,17 @@ impl Threads {
 
     /// Waits for the threads to run the jobs in their queues, whose senders are dropped, and
     /// closes the file.
-    pub(super) fn join(self) {
+    pub(super) fn join(self, is_damaged: bool) {
         let (writer, reader) = (self.writer.join(), self.reader.join());
         // A thread that panicked may have left work. The next start compares the ledger with AWS.
         let (Ok(writer), Ok(reader)) = (writer, reader) else { return };
         // One after the other: SQLite completes the file when the last connection closes.
         drop(reader);
         drop(writer);
+        if is_damaged {
+            // The damage may be one of the memory, which the next start would not find.
+            return;
+        }
         if let Err(error) = self.lock_file.record_closed() {
             tracing::warn!(%error, "could not record that the ledger was closed; the next start compares it with AWS");
         }

@@ -59,16 +59,19 @@ impl LockFile {
             return Ok(Comparison::TwoScans);
         };
         if state.is_empty() {
-            return Ok(Comparison::OneScan);
+            // A crash leaves the WAL, with the last changes. Without it they are lost.
+            let has_wal = self.wal().exists();
+            return Ok(if has_wal { Comparison::OneScan } else { Comparison::TwoScans });
         }
         let present = self.closed_state()?;
         if present.as_deref() == Some(state) {
             return Ok(Comparison::NotNeeded);
         }
-        // A program has changed the closed file, unless the machine has restarted since.
-        let boot_of = |state: &str| state.split_whitespace().last().map(str::to_owned);
-        let is_same_boot = boot_id().is_some() && boot_of(state) == boot_id();
-        Ok(if is_same_boot { Comparison::TwoScans } else { Comparison::OneScan })
+        // Unless only the machine has restarted since, a program has changed the closed file.
+        let without_boot =
+            |state: &str| state.trim_end().rsplit_once(' ').map(|it| it.0.to_owned());
+        let is_unchanged = present.as_deref().and_then(without_boot) == without_boot(state);
+        Ok(if is_unchanged { Comparison::OneScan } else { Comparison::TwoScans })
     }
 
     /// Records that the file is open. The ledger has recorded the comparison that it needs.
@@ -84,13 +87,17 @@ impl LockFile {
         }
     }
 
+    fn wal(&self) -> PathBuf {
+        let mut wal = self.ledger.as_os_str().to_owned();
+        wal.push("-wal");
+        wal.into()
+    }
+
     /// Returns the text that identifies the content of the closed file. `None` if that is not all
     /// in the file, if the path names another file since, or if the boot id is not known.
     fn closed_state(&self) -> io::Result<Option<String>> {
-        let mut wal = self.ledger.as_os_str().to_owned();
-        wal.push("-wal");
         let file = fs::metadata(&self.ledger)?;
-        if Path::new(&wal).exists() || file_identity(&file) != self.opened {
+        if self.wal().exists() || file_identity(&file) != self.opened {
             return Ok(None);
         }
         let (size, seconds, nanoseconds) = (file.size(), file.ctime(), file.ctime_nsec());

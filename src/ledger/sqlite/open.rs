@@ -85,9 +85,8 @@ impl OpenError {
     }
 }
 
-/// Returns the connection, and the lock. The caller holds the lock while it uses the
-/// connection.
-pub(super) fn open(path: &Path) -> Result<(Connection, LockFile), OpenError> {
+/// Returns the lock and the connection, which must be dropped before the lock.
+pub(super) fn open(path: &Path) -> Result<(LockFile, Connection), OpenError> {
     create_folder(path)?;
     // SQLite gives `-wal` and `-shm` the mode of the file. An existing file keeps its own.
     let folder = |source| OpenError::Folder { path: path.to_owned(), source };
@@ -111,7 +110,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, LockFile), OpenError> {
     require_comparison(&connection, comparison).map_err(database)?;
     // Later, so that a start that fails before does not make the file known.
     lock_file.record_open().map_err(folder)?;
-    Ok((connection, lock_file))
+    Ok((lock_file, connection))
 }
 
 /// Creates an empty file.

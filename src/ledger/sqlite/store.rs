@@ -87,7 +87,7 @@ impl Store {
     /// # Errors
     /// [`OpenError`], with the path and the fix.
     pub fn open(path: &Path, leases: &Leases, clock: &Clock) -> Result<(Self, Expired), OpenError> {
-        let (connection, lock_file) = open::open(path)?;
+        let (lock_file, connection) = open::open(path)?;
         let database = |source| OpenError::of_database(path, source);
         let expired = steps::expire(&connection, unix_ms(clock.wall()), i64::MAX);
         let expired = expired.map_err(database)?;
@@ -102,7 +102,7 @@ impl Store {
         path: &Path,
         change: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), OpenError> {
-        let (connection, lock_file) = open::open(path)?;
+        let (lock_file, connection) = open::open(path)?;
         let database = |source| OpenError::of_database(path, source);
         change(&connection).map_err(database)?;
         connection.close().map_err(|(_, source)| database(source))?;

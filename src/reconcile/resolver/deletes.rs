@@ -104,7 +104,8 @@ impl DeleteResolver {
         let permit = self.pacers.get.internal_permit().await;
         // The age at the request counts: AWS may respond 404 while the configuration is new, and the
         // response may arrive when it no longer is.
-        let is_young = is_younger(sent_at, self.clock.wall(), self.visible_after);
+        let is_proof = !is_younger(sent_at, self.clock.wall(), self.visible_after)
+            && self.completeness.borrow().is_complete();
         let event = match self.ivs.get_ingest_configuration(permit, &arn).await {
             Ok(_) if is_abandoned => Event::DeleteRefused,
             // When its lease has expired, a later round reads it again.
@@ -112,7 +113,7 @@ impl DeleteResolver {
             Err(error) if error.failure().kind == FailureKind::NotFound => {
                 // AWS may not show a new configuration yet, or the credentials are those of another account. A later
                 // round reads it again.
-                if is_young || !self.completeness.borrow().is_complete() {
+                if !is_proof || !self.completeness.borrow().is_complete() {
                     return Ok(Progress::Undecided);
                 }
                 Event::DeleteConfirmed

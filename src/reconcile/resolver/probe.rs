@@ -1,11 +1,11 @@
 //! One probe: looks at AWS for the in-doubt creates of one stage.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use tokio::time::Instant;
 
 use super::{
-    super::{pages::Pages, tags_read::Owner},
+    super::{check_account, pages::Pages, tags_read::Owner},
     Resolution, Resolver, ScanError,
     schedule::Began,
 };
@@ -41,8 +41,8 @@ const fn may_be_the_stage(kind: FailureKind) -> bool {
 struct Found<'a> {
     /// The configurations of each create that tags name.
     by_create: BTreeMap<OperationId, Vec<Summary>>,
-    /// The fields of configurations whose owner is undecided.
-    undecided: HashSet<MatchKey<'a>>,
+    /// The fields of configurations whose owner is undecided, and when one of them was first read.
+    undecided: HashMap<MatchKey<'a>, Instant>,
 }
 
 impl Resolver {
@@ -56,6 +56,7 @@ impl Resolver {
         in_doubt: &BTreeMap<OperationId, InDoubtCreate>,
     ) -> Result<(), LedgerError> {
         let began = Began { wall: self.clock.wall(), monotonic: Instant::now() };
+        let was_complete = self.completeness.borrow().is_complete();
         let found = match self.find_by_tags(stage_arn, due).await {
             Ok(found) => found,
             Err(ScanError::Ledger(error)) => return Err(error),
@@ -71,10 +72,11 @@ impl Resolver {
             if found.by_create.contains_key(&create.operation_id) {
                 continue;
             }
-            if found.undecided.contains(&key_of_create(create)) {
+            let first_read = found.undecided.get(&key_of_create(create));
+            if first_read.is_some_and(|first_read| self.may_be_of(create, *first_read)) {
                 self.postpone(create.operation_id);
             } else {
-                self.not_found(create, began).await?;
+                self.not_found(create, began, was_complete).await?;
             }
         }
         for (operation_id, matches) in &found.by_create {
@@ -85,7 +87,16 @@ impl Resolver {
         Ok(())
     }
 
+    /// Whether a configuration that was first read at `first_read` may be that of the create. AWS
+    /// lists it earlier if it is.
+    fn may_be_of(&self, create: &InDoubtCreate, first_read: Instant) -> bool {
+        let schedule = self.schedules.get(&create.operation_id);
+        schedule.is_none_or(|schedule| first_read <= schedule.seen_at + self.times.retry_after)
+    }
+
+    /// Records that a probe has proved nothing. An earlier proof does not count any more.
     pub(super) fn postpone(&mut self, operation_id: OperationId) {
+        self.resolutions.unset_absent(operation_id);
         if let Some(schedule) = self.schedules.get_mut(&operation_id) {
             schedule.postpone();
         }
@@ -114,6 +125,9 @@ impl Resolver {
                 }
                 page => page.map_err(ScanError::Aws)?,
             };
+            if let Some(summary) = page.summaries.first() {
+                check_account(&*self.ledger, &summary.arn).await?;
+            }
             for summary in page.summaries {
                 if let Some(index) = keys.get(&key_of_summary(&summary)).copied() {
                     candidates.push((index, summary));
@@ -125,7 +139,7 @@ impl Resolver {
         }
         let arns = candidates.iter().map(|(_, candidate)| candidate.arn.clone()).collect();
         let owners = self.ledger.owners(arns).await?;
-        let mut found = Found { by_create: BTreeMap::new(), undecided: HashSet::new() };
+        let mut found = Found { by_create: BTreeMap::new(), undecided: HashMap::new() };
         let mut failed = 0;
         for (index, candidate) in candidates {
             if owners.contains_key(&candidate.arn) {
@@ -145,7 +159,10 @@ impl Resolver {
             match owner {
                 Owner::Create(id) => found.by_create.entry(id).or_default().push(candidate),
                 Owner::Undecided => {
-                    found.undecided.insert(key_of_create(due[index]));
+                    let first_read = self.tags_read.first_read(&candidate.arn);
+                    let first_read = first_read.unwrap_or_else(Instant::now);
+                    let earliest = found.undecided.entry(key_of_create(due[index]));
+                    earliest.and_modify(|it| *it = (*it).min(first_read)).or_insert(first_read);
                 }
                 Owner::Foreign => {}
             }
@@ -164,8 +181,17 @@ impl Resolver {
                 Ok(self.tags_read.record(arn, operation_id, began))
             }
             // Deleted after the list, or not yet visible: the next list shows which.
-            Err(error) if error.failure().kind == FailureKind::NotFound => Ok(Owner::Undecided),
-            Err(error) => Err(error),
+            Err(error) if error.failure().kind == FailureKind::NotFound => {
+                Ok(self.tags_read.record_failure(arn, began))
+            }
+            Err(error) => match self.tags_read.record_failure(arn, began) {
+                Owner::Foreign => {
+                    let failure = error.failure();
+                    tracing::error!(arn, %failure, "a configuration has been unreadable for long, and is ignored; if it is the gateway's, a create may repeat it");
+                    Ok(Owner::Foreign)
+                }
+                _ => Err(error),
+            },
         }
     }
 

@@ -10,17 +10,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{super::Completeness, Scan, ScanResult};
+use super::{
+    super::{Completeness, tags_read::IGNORED_AFTER},
+    Scan, ScanResult,
+};
 use crate::ledger::{Comparison, LedgerError};
 
 /// The first and the longest pause after a scan that proves nothing.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-
-/// The time for which the tags of a configuration must be unreadable before it is ignored, as a
-/// multiple of `ScanConfig::visible_after`: longer than a short outage, which must not hide the
-/// configurations of the gateway.
-const IGNORED_AFTER: u32 = 5;
 
 /// The number of configurations on a page of AWS.
 const PAGE_SIZE: u32 = 100;
@@ -94,12 +92,14 @@ impl Scan {
         action: &'static str,
         access: impl AsyncFn(&Self) -> Result<T, LedgerError>,
     ) -> T {
+        let mut pause = FIRST_PAUSE;
         loop {
             match access(self).await {
                 Ok(value) => return value,
                 Err(error) => {
                     tracing::error!(%error, action, "the ledger failed; creates are rejected until it responds");
-                    sleep(FIRST_PAUSE).await;
+                    sleep(pause).await;
+                    pause = (pause * 2).min(MAX_PAUSE);
                 }
             }
         }
@@ -123,7 +123,8 @@ impl Comparing {
     /// Records a complete scan that began at `began`. Returns whether the ledger is complete.
     /// A configuration whose tags were unreadable for long is ignored: it may be foreign.
     fn record(&mut self, scanned: ScanResult, began: Instant) -> bool {
-        let ScanResult { unknown, own_unreadable, unreadable, most_are_missing } = scanned;
+        let ScanResult { unknown, own_unreadable, unreadable, most_are_missing, lists_none } =
+            scanned;
         if unknown > 0 {
             self.comparison = Comparison::TwoScans;
         }
@@ -135,6 +136,7 @@ impl Comparing {
         let is_ignored = |since: &Instant| began.duration_since(*since) >= self.ignored_after;
         let is_proof = unknown + own_unreadable == 0
             && !most_are_missing
+            && !lists_none
             && self.unreadable.values().all(is_ignored);
         self.scans_without_finds = if is_proof { self.scans_without_finds + 1 } else { 0 };
         let is_late = began >= self.all_visible_at;

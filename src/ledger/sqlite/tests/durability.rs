@@ -119,7 +119,7 @@ async fn a_power_cut_keeps_every_change_and_no_part_of_another() {
 #[test]
 fn a_commit_flushes_the_log() {
     let folder = tempfile::tempdir().unwrap();
-    let (connection, _lock) = open::open(&folder.path().join("ledger.db")).unwrap();
+    let (_lock, connection) = open::open(&folder.path().join("ledger.db")).unwrap();
     let synchronous: u8 =
         connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
     let mode: String =

@@ -13,16 +13,19 @@ async fn comparison(path: &Path, closes: bool) -> Comparison {
     if closes {
         drop(ledger);
     } else {
-        crash(ledger);
+        crash(path, ledger);
     }
     comparison
 }
 
-/// Ends the ledger without the record that it was closed.
-fn crash(mut ledger: SqliteLedger) {
+/// Ends the ledger without the record that it was closed, and leaves its WAL.
+fn crash(path: &Path, mut ledger: SqliteLedger) {
+    let wal = path.with_extension("db-wal");
+    let content = fs::read(&wal).unwrap();
     ledger.queues = None;
     let threads = ledger.threads.take().unwrap();
     threads.crash();
+    fs::write(wal, content).unwrap();
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -57,12 +60,19 @@ async fn only_a_file_that_was_closed_needs_no_comparison() {
     fs::write(&path, &content).unwrap();
     assert_eq!(comparison(&path, false).await, Comparison::TwoScans, "restored in place");
     fs::write(&path, content).unwrap();
-    assert_eq!(comparison(&path, true).await, Comparison::OneScan, "restored after a crash");
+    assert_eq!(comparison(&path, false).await, Comparison::OneScan, "restored after a crash");
+    fs::remove_file(path.with_extension("db-wal")).unwrap();
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "a crash, without the WAL");
     assert_eq!(comparison(&path, true).await, Comparison::NotNeeded, "closed");
     let closed = fs::read_to_string(path.with_extension("db.lock")).unwrap();
     let (before, _) = closed.trim_end().rsplit_once(' ').unwrap();
     fs::write(path.with_extension("db.lock"), format!("{before} another-boot\n")).unwrap();
     assert_eq!(comparison(&path, true).await, Comparison::OneScan, "the machine restarted");
+    let closed = fs::read_to_string(path.with_extension("db.lock")).unwrap();
+    let (before, _) = closed.trim_end().rsplit_once(' ').unwrap();
+    fs::write(path.with_extension("db.lock"), format!("{before} another-boot\n")).unwrap();
+    fs::write(&path, fs::read(&path).unwrap()).unwrap();
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "restored after a restart");
     fs::remove_file(path.with_extension("db.lock")).unwrap();
     assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "without its lock file");
     for content in ["", "ledger", "\u{0}\u{0}"] {
