@@ -28,7 +28,8 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
             Call::None => {}
             Call::Reserved { create } => {
                 let cancel = Outcome { gateway, create, event: &Event::Cancel, attempt: None };
-                recorded(&mut add, scene, Calls::Cancels, Calls::FailsToCancel, cancel);
+                let fails = |is_durable| Calls::FailsToCancel { is_durable };
+                recorded(&mut add, scene, Calls::Cancels, fails, cancel);
                 if scene.lacks(Rule::SendIsDurable) {
                     add(Calls::SendsBytes, &|world| {
                         world.creates[usize::from(create)].attempts[0] = Attempt::Sent { age: 0 };
@@ -45,9 +46,10 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
                 record_sending(&mut add, scene, Calls::RecordsResending, send);
             }
             Call::Sending { create, attempt, age } => {
-                let stage = from.creates[usize::from(create)].attempts[usize::from(attempt)];
+                let attempts = from.creates[usize::from(create)].attempts;
                 let call = Call::Sending { create, attempt, age };
-                attempt_steps(&mut add, scene, gateway, call, stage);
+                let attempt_state = attempts[usize::from(attempt)];
+                attempt_steps(&mut add, scene, gateway, call, attempt_state);
             }
         }
     }
@@ -140,7 +142,13 @@ fn recorded(
 }
 
 /// The possible outcomes of a permitted attempt.
-fn attempt_steps(add: &mut Add<'_>, scene: &Scene, gateway: usize, call: Call, stage: Attempt) {
+fn attempt_steps(
+    add: &mut Add<'_>,
+    scene: &Scene,
+    gateway: usize,
+    call: Call,
+    attempt_state: Attempt,
+) {
     let Call::Sending { create, attempt, age } = call else { return };
     let (index, number) = (usize::from(create), usize::from(attempt));
     let mut add = |does, happens: &dyn Fn(&mut World) -> Call| {
@@ -161,7 +169,7 @@ fn attempt_steps(add: &mut Add<'_>, scene: &Scene, gateway: usize, call: Call, s
     let created = created();
     let outcome = |event| Outcome { gateway, create, event, attempt: None };
     let fails = |is_durable| Calls::FailsToRecord { is_durable };
-    match stage {
+    match attempt_state {
         Attempt::Permitted => {
             if age > 0 && scene.has(Part::Stalls) && !scene.lacks(Rule::LateRecordIsNotSent) {
                 add(Calls::IsTooLate, &requeue);
@@ -195,7 +203,7 @@ fn attempt_steps(add: &mut Add<'_>, scene: &Scene, gateway: usize, call: Call, s
     recorded(&mut add, scene, Calls::TimesOut, fails, outcome(&Event::Ambiguous));
     if !scene.has(Part::FailedWrites) {
         add(Calls::CannotRecord, &|world| {
-            if scene.lacks(Rule::KeyNeedsARecord) && matches!(stage, Attempt::Made { .. }) {
+            if scene.lacks(Rule::KeyNeedsARecord) && matches!(attempt_state, Attempt::Made { .. }) {
                 world.return_key(scene, Some(Arn::of(index, number)));
             }
             Call::None
@@ -263,9 +271,9 @@ impl World {
             let Some(free) = attempts.find(|attempt| !is_used(attempt)) else { return Call::None };
             attempt = free;
         }
-        let stage = &mut self.creates[usize::from(create)].attempts[usize::from(attempt)];
-        self.sent_twice |= *stage != Attempt::Nothing;
-        *stage = Attempt::Permitted;
+        let attempt_state = &mut self.creates[usize::from(create)].attempts[usize::from(attempt)];
+        self.sent_twice |= *attempt_state != Attempt::Nothing;
+        *attempt_state = Attempt::Permitted;
         Call::Sending { create, attempt, age: 0 }
     }
 

@@ -10,6 +10,7 @@ use ivs_ingest_gateway::{
 
 use crate::{
     deletes::Read,
+    ledger::{AFTER, AT, BEFORE},
     memory::{Comparing, Gateway, ScanRun},
     scene::{Part, Rule, Scene},
     sets::Set,
@@ -41,10 +42,10 @@ impl World {
         for (index, create) in self.creates.iter_mut().enumerate() {
             let Some(row) = create.row.as_mut().filter(|row| row.arn.is_some()) else { continue };
             // An unseen row was live before the scan, which did not list it.
-            let (updated_at, scan_began) = (if scan.unseen.contains(index) { 0 } else { 2 }, 1);
+            let updated_at = if scan.unseen.contains(index) { BEFORE } else { AFTER };
             let missed_scans = u32::from(row.missed);
             let scanned = Scanned { state: row.state, updated_at, observed_at: None, missed_scans };
-            let AfterScan { missed_scans, is_missing } = decide::finish_scan(&scanned, scan_began);
+            let AfterScan { missed_scans, is_missing } = decide::finish_scan(&scanned, AT);
             row.missed = u8::try_from(missed_scans.min(MAX_MISSED_SCANS)).unwrap();
             if is_missing {
                 missing.insert(index);
@@ -91,12 +92,5 @@ impl World {
             *complete = true;
             self.comparison = Comparison::NotNeeded as u8;
         }
-    }
-
-    /// Whether AWS may not show the configuration of a row to a read yet:
-    /// `clock::is_younger`, by the wall clock.
-    pub(crate) fn is_young(&self, scene: &Scene, index: usize) -> bool {
-        let age = self.creates[index].row.map_or(0, |row| row.age);
-        scene.has(Part::LateReads) && age < scene.times.retry_after
     }
 }

@@ -1,9 +1,10 @@
 //! A caller's delete: `handlers::delete`, and the resolution of one whose call has ended:
 //! `reconcile::resolver::deletes`.
 
-use ivs_ingest_gateway::ledger::{Event, State, decide};
+use ivs_ingest_gateway::ledger::{Event, State};
 
 use crate::{
+    ledger,
     memory::Later,
     scene::{Part, Rule, Scene},
     sets::Arn,
@@ -142,9 +143,9 @@ impl World {
 
     fn resolve_delete(&mut self, scene: &Scene, index: usize, read: Read) {
         let is_kept = self.is_young(scene, index) && !scene.lacks(Rule::AbandonedDeletesWait);
-        // A lease that ends at 0 has expired at 1. It is longer than a delete can take.
+        // The lease is longer than a delete can take.
         let runs = self.creates[index].delete != Delete::Nothing;
-        let is_abandoned = !runs && decide::is_abandoned_delete(State::Deleting, 0, 1);
+        let is_abandoned = !runs && ledger::is_abandoned_delete(State::Deleting);
         match read {
             Read::Found if is_abandoned => drop(self.apply_at(scene, index, &Event::DeleteRefused)),
             Read::Found => {}

@@ -1,9 +1,10 @@
 //! Crashes, and faults of the machine: the ledger is lost or restored, the clock is set, the
 //! calls to AWS go to another account.
 
-use ivs_ingest_gateway::ledger::{Comparison, decide};
+use ivs_ingest_gateway::ledger::Comparison;
 
 use crate::{
+    ledger,
     memory::{Comparing, Gateway},
     scene::{Part, Rule, Scene},
     steps::{Fault, Step, Steps},
@@ -16,11 +17,6 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
     for gateway in 0..scene.gateways {
         if scene.has(Part::Crashes) {
             add(Fault::Crash { gateway }, &|world| world.crash(gateway));
-        }
-        for create in 0..MAX_CREATES {
-            if from.gateways[gateway].later[create].is_some() {
-                add(Fault::Recorded { create }, &|world| world.record_now(scene, gateway, create));
-            }
         }
     }
     if scene.has(Part::ClockSteps) {
@@ -91,9 +87,23 @@ impl World {
         }
         for create in 0..MAX_CREATES {
             let state = self.creates[create].state();
-            if state.is_some_and(|state| decide::take_over(state, 0, 1).is_some()) {
+            if state.and_then(ledger::expires).is_some() {
                 self.take_over(scene, create);
             }
+        }
+    }
+
+    /// Moves the wall clock: all rows become as old, or as young, as they can be.
+    fn set_clock(&mut self, scene: &Scene, is_forward: bool) {
+        let age = |state| if is_forward { scene.kept_age(state) } else { 0 };
+        let rows = self.creates.iter_mut().map(|create| &mut create.row);
+        let rows = rows.chain(self.copy.iter_mut().flatten());
+        for row in rows.flatten() {
+            row.age = age(row.state);
+        }
+        let rounds = self.gateways.iter_mut().flat_map(|gateway| &mut gateway.resolver.round);
+        for in_doubt in rounds.flatten() {
+            in_doubt.age = if is_forward { scene.times.give_up_after } else { 0 };
         }
     }
 }

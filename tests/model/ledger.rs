@@ -3,7 +3,7 @@
 
 use ivs_ingest_gateway::ledger::{
     Event, Resource, State, Step,
-    decide::{self, Adopt, Change, Earlier, Found, RowIds, RowOfCreate},
+    decide::{self, Change, Earlier},
 };
 
 use crate::{
@@ -11,6 +11,11 @@ use crate::{
     sets::Arn,
     world::{Create, MAX_CREATES, NEW_REQUEST, Row, World},
 };
+
+// Times relative to a request to AWS.
+pub(crate) const BEFORE: u8 = 0;
+pub(crate) const AT: u8 = 1;
+pub(crate) const AFTER: u8 = 2;
 
 /// The result of [`World::reserve`].
 pub(crate) enum Reserved {
@@ -66,7 +71,7 @@ impl World {
         Reserved::New { create }
     }
 
-    fn mint(&mut self, request: u8) -> u8 {
+    pub(crate) fn mint(&mut self, request: u8) -> u8 {
         let create = self.minted;
         self.minted += 1;
         self.creates[usize::from(create)].request = request;
@@ -82,13 +87,13 @@ impl World {
     }
 
     /// The other create whose row has the `request_id` of this one, and its state.
-    fn other_holder(&self, create: u8) -> Option<(u8, State)> {
+    pub(crate) fn other_holder(&self, create: u8) -> Option<(u8, State)> {
         let request = self.creates[usize::from(create)].request;
         self.row_of(request).filter(|(other, _)| *other != create && request != NEW_REQUEST)
     }
 
     /// Gives the row that holds the `request_id` of the create a new one.
-    fn release_request_id(&mut self, create: u8) {
+    pub(crate) fn release_request_id(&mut self, create: u8) {
         let Some((holder, _)) = self.other_holder(create) else { return };
         if let Some(row) = &mut self.creates[usize::from(holder)].row {
             row.is_renamed = true;
@@ -99,6 +104,13 @@ impl World {
     pub(crate) fn used(&self) -> u32 {
         let states = self.creates.iter().filter_map(Create::state);
         states.map(|state| u32::from(state.counts_against_quota())).sum()
+    }
+
+    /// Whether AWS may not show the configuration of a row to a read yet:
+    /// `clock::is_younger`, by the wall clock.
+    pub(crate) fn is_young(&self, scene: &Scene, index: usize) -> bool {
+        let age = self.creates[index].row.map_or(0, |row| row.age);
+        scene.has(Part::LateReads) && age < scene.times.retry_after
     }
 
     /// The row with the configuration.
@@ -144,6 +156,16 @@ impl World {
         Ok(Applied::Changed)
     }
 
+    /// Applies an event to a row.
+    pub(crate) fn apply_at(
+        &mut self,
+        scene: &Scene,
+        create: usize,
+        event: &Event,
+    ) -> Result<Applied, Rejected> {
+        self.apply(scene, u8::try_from(create).unwrap(), event, None)
+    }
+
     /// Applies a conclusion about one sending. A later sending makes it void.
     pub(crate) fn apply_to<'a>(
         &mut self,
@@ -161,65 +183,6 @@ impl World {
             return Err(Rejected);
         }
         self.apply(scene, create, step, arn)
-    }
-
-    /// Adopts a configuration without a row, or returns the decision against it.
-    pub(crate) fn adopt(
-        &mut self,
-        scene: &Scene,
-        arn: Arn,
-        ledger_is_complete: bool,
-    ) -> Result<Adopt<Arn>, Rejected> {
-        let create = u8::try_from(arn.create()).unwrap();
-        let owner = self.owner(arn);
-        let row = self.creates[arn.create()].row.filter(|row| row.arn != Some(arn));
-        let needs_response = !scene.lacks(Rule::DuplicatesNeedAResponse);
-        let decision = decide::adopt(Found {
-            owner: owner.and_then(|owner| self.creates[owner].state()),
-            create: row.map(|row| RowOfCreate {
-                state: row.state,
-                arn: row.arn,
-                response_recorded: row.response_recorded || !needs_response,
-            }),
-            holder: self.other_holder(create).map(|(_, state)| state),
-            ledger_is_complete,
-        });
-        let mut row =
-            Row { arn: Some(arn), age: scene.kept_age(State::Live), ..Row::new(State::Live) };
-        match decision {
-            Adopt::Insert(RowIds::New | RowIds::NewRequestId)
-            | Adopt::ApplyToCreate(RowIds::New | RowIds::NewRequestId)
-                if scene.lacks(Rule::EveryConfigurationHasARow) => {}
-            Adopt::Insert(RowIds::New) => {
-                let unused =
-                    |create: &Create| create.request == NEW_REQUEST && create.row.is_none();
-                let unused = self.creates.iter().position(unused);
-                let index = unused.unwrap_or_else(|| usize::from(self.mint(NEW_REQUEST)));
-                self.creates[index].row = Some(row);
-            }
-            Adopt::Insert(ids) => {
-                row.is_renamed = ids == RowIds::NewRequestId;
-                if ids == RowIds::TakenBack {
-                    self.release_request_id(create);
-                }
-                self.creates[arn.create()].row = Some(row);
-            }
-            Adopt::ApplyToCreate(ids) => {
-                if ids == RowIds::TakenBack {
-                    self.release_request_id(create);
-                }
-                if let Some(row) = &mut self.creates[arn.create()].row {
-                    row.is_renamed |= matches!(ids, RowIds::New | RowIds::NewRequestId);
-                }
-                self.apply(scene, create, &found(), Some(arn))?;
-            }
-            Adopt::ApplyToOwner => {
-                let owner = u8::try_from(owner.unwrap()).unwrap();
-                self.apply(scene, owner, &found(), Some(arn))?;
-            }
-            Adopt::UnderWay | Adopt::Duplicate { .. } => {}
-        }
-        Ok(decision)
     }
 }
 
@@ -265,6 +228,17 @@ impl Create {
     pub(crate) fn sends(&self) -> u8 {
         self.row.map_or(0, |row| row.sends)
     }
+}
+
+/// Returns the event that ends the lease of a row in `state`. A lease can end at any moment: one
+/// that ends [`BEFORE`] the request has expired.
+pub(crate) fn expires(state: State) -> Option<Event> {
+    decide::take_over(state, BEFORE, AT)
+}
+
+/// Whether the task of a delete has ended, if its lease can have expired.
+pub(crate) fn is_abandoned_delete(state: State) -> bool {
+    decide::is_abandoned_delete(state, BEFORE, AT)
 }
 
 /// An empty resource. The transition function does not read resources.

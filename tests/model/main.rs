@@ -5,20 +5,26 @@
 //!
 //! | module | models | code |
 //! | --- | --- | --- |
+//! | `scene` | bounds, parts, times and rules of an exploration | |
+//! | `scenes` | the explorations | |
 //! | `world` | durable state, state of AWS | |
 //! | `memory` | state that a crash loses | |
+//! | `sets` | sets and ages in a few bits, for a small state | |
+//! | `steps` | the possible steps, and which of them are faults | |
 //! | `ledger` | each of the ledger's transactions, in one step | `ledger::sqlite` |
+//! | `adopting` | the ledger's adoption of a configuration | `ledger::sqlite` |
 //! | `calls` | clients that repeat or cancel calls, and their creates | `handlers::create` |
 //! | `deletes` | deletes by callers, and those without an outcome | `handlers::delete`, `reconcile::resolver::deletes` |
+//! | `recording` | records after a failed write | `handlers::recording` |
 //! | `resolving` | reads of in-doubt rows, probes, conclusions: one step each | `reconcile::resolver` |
 //! | `scanning` | pages, reads, adoption, duplicates | `reconcile::scan` |
 //! | `comparing` | rows without a configuration, the comparison at a start | `reconcile::scan` |
-//! | `upstream` | AWS, time, leases, records after a failed write | `handlers::recording` |
+//! | `upstream` | AWS, time, leases | |
 //! | `faults` | crashes, a lost or restored ledger, clock steps, another account | |
 //! | `properties` | the invariants, and the definition of a resolved state | |
 //! | `explorer` | breadth-first visit of every state | |
-//! | `scene` | bounds, parts, times and rules of an exploration | |
-//! | `scenes` | the explorations | |
+//!
+//! To read it: `scene`, then one file of `scenes`, then `world`.
 //!
 //! Between two steps of one part, every other part can take steps. Calls arrive and time out,
 //! and gateways are killed, at any moment and any number of times. The number of operation
@@ -30,28 +36,31 @@
 //!
 //! # Assumptions
 //!
-//! Time advances in ticks. A create may be sent again after two ticks, and is given up after
-//! three. In all scenes except those of `scenes::seconds`:
+//! Time advances in ticks. `scenes::TIMES` has the default times: a create may be sent again
+//! after two ticks, and is given up after three.
 //!
 //! - AWS executes a create at most one tick after its row became `SENDING`, and the gateway
-//!   waits for the response at most that long. A scene with stalls has no limit from the record
-//!   to the sending.
-//! - One tick later, every list shows the configuration. So a configuration is listed at the
-//!   latest when absence becomes conclusive.
-//! - A read shows the configuration and its tags immediately, or, in some scenes, one tick later.
+//!   waits for the response at most that long.
+//! - One tick after the execution, every list shows the configuration. So a configuration is
+//!   listed at the latest when its create may be sent again.
+//! - A read shows the configuration and its tags immediately.
 //! - AWS executes a delete at most one tick after it was sent.
+//! - A lease may end at any moment, also while its task runs.
+//! - The ledger is lost, or replaced by an older copy, at most once, and at any moment.
 //!
-//! The ledger is lost, or replaced by an older copy, at most once, and at any moment.
+//! A scene that breaks an assumption names it in its `Part`s or `times`, and names the
+//! violations that it tolerates.
 //!
 //! # Omissions
 //!
-//! The pruning of ended rows, lists and reads that show a deleted configuration, pages that an
-//! insertion moves, two running deletes of one configuration, updates, and the comparison after a
-//! crash, which only finds more. A lease may end at any moment, also while its task runs.
+//! Updates, the pruning of ended rows, a second tenant, lists of more than two pages, lists and
+//! reads that show a deleted configuration, pages that an insertion moves, two running deletes of
+//! one configuration, and the comparison after a crash, which only finds more.
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 #![allow(clippy::unwrap_used, reason = "a panic of the model fails the test")]
 
+mod adopting;
 mod calls;
 mod comparing;
 mod deletes;
@@ -60,6 +69,7 @@ mod faults;
 mod ledger;
 mod memory;
 mod properties;
+mod recording;
 mod resolving;
 mod scanning;
 mod scene;

@@ -95,7 +95,7 @@ pub(crate) struct Probe {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct ScanRun {
-    pub(crate) stage: ScanStage,
+    pub(crate) phase: ScanPhase,
     /// The configurations of the last page.
     pub(crate) page: Set,
     /// Rows that ended since the request for that page, or for that read.
@@ -119,7 +119,7 @@ pub(crate) struct ScanRun {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum ScanStage {
+pub(crate) enum ScanPhase {
     /// A page has arrived, and is not recorded yet.
     Arrived { is_last: bool },
     /// The first page is recorded.

@@ -137,9 +137,11 @@ impl World {
 impl Create {
     /// The configurations that the create has made, each with its age.
     pub(crate) fn made(&self, index: usize) -> impl Iterator<Item = (Arn, u8)> {
-        self.attempts.iter().enumerate().filter_map(move |(attempt, stage)| match stage {
-            Attempt::Made { age } => Some((Arn::of(index, attempt), *age)),
-            _ => None,
+        self.attempts.iter().enumerate().filter_map(move |(attempt, attempt_state)| {
+            match attempt_state {
+                Attempt::Made { age } => Some((Arn::of(index, attempt), *age)),
+                _ => None,
+            }
         })
     }
 

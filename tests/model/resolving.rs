@@ -52,8 +52,8 @@ struct Shown {
 /// some of the newest. A read may not show the tags of the newest yet.
 fn shown(scene: &Scene, from: &World, create: usize) -> Vec<Shown> {
     let mut lists = vec![Shown::default()];
-    for (attempt, stage) in from.creates[create].attempts.iter().enumerate() {
-        let Attempt::Made { age } = stage else { continue };
+    for (attempt, attempt_state) in from.creates[create].attempts.iter().enumerate() {
+        let Attempt::Made { age } = attempt_state else { continue };
         if from.owner(Arn::of(create, attempt)).is_some() {
             continue;
         }
@@ -76,10 +76,6 @@ fn shown(scene: &Scene, from: &World, create: usize) -> Vec<Shown> {
 }
 
 impl Scene {
-    pub(crate) fn is_of_one_sending(&self) -> bool {
-        !self.lacks(Rule::AbsenceIsOfOneSending)
-    }
-
     fn absence(&self, empty_probes: u8, age: u8) -> Absence {
         if self.lacks(Rule::AbsenceTakesTime) {
             return Absence::Proved;

@@ -6,7 +6,8 @@ use ivs_ingest_gateway::ledger::{
 };
 
 use crate::{
-    memory::{Gateway, ScanRun, ScanStage},
+    ledger::{AFTER, AT, BEFORE},
+    memory::{Gateway, ScanPhase, ScanRun},
     scene::{Part, Rule, Scene},
     sets::{Arn, Set},
     steps::{ScanStep, Step, Steps},
@@ -31,11 +32,11 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
         }
         return;
     };
-    match scan.stage {
-        ScanStage::Arrived { .. } => {
+    match scan.phase {
+        ScanPhase::Arrived { .. } => {
             add(ScanStep::RecordsPage, &|world| world.observe(scene, gateway));
         }
-        ScanStage::FirstPage => {
+        ScanPhase::FirstPage => {
             // The token of the second page is the number of the configurations before it.
             for listed in lists(scene, from) {
                 add(ScanStep::ListsRest, &|world| {
@@ -43,7 +44,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>, gateway: usize) {
                 });
             }
         }
-        ScanStage::Listed => {
+        ScanPhase::Listed => {
             if let Some(arn) = scan.adopting {
                 add(ScanStep::Adopts, &|world| world.adopt_unknown(scene, gateway, arn));
                 return;
@@ -140,7 +141,7 @@ impl World {
     fn receive(&mut self, scene: &Scene, gateway: usize, page: Set, is_last: bool) {
         let Some(scan) = &mut self.gateways[gateway].scan else { return };
         scan.page = page;
-        scan.stage = ScanStage::Arrived { is_last };
+        scan.phase = ScanPhase::Arrived { is_last };
         if !scene.has(Part::Deletes) {
             self.observe(scene, gateway);
         }
@@ -157,17 +158,16 @@ impl World {
             scan.unseen.remove(owner);
             let Some(row) = &mut self.creates[owner].row else { continue };
             row.missed = 0;
-            // The request for the page was at 1.
-            let (updated_at, at) = (if scan.ended.contains(owner) { 2 } else { 0 }, 1);
+            let updated_at = if scan.ended.contains(owner) { AFTER } else { BEFORE };
             let restores = !scene.lacks(Rule::EndedRowsAreRestored);
-            if decide::contradicts_end(row.state, updated_at, at) && restores {
+            if decide::contradicts_end(row.state, updated_at, AT) && restores {
                 scan.unknown.insert(arn.index());
             } else {
                 scan.known = true;
             }
         }
-        let is_last = scan.stage != ScanStage::Arrived { is_last: false };
-        scan.stage = if is_last { ScanStage::Listed } else { ScanStage::FirstPage };
+        let is_last = scan.phase != ScanPhase::Arrived { is_last: false };
+        scan.phase = if is_last { ScanPhase::Listed } else { ScanPhase::FirstPage };
         scan.page = Set::default();
         scan.ended = Set::default();
         self.gateways[gateway].scan = Some(scan);
@@ -181,13 +181,13 @@ impl World {
         }
     }
 
-    /// Whether the configuration has a row that has not ended before the read at 1.
+    /// Whether the configuration has a row that has not ended before the read.
     fn has_current_row(&self, scene: &Scene, gateway: usize, arn: Arn) -> bool {
         let ended = self.gateways[gateway].scan.map_or(Set::default(), |scan| scan.ended);
         self.owner(arn).is_some_and(|owner| {
-            let updated_at = if ended.contains(owner) { 2 } else { 0 };
+            let updated_at = if ended.contains(owner) { AFTER } else { BEFORE };
             let state = self.creates[owner].state();
-            !state.is_some_and(|state| decide::contradicts_end(state, updated_at, 1))
+            !state.is_some_and(|state| decide::contradicts_end(state, updated_at, AT))
                 && !scene.lacks(Rule::AdoptionIsOfTheRead)
         })
     }

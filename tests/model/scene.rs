@@ -1,6 +1,5 @@
-//! The bounds, faults, times and rules of an exploration.
+//! The bounds, parts, times and rules of an exploration.
 
-/// The bounds, assumptions and rules of an exploration.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
     /// Number of gateways that share the ledger.
@@ -144,12 +143,11 @@ pub(crate) enum Rule {
     MissingIsRead,
     /// The scan does not release a new row whose configuration a read does not find.
     NewRowsAreKept,
-    /// A caller's delete of a new configuration is not confirmed because AWS does not find it.
+    /// A 404 does not confirm a caller's delete of a new configuration.
     EarlyNotFoundDeletesNothing,
     /// The age of a configuration is that at the request, and not that at the response.
     AgeIsOfTheRequest,
-    /// The resolver does not confirm the delete of a new configuration because AWS does not find
-    /// it.
+    /// A 404 does not let the resolver confirm the delete of a new configuration.
     AbandonedDeletesWait,
     /// A delete without a response is not confirmed.
     UnclearDeleteIsRead,
@@ -162,6 +160,16 @@ pub(crate) enum Rule {
 }
 
 impl Scene {
+    pub(crate) const fn with(mut self, part: Part) -> Self {
+        self.parts = self.parts.with(part);
+        self
+    }
+
+    pub(crate) const fn without(mut self, part: Part) -> Self {
+        self.parts = self.parts.without(part);
+        self
+    }
+
     pub(crate) fn has(&self, part: Part) -> bool {
         self.parts.0 & 1 << part as u32 != 0
     }
@@ -170,9 +178,14 @@ impl Scene {
         self.broken == Some(rule)
     }
 
+    /// Whether a conclusion of the resolver is about one sending.
+    pub(crate) fn is_of_one_sending(&self) -> bool {
+        !self.lacks(Rule::AbsenceIsOfOneSending)
+    }
+
     /// Whether the model counts the time since the resolver first saw a create. Without steps of
-    /// the clock, the time since its sending decides: the resolver concludes earlier than the
-    /// gateway's, which makes violations more likely.
+    /// the clock, the time since its sending decides: the model's resolver then concludes earlier
+    /// than the gateway's resolver, so that the model finds more violations.
     pub(crate) fn counts_seen_age(&self) -> bool {
         self.has(Part::ClockSteps)
     }

@@ -2,10 +2,10 @@
 
 mod creates;
 mod deleting;
+mod duplicates;
 mod machine;
 mod reading;
 mod rebuilding;
-mod seconds;
 
 use std::{
     io::{Write, stdout},
@@ -42,18 +42,6 @@ const ONE: Scene = Scene {
 
 /// [`ONE`] with the scan.
 const WITH_SCAN: Scene = ONE.with(Part::Scan);
-
-impl Scene {
-    const fn with(mut self, part: Part) -> Self {
-        self.parts = self.parts.with(part);
-        self
-    }
-
-    const fn without(mut self, part: Part) -> Self {
-        self.parts = self.parts.without(part);
-        self
-    }
-}
 
 /// Explores the scene, and prints the number of states. The number is part of the result,
 /// so it bypasses the capture of test output.

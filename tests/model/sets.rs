@@ -65,30 +65,45 @@ impl Set {
     }
 }
 
-/// The age of some configurations, each at most 5, or their mark.
+/// The age of some configurations, each at most 5, or their mark. Three bits for each
+/// configuration: 0 if it has no age, 7 if it is marked, its age + 1 otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ages(u64);
 
+/// The three bits of a marked configuration.
+const MARK: u64 = 7;
+
+/// The three bits of any configuration.
+const ALL_BITS: u64 = 7;
+
 impl Ages {
     pub(crate) fn get(self, arn: Arn) -> Option<u8> {
-        u8::try_from(self.0 >> (arn.index() * 3) & 7).unwrap().checked_sub(1)
+        u8::try_from(self.bits(arn)).unwrap().checked_sub(1)
     }
 
     pub(crate) fn set(&mut self, arn: Arn, age: u8) {
-        let shift = arn.index() * 3;
-        self.0 = self.0 & !(7 << shift) | u64::from(age + 1) << shift;
+        self.remove(arn);
+        self.0 |= u64::from(age + 1) << Self::shift(arn);
     }
 
     pub(crate) fn remove(&mut self, arn: Arn) {
-        self.0 &= !(7 << (arn.index() * 3));
+        self.0 &= !(ALL_BITS << Self::shift(arn));
     }
 
     pub(crate) fn mark(&mut self, arn: Arn) {
-        self.0 |= 7 << (arn.index() * 3);
+        self.0 |= MARK << Self::shift(arn);
     }
 
     pub(crate) fn is_marked(self, arn: Arn) -> bool {
-        self.get(arn) == Some(6)
+        self.bits(arn) == MARK
+    }
+
+    fn bits(self, arn: Arn) -> u64 {
+        self.0 >> Self::shift(arn) & ALL_BITS
+    }
+
+    fn shift(arn: Arn) -> usize {
+        arn.index() * 3
     }
 
     /// Increases all ages by one, up to `longest`.

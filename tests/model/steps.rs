@@ -3,7 +3,7 @@
 use crate::{
     calls,
     deletes::{self, Read},
-    faults, resolving, scanning,
+    faults, recording, resolving, scanning,
     scene::Scene,
     upstream,
     world::World,
@@ -20,6 +20,8 @@ pub(crate) enum Step {
     Call { does: Calls, gateway: usize, request: usize },
     /// A caller deletes a configuration, or its delete takes a step.
     Delete { does: Deletes, gateway: usize, create: usize },
+    /// A write succeeds that had failed.
+    Records { gateway: usize, create: usize },
     /// A lease expires, and another task takes over the row.
     LeaseEnds { create: usize },
     /// The resolver takes a step.
@@ -50,7 +52,9 @@ pub(crate) enum Calls {
     /// earlier configuration.
     Begins,
     Cancels,
-    FailsToCancel(bool),
+    FailsToCancel {
+        is_durable: bool,
+    },
     RecordsSending,
     RecordsResending,
     FailsToRecordSending {
@@ -138,10 +142,6 @@ pub(crate) enum Fault {
     ClockIsSetBack,
     AccountIsWrong,
     AccountIsCorrected,
-    /// A write succeeds that had failed.
-    Recorded {
-        create: usize,
-    },
 }
 
 impl Step {
@@ -149,9 +149,7 @@ impl Step {
     /// without such steps.
     pub(crate) fn is_fault_or_client(self) -> bool {
         match self {
-            Self::Fault(fault) => {
-                !matches!(fault, Fault::AccountIsCorrected | Fault::Recorded { .. })
-            }
+            Self::Fault(fault) => fault != Fault::AccountIsCorrected,
             Self::Aws { does, .. } => matches!(
                 does,
                 Aws::NeverReceives | Aws::NeverReceivesDelete | Aws::DeletesForOperator
@@ -160,7 +158,7 @@ impl Step {
                 does,
                 Calls::Begins
                     | Calls::CannotRecord
-                    | Calls::FailsToCancel(_)
+                    | Calls::FailsToCancel { .. }
                     | Calls::FailsToRecord { .. }
                     | Calls::FailsToRecordSending { .. }
                     | Calls::FailsToRecordThrottle
@@ -170,7 +168,7 @@ impl Step {
             }
             Self::Resolver { does, .. } => matches!(does, ResolutionStep::ProbeFails { .. }),
             Self::Scan { does, .. } => matches!(does, ScanStep::CannotRead { .. }),
-            Self::Tick | Self::LeaseEnds { .. } => false,
+            Self::Tick | Self::LeaseEnds { .. } | Self::Records { .. } => false,
         }
     }
 }
@@ -188,6 +186,7 @@ impl<'a> Steps<'a> {
         upstream::steps(&mut steps);
         faults::steps(&mut steps);
         for gateway in 0..scene.gateways {
+            recording::steps(&mut steps, gateway);
             calls::steps(&mut steps, gateway);
             deletes::steps(&mut steps, gateway);
             resolving::steps(&mut steps, gateway);

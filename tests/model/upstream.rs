@@ -1,14 +1,12 @@
-//! AWS, time, leases, and the records that follow a failed write.
-
-use ivs_ingest_gateway::ledger::{Event, decide};
+//! AWS, time and leases.
 
 use crate::{
-    ledger::{Applied, Rejected, created},
-    memory::{Call, Later},
-    scene::{Part, Rule, Scene},
+    ledger,
+    memory::Call,
+    scene::{Part, Scene},
     sets::Arn,
     steps::{Aws, Step, Steps},
-    world::{Attempt, Create, Delete, Row, World},
+    world::{Attempt, Create, Delete, World},
 };
 
 pub(crate) fn steps(steps: &mut Steps<'_>) {
@@ -17,12 +15,12 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
         steps.add(Step::Tick, |world| world.tick(scene));
     }
     for (create, Create { attempts, row, delete, .. }) in from.minted() {
-        for (attempt, stage) in attempts.iter().enumerate() {
-            let mut becomes = |does, stage| {
+        for (attempt, attempt_state) in attempts.iter().enumerate() {
+            let mut becomes = |does, next| {
                 let step = Step::Aws { does, create, attempt };
-                steps.add(step, |world| world.creates[create].attempts[attempt] = stage);
+                steps.add(step, |world| world.creates[create].attempts[attempt] = next);
             };
-            match stage {
+            match attempt_state {
                 Attempt::Sent { .. } => {
                     becomes(Aws::Executes, Attempt::Made { age: 0 });
                     becomes(Aws::NeverReceives, Attempt::Nothing);
@@ -40,7 +38,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
         if let Delete::Sent { arn, is_young, .. } = delete {
             delete_steps(steps, create, *arn, *is_young);
         }
-        if row.is_some_and(|row| decide::take_over(row.state, 0, 1).is_some()) {
+        if row.and_then(|row| ledger::expires(row.state)).is_some() {
             steps.add(Step::LeaseEnds { create }, |world| world.take_over(scene, create));
         }
     }
@@ -85,8 +83,9 @@ impl World {
     fn every_attempt_is_in_time(&self, scene: &Scene) -> bool {
         self.gateways.iter().flat_map(|gateway| gateway.calls).all(|call| match call {
             Call::Sending { create, attempt, age } => {
-                let stage = self.creates[usize::from(create)].attempts[usize::from(attempt)];
-                let stalls = scene.has(Part::Stalls) && stage == Attempt::Permitted;
+                let attempt_state =
+                    self.creates[usize::from(create)].attempts[usize::from(attempt)];
+                let stalls = scene.has(Part::Stalls) && attempt_state == Attempt::Permitted;
                 stalls || age < scene.times.attempt_timeout
             }
             _ => true,
@@ -108,7 +107,7 @@ impl World {
                     Attempt::Made { age } => {
                         Attempt::Made { age: scene.all_shown_after().min(age + 1) }
                     }
-                    stage => stage,
+                    other => other,
                 };
             }
             create.delete = match create.delete {
@@ -148,70 +147,19 @@ impl World {
     /// Models `Ledger::expire` for one row. It can occur at any moment, which covers leases of
     /// any length and every restart.
     pub(crate) fn take_over(&mut self, scene: &Scene, create: usize) {
-        // A lease that ends at 0 has expired at 1.
-        let (lease_until, now) = (0, 1);
         let state = self.creates[create].state().unwrap();
-        let event = decide::take_over(state, lease_until, now).unwrap();
+        let event = ledger::expires(state).unwrap();
         self.apply_at(scene, create, &event).unwrap();
-    }
-
-    /// Applies an event to a row.
-    pub(crate) fn apply_at(
-        &mut self,
-        scene: &Scene,
-        create: usize,
-        event: &Event,
-    ) -> Result<Applied, Rejected> {
-        self.apply(scene, u8::try_from(create).unwrap(), event, None)
     }
 
     /// Ends the call's wait. Drops its attempt if no byte was sent, or if AWS rejected it.
     pub(crate) fn abandon(&mut self, call: Call) {
         if let Call::Sending { create, attempt, .. } = call {
-            let stage = &mut self.creates[usize::from(create)].attempts[usize::from(attempt)];
-            if matches!(stage, Attempt::Permitted | Attempt::Rejected) {
-                *stage = Attempt::Nothing;
+            let attempt_state =
+                &mut self.creates[usize::from(create)].attempts[usize::from(attempt)];
+            if matches!(attempt_state, Attempt::Permitted | Attempt::Rejected) {
+                *attempt_state = Attempt::Nothing;
             }
-        }
-    }
-
-    /// Starts a task that records the event after a failed write: `handlers::recording`.
-    pub(crate) fn record_later(&mut self, scene: &Scene, gateway: usize, create: u8, later: Later) {
-        if !scene.lacks(Rule::FailedWritesAreRepeated) {
-            self.gateways[gateway].later[usize::from(create)] = Some(later);
-        }
-    }
-
-    /// The write succeeds. A row that rejects the event has another outcome since.
-    pub(crate) fn record_now(&mut self, scene: &Scene, gateway: usize, create: usize) {
-        let Some(later) = self.gateways[gateway].later[create].take() else { return };
-        let arn = match later {
-            Later::Created { attempt } => Some(Arn::of(create, usize::from(attempt))),
-            _ => None,
-        };
-        let event = match later {
-            Later::Cancel => Event::Cancel,
-            Later::NotExecuted => Event::NotExecuted,
-            Later::Ambiguous => Event::Ambiguous,
-            Later::Created { .. } => created(),
-            Later::DeleteRefused => Event::DeleteRefused,
-            Later::DeleteConfirmed => Event::DeleteConfirmed,
-        };
-        let _ = self.apply(scene, u8::try_from(create).unwrap(), &event, arn);
-    }
-
-    /// Moves the wall clock: all rows become as old, or as young, as they can be.
-    pub(crate) fn set_clock(&mut self, scene: &Scene, is_forward: bool) {
-        let age = |state| if is_forward { scene.kept_age(state) } else { 0 };
-        let rows = self.creates.iter_mut().map(|create| &mut create.row);
-        let rows = rows.chain(self.copy.iter_mut().flatten());
-        for row in rows.flatten() {
-            let Row { state, .. } = *row;
-            row.age = age(state);
-        }
-        let rounds = self.gateways.iter_mut().flat_map(|gateway| &mut gateway.resolver.round);
-        for in_doubt in rounds.flatten() {
-            in_doubt.age = if is_forward { scene.times.give_up_after } else { 0 };
         }
     }
 }

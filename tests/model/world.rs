@@ -25,10 +25,11 @@ pub(crate) const NEW_REQUEST: u8 = u8::MAX;
 pub(crate) struct World {
     /// The creates, by operation id.
     pub(crate) creates: [Create; MAX_CREATES],
+    /// Number of operation ids so far.
     pub(crate) minted: u8,
     pub(crate) gateways: [Gateway; MAX_GATEWAYS],
-    /// The number of gateways of the scene.
-    pub(crate) running: u8,
+    /// Number of gateways of the scene.
+    pub(crate) gateway_count: u8,
     /// The ledger was lost, or replaced by its copy.
     pub(crate) ledger_lost: bool,
     /// The rows of the copy of the ledger.
@@ -129,7 +130,7 @@ impl World {
             creates,
             minted: scene.live_at_start,
             gateways: [gateway; MAX_GATEWAYS],
-            running: u8::try_from(scene.gateways).unwrap(),
+            gateway_count: u8::try_from(scene.gateways).unwrap(),
             ledger_lost: false,
             copy: None,
             comparison: Comparison::NotNeeded as u8,
@@ -159,9 +160,10 @@ impl World {
 /// Leaves out creates and gateways that do not exist: an unoptimised hash takes most of the time.
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { creates, minted, gateways, running, comparison, keys, confirmed, .. } = self;
+        let Self { creates, minted, gateways, gateway_count, comparison, keys, confirmed, .. } =
+            self;
         creates[..usize::from(*minted)].hash(state);
-        gateways[..usize::from(*running)].hash(state);
+        gateways[..usize::from(*gateway_count)].hash(state);
         self.copy.hash(state);
         (*comparison, *keys, *confirmed).hash(state);
         let flags = [self.ledger_lost, self.other_account, self.sent_twice, self.key_deleted];

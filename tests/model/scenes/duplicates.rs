@@ -1,4 +1,4 @@
-//! AWS is slower than the window, so that a create can make a second configuration.
+//! AWS is slower than `Times::retry_after`, so that one create can make two configurations.
 
 use super::{TIMES, WITH_SCAN, assert_needed, assert_needed_to_resolve, assert_recovers};
 use crate::{
@@ -15,18 +15,18 @@ const LATE_LISTS: Scene = Scene {
 
 #[test]
 fn every_configuration_gets_a_row() {
-    assert_recovers("lists lag beyond the window", &LATE_LISTS);
+    assert_recovers("lists lag beyond retry_after", &LATE_LISTS);
     assert_needed_to_resolve(Rule::EveryConfigurationHasARow, &Scene { creates: 1, ..LATE_LISTS });
 }
 
 #[test]
 fn late_executions_recover() {
     let late = Scene { times: Times { executed_by: 2, ..TIMES }, ..LATE_LISTS };
-    assert_recovers("AWS executes at the end of the window", &late);
+    assert_recovers("AWS executes at retry_after", &late);
     let slow = Times { attempt_timeout: 3, ..TIMES };
     let tolerated = &[TWO, NOT_ONE_TO_ONE, UNCOUNTED];
     let slow = Scene { times: slow, tolerated, creates: 1, ..LATE_LISTS };
-    assert_recovers("attempts outlast the window", &slow);
+    assert_recovers("attempts outlast retry_after", &slow);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_throttled_resend_remembers_the_first_sending() {
 #[test]
 fn keys_that_callers_have_stay_valid() {
     let keys = Scene { creates: 1, ..LATE_LISTS }.with(Part::Keys);
-    assert_recovers("lists lag beyond the window, with keys", &keys);
+    assert_recovers("lists lag beyond retry_after, with keys", &keys);
     assert_needed(Rule::KeyNeedsARecord, &keys, TWO_KEYS);
     let late = Times { shown_after: 3, ..TIMES };
     let tolerated = &[TWO, NOT_ONE_TO_ONE, UNCOUNTED, TWO_KEYS, OVER_QUOTA];
