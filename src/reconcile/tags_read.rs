@@ -72,11 +72,6 @@ impl TagsRead {
         untagged.last.duration_since(untagged.first) >= self.longest_delay * factor
     }
 
-    /// When a read first did not find the gateway's tags.
-    pub(super) fn first_read(&self, arn: &str) -> Option<Instant> {
-        self.untagged.get(arn).map(|untagged| untagged.first)
-    }
-
     /// Records that a read that began at `began` has failed. Returns the owner: a configuration
     /// that is unreadable for long counts as foreign.
     pub(super) fn record_failure(&mut self, arn: &str, began: Instant) -> Owner {
@@ -104,7 +99,7 @@ impl TagsRead {
     }
 
     fn record_untagged(&mut self, arn: &str, read: Untagged) -> Owner {
-        let first = self.first_read(arn).unwrap_or(read.first);
+        let first = self.untagged.get(arn).map_or(read.first, |untagged| untagged.first);
         let untagged = Untagged { first, ..read };
         self.untagged.insert(arn.to_owned(), untagged);
         if self.is_foreign(untagged) { Owner::Foreign } else { Owner::Undecided }
@@ -140,7 +135,6 @@ mod tests {
         assert_eq!(tags.record_failure("a", began), Owner::Undecided);
         assert_eq!(tags.record_failure("a", after(4)), Owner::Undecided);
         assert_eq!(tags.record_failure("a", after(5)), Owner::Foreign);
-        assert_eq!(tags.first_read("a"), Some(began));
     }
 
     #[tokio::test(start_paused = true)]

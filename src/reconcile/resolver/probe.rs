@@ -1,6 +1,6 @@
 //! One probe: looks at AWS for the in-doubt creates of one stage.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tokio::time::Instant;
 
@@ -41,8 +41,8 @@ const fn may_be_the_stage(kind: FailureKind) -> bool {
 struct Found<'a> {
     /// The configurations of each create that tags name.
     by_create: BTreeMap<OperationId, Vec<Summary>>,
-    /// The fields of configurations whose owner is undecided, and when one of them was first read.
-    undecided: HashMap<MatchKey<'a>, Instant>,
+    /// The fields of configurations whose owner is undecided.
+    undecided: HashSet<MatchKey<'a>>,
 }
 
 impl Resolver {
@@ -72,8 +72,7 @@ impl Resolver {
             if found.by_create.contains_key(&create.operation_id) {
                 continue;
             }
-            let first_read = found.undecided.get(&key_of_create(create));
-            if first_read.is_some_and(|first_read| self.may_be_of(create, *first_read)) {
+            if found.undecided.contains(&key_of_create(create)) {
                 self.postpone(create.operation_id);
             } else {
                 self.not_found(create, began, was_complete).await?;
@@ -85,13 +84,6 @@ impl Resolver {
             }
         }
         Ok(())
-    }
-
-    /// Whether a configuration that was first read at `first_read` may be that of the create. AWS
-    /// lists it earlier if it is.
-    fn may_be_of(&self, create: &InDoubtCreate, first_read: Instant) -> bool {
-        let schedule = self.schedules.get(&create.operation_id);
-        schedule.is_none_or(|schedule| first_read <= schedule.seen_at + self.times.retry_after)
     }
 
     /// Records that a probe has proved nothing. An earlier proof does not count any more.
@@ -139,7 +131,7 @@ impl Resolver {
         }
         let arns = candidates.iter().map(|(_, candidate)| candidate.arn.clone()).collect();
         let owners = self.ledger.owners(arns).await?;
-        let mut found = Found { by_create: BTreeMap::new(), undecided: HashMap::new() };
+        let mut found = Found { by_create: BTreeMap::new(), undecided: HashSet::new() };
         let mut failed = 0;
         for (index, candidate) in candidates {
             if owners.contains_key(&candidate.arn) {
@@ -159,10 +151,7 @@ impl Resolver {
             match owner {
                 Owner::Create(id) => found.by_create.entry(id).or_default().push(candidate),
                 Owner::Undecided => {
-                    let first_read = self.tags_read.first_read(&candidate.arn);
-                    let first_read = first_read.unwrap_or_else(Instant::now);
-                    let earliest = found.undecided.entry(key_of_create(due[index]));
-                    earliest.and_modify(|it| *it = (*it).min(first_read)).or_insert(first_read);
+                    found.undecided.insert(key_of_create(due[index]));
                 }
                 Owner::Foreign => {}
             }

@@ -17,7 +17,7 @@ pub(super) struct Schedule {
     /// The time at which the create was sent.
     pub(super) sent_at: SystemTime,
     /// When this process first saw the create in doubt, soon after the sending.
-    pub(super) seen_at: Instant,
+    seen_at: Instant,
     /// The time of the next probe.
     pub(super) due: Instant,
     interval: Duration,
