@@ -67,12 +67,10 @@ impl<E> Schedule<E> {
 
     /// Whether a call that arrives now waits, for a slot or for a response.
     fn must_wait(&self, flow: &Flow, now: Instant) -> bool {
-        let state = self.flows.get(&flow.id);
-        let active = state.map_or(0, |state| state.waiting() + state.in_flight as usize);
         self.wakes_at().is_some()
             || !self.budget.is_free(now)
             || self.waiting(&flow.id) > 0
-            || active >= flow.terms.max_in_flight as usize
+            || self.in_flight(&flow.id) >= flow.terms.max_in_flight
     }
 
     /// Returns the state of the flow, with the terms of `flow`.

@@ -138,6 +138,22 @@ mod tests {
         assert!((990..=1000).contains(&gone), "{gone}");
     }
 
+    /// The network delivers them together. The bucket of the upstream must hold them.
+    #[test]
+    fn few_calls_go_together_after_a_pause() {
+        let start = Instant::now();
+        for (rate, most) in [(5.0, 1), (100.0, 2), (1000.0, 20)] {
+            let mut budget = Budget::new(rate, start);
+            let now = start + Duration::from_mins(1);
+            let mut gone = 0;
+            while budget.is_free(now) && gone < 100 {
+                budget.take(now);
+                gone += 1;
+            }
+            assert_eq!(gone, most, "at {rate}");
+        }
+    }
+
     #[test]
     fn a_slot_that_is_given_back_can_be_taken_again() {
         let start = Instant::now();

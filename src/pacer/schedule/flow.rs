@@ -117,4 +117,27 @@ mod tests {
         assert_eq!(start.calls_until(start.before(1), 1), 0);
         assert_eq!(start.after(1, 3).before(3), start);
     }
+    #[test]
+    fn only_an_idle_flow_without_recent_calls_is_forgettable() {
+        let now = Instant::now();
+        let time = VirtualTime::default().after(3, 1);
+        let flow = |change: fn(&mut FlowState<()>, Instant)| {
+            let terms = Terms { weight: 1, max_queued: 1, max_in_flight: 1 };
+            let mut flow = FlowState::new(terms, now);
+            flow.finish = VirtualTime::default().after(3, 1);
+            change(&mut flow, now);
+            flow
+        };
+        assert!(flow(|_, _| {}).is_forgettable(time, now));
+        // Its next call would be charged for its last one.
+        assert!(!flow(|flow, _| flow.finish = flow.finish.after(1, 1)).is_forgettable(time, now));
+        assert!(!flow(|flow, _| flow.admitted = 1).is_forgettable(time, now));
+        assert!(!flow(|flow, _| flow.in_flight = 1).is_forgettable(time, now));
+        assert!(!flow(|flow, now| flow.demand.add(now)).is_forgettable(time, now));
+        let waits = |flow: &mut FlowState<()>, since| {
+            let id = EntryId(1);
+            flow.queue.push_back(Entry { id, deadline: None, since, payload: () });
+        };
+        assert!(!flow(waits).is_forgettable(time, now));
+    }
 }

@@ -70,7 +70,6 @@ impl<E> Schedule<E> {
                 waiting: count(state.waiting()),
                 per_second: state.demand.per_second(now),
             })
-            .map(|other| Other { waiting: other.waiting.min(other.share), ..other })
             .filter(|other| other.share > 0.0 && other.waiting + other.per_second > 0.0)
             .collect()
     }

@@ -2,6 +2,10 @@ use std::time::Duration;
 
 use super::*;
 
+mod admissions;
+mod order;
+mod predictions;
+
 const TERMS: Terms = Terms { weight: 1, max_queued: 10, max_in_flight: 100 };
 
 const fn ms(ms: u64) -> Duration {
