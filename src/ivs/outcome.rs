@@ -219,3 +219,35 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 fn describe(error: &(dyn Error + 'static)) -> String {
     chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ivsrealtime::operation::create_ingest_configuration::CreateIngestConfigurationError;
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_was_not_built_was_not_executed() {
+        let error = SdkError::<CreateIngestConfigurationError, _>::construction_failure("no name");
+        let error = classify(error);
+        assert!(matches!(error, CallError::NotExecuted(_)), "{error:?}");
+        assert!(error.failure().message.contains("no name"), "{error:?}");
+    }
+
+    /// The pacer lowers its rate after a throttle, and measures only latencies of responses.
+    #[test]
+    fn the_pacer_sees_throttles_and_missing_responses() {
+        let retry_after = Some(Duration::from_secs(7));
+        for (kind, outcome) in [
+            (FailureKind::Throttled { retry_after }, Outcome::Throttled(retry_after)),
+            (FailureKind::Unreachable, Outcome::NoResponse),
+            (FailureKind::NoCredentials, Outcome::NoResponse),
+            (FailureKind::NoResponse, Outcome::NoResponse),
+            (FailureKind::ServerError, Outcome::Completed),
+            (FailureKind::Validation, Outcome::Completed),
+        ] {
+            let failure = AwsFailure { kind, message: String::new(), aws_request_id: None };
+            assert_eq!(CallError::Ambiguous(failure).outcome(), outcome, "{kind:?}");
+        }
+    }
+}

@@ -97,7 +97,10 @@ fn closed_port() -> SocketAddr {
 #[tokio::test]
 async fn connection_refused() {
     let ivs = ivs_at(&format!("http://{}", closed_port())).await;
-    assert_eq!(not_executed(fail(&ivs).await), FailureKind::Unreachable);
+    let error = fail(&ivs).await;
+    // An operator needs the cause, which is the last error of the chain.
+    assert!(error.failure().message.contains("Connection refused"), "{}", error.failure());
+    assert_eq!(not_executed(error), FailureKind::Unreachable);
 }
 
 #[tokio::test]
@@ -240,7 +243,9 @@ async fn throttled() {
         ("400 Bad Request", by_code),
     ] {
         let ivs = responding(response(status, headers, r#"{"message": "Rate exceeded"}"#)).await;
-        assert_eq!(not_executed(fail(&ivs).await), FailureKind::Throttled { retry_after: None });
+        let error = fail(&ivs).await;
+        assert!(error.is_throttled(), "{status} {headers}");
+        assert_eq!(not_executed(error), FailureKind::Throttled { retry_after: None });
     }
     let headers = format!("{by_code}retry-after: 7\r\n");
     let ivs = responding(response("429 Too Many Requests", &headers, "{}")).await;
@@ -270,7 +275,12 @@ async fn each_declared_error() {
             responding(response(status, &headers, r#"{"exceptionMessage": "because"}"#)).await;
         let error = fail(&ivs).await;
         assert_eq!(error.failure().aws_request_id.as_deref(), Some("call-1"), "{code}");
-        assert!(error.failure().message.contains("because"), "{code}: {}", error.failure());
+        // A caller gets the message of a validation, and an operator all others.
+        let is_for_caller = kind == FailureKind::Validation;
+        let message = if is_for_caller { "because".into() } else { format!("{code}: because") };
+        assert_eq!(error.failure().message, message);
+        assert_eq!(error.failure().to_string(), format!("{kind:?}: {message}"));
+        assert!(!error.is_throttled(), "{code}");
         assert_eq!(not_executed(error), kind, "{code}");
     }
 }
