@@ -91,3 +91,45 @@ impl Resolutions {
         work(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::ids::Ids;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_stops_waiting_leaves_the_others() {
+        let resolutions = Resolutions::default();
+        let row = Ids::seeded(1).next_operation_id(UNIX_EPOCH);
+        let publishes = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            assert_eq!(resolutions.with(|state| state.senders[&row].len()), 1);
+            resolutions.publish(row, &Resolution::Gone);
+        };
+        let (short, long, ()) = tokio::join!(
+            resolutions.resolution(row, Duration::from_secs(1)),
+            resolutions.resolution(row, Duration::from_mins(1)),
+            publishes,
+        );
+        assert_eq!((short, long), (None, Some(Resolution::Gone)));
+        assert!(resolutions.with(|state| state.senders.is_empty()));
+    }
+
+    /// A proof of absence concerns one sending, and ends with the resolution.
+    #[test]
+    fn a_create_may_be_sent_again_until_it_is_resolved() {
+        let resolutions = Resolutions::default();
+        let row = Ids::seeded(1).next_operation_id(UNIX_EPOCH);
+        let later = UNIX_EPOCH + Duration::from_secs(1);
+        assert!(!resolutions.may_resend(row, UNIX_EPOCH));
+        resolutions.set_absent(row, UNIX_EPOCH);
+        assert!(resolutions.may_resend(row, UNIX_EPOCH) && !resolutions.may_resend(row, later));
+        resolutions.unset_absent(row);
+        assert!(!resolutions.may_resend(row, UNIX_EPOCH));
+        resolutions.set_absent(row, UNIX_EPOCH);
+        resolutions.publish(row, &Resolution::Gone);
+        assert!(!resolutions.may_resend(row, UNIX_EPOCH));
+    }
+}

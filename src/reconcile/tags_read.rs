@@ -145,4 +145,16 @@ mod tests {
         assert_eq!(tags.record("a", Some(id), Instant::now()), Owner::Create(id));
         assert_eq!(tags.known("a"), Some(Owner::Create(id)));
     }
+    #[tokio::test(start_paused = true)]
+    async fn a_full_cache_is_cleared() {
+        let mut tags = TagsRead::new(Duration::from_mins(1));
+        let id = Ids::seeded(1).next_operation_id(std::time::UNIX_EPOCH);
+        tags.record("a", Some(id), Instant::now());
+        for number in 1..MAX {
+            tags.record(&number.to_string(), None, Instant::now());
+        }
+        assert_eq!(tags.known("a"), Some(Owner::Create(id)));
+        tags.record("b", None, Instant::now());
+        assert_eq!((tags.known("a"), tags.untagged.len()), (None, 1));
+    }
 }

@@ -23,3 +23,25 @@ impl Ticker {
         self.0.tick().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ticks_at_its_rate_and_saves_no_tick() {
+        let began = Instant::now();
+        let mut ticker = Ticker::per_second(4.0);
+        for ms in [0, 250, 500] {
+            ticker.tick().await;
+            assert_eq!(began.elapsed().as_millis(), ms);
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        ticker.tick().await;
+        let began = Instant::now();
+        ticker.tick().await;
+        assert_eq!(began.elapsed().as_millis(), 250);
+    }
+}

@@ -156,4 +156,15 @@ mod tests {
         assert_eq!(ages[..7], [1, 3, 7, 15, 31, 60, 90]);
         assert_eq!(ages.last(), Some(&900));
     }
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_failed_is_repeated_ever_later() {
+        let mut schedule = schedule();
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            schedule.postpone();
+            waits.push(schedule.due.duration_since(Instant::now()).as_secs());
+        }
+        assert_eq!(waits, [2, 4, 8, 16, 30, 30]);
+        assert_eq!(schedule.empty_probes, 0);
+    }
 }

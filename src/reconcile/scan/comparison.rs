@@ -211,4 +211,26 @@ mod tests {
         assert!(!comparing.record(scanned(0, &["a", "b"]), after(5)));
         assert!(comparing.record(scanned(0, &["a"]), after(6)));
     }
+    #[tokio::test(start_paused = true)]
+    async fn a_scan_that_did_not_read_everything_is_no_proof() {
+        for scanned in [
+            ScanResult { own_unreadable: 1, ..ScanResult::default() },
+            ScanResult { own_unreadable: 1, unknown: 1, ..ScanResult::default() },
+            ScanResult { most_are_missing: true, ..ScanResult::default() },
+        ] {
+            let mut comparing = comparing(Comparison::OneScan);
+            assert!(!comparing.record(scanned, Instant::now()));
+            assert_eq!(comparing.scans_without_finds, 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earliest_end_is_one_scan_after_aws_lists_everything() {
+        let (started, scan_time) = (Instant::now(), Duration::from_secs(2));
+        let (one, two) = (comparing(Comparison::OneScan), comparing(Comparison::TwoScans));
+        assert_eq!(one.earliest_end(scan_time), started + scan_time);
+        assert_eq!(two.earliest_end(scan_time), started + Duration::from_secs(62));
+        tokio::time::advance(Duration::from_mins(2)).await;
+        assert_eq!(two.earliest_end(scan_time), started + Duration::from_secs(122));
+    }
 }
