@@ -15,8 +15,9 @@ use tonic_types::StatusExt;
 
 use crate::draws::Draws;
 
-/// Time limit of a request with all its retries.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
+/// Time limit of a request with all its retries. A create that was sent while the clock was ahead
+/// is in doubt until the clock has passed that time, and kills interrupt its resolution.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A create that one caller sends until it has an outcome.
 #[derive(Debug, Clone)]
@@ -34,6 +35,10 @@ pub(crate) enum Outcome {
     Rejected,
     /// The caller cancelled a call and did not retry.
     Abandoned,
+    /// The caller has deleted the configuration.
+    Deleted { arn: String },
+    /// The configuration was deleted before.
+    NotFound,
     /// Any other outcome, which is a defect.
     Wrong(String),
 }
@@ -44,6 +49,11 @@ pub(crate) struct Tally {
     pub(crate) calls: AtomicUsize,
     pub(crate) cancelled: AtomicUsize,
     pub(crate) replayed: AtomicUsize,
+    pub(crate) deleted: AtomicUsize,
+    /// Creates that were executed again after the delete of their configuration.
+    pub(crate) executed_again: AtomicUsize,
+    /// The number of times that an earlier copy of the ledger has replaced it so far.
+    pub(crate) restores: AtomicUsize,
 }
 
 /// The cancellation of one call.
@@ -84,8 +94,24 @@ impl Job {
         self.call(client, &Cancellation::Never, &Tally::default()).await
     }
 
-    /// Sends the create with the same `request_id` until it has an outcome.
+    /// Sends the create until it has an outcome. Some callers delete the configuration then.
     pub(crate) async fn run(
+        &self,
+        client: &IngestServiceClient<Channel>,
+        draws: &mut Draws,
+        tally: &Tally,
+    ) -> Outcome {
+        match self.create(client, draws, tally).await {
+            Outcome::Acknowledged { arn, .. } if draws.percent(10) => {
+                self.delete(arn, client, draws, tally).await
+            }
+            Outcome::NotFound => Outcome::Wrong("NOT_FOUND without a delete".into()),
+            outcome => outcome,
+        }
+    }
+
+    /// Sends the create with the same `request_id` until it has an outcome.
+    async fn create(
         &self,
         client: &IngestServiceClient<Channel>,
         draws: &mut Draws,
@@ -198,9 +224,15 @@ fn is_deadline(status: &Status) -> bool {
 fn outcome_of(status: &Status) -> Option<Outcome> {
     // Errors of the transport have no details. The gateway is down or starting.
     let reason = status.get_details_error_info()?.reason;
-    if reason == "TENANT_COUNT_QUOTA" {
-        return Some(Outcome::Rejected);
+    match reason.as_str() {
+        "TENANT_COUNT_QUOTA" => Some(Outcome::Rejected),
+        "NOT_FOUND" => Some(Outcome::NotFound),
+        reason if is_retryable(reason, status) => None,
+        reason => Some(Outcome::Wrong(format!("{reason}: {status}"))),
     }
-    let retryable = status.get_details_retry_info().is_some() || reason == "DEADLINE_EXCEEDED";
-    (!retryable).then(|| Outcome::Wrong(format!("{reason}: {status}")))
+}
+
+/// Whether the caller retries after the error.
+pub(crate) fn is_retryable(reason: &str, status: &Status) -> bool {
+    status.get_details_retry_info().is_some() || reason == "DEADLINE_EXCEEDED"
 }

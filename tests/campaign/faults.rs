@@ -1,5 +1,5 @@
-//! The campaign: concurrent callers, faults, cancellations and kills, and then the
-//! comparison of all sides.
+//! The campaign: concurrent callers, faults of AWS, of the disk and of the clock, cancellations,
+//! kills and restores of the ledger, and then the comparison of all sides.
 
 use std::{
     sync::{
@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use invariants::Invariant;
 use ivs_realtime_emulator::Operation;
 use tokio::{sync::watch, task::JoinSet};
 
@@ -17,9 +16,13 @@ use crate::{
     aws::Aws,
     bare_sdk,
     callers::{Job, Outcome, Tally},
+    disturbances::Disturbances,
     draws::Draws,
     gateway::{Gateway, GatewaySettings, until},
+    machine::{Counter, Machine},
     number_from_environment, print,
+    report::table,
+    restores::{KILLS_PER_RESTORE, Restores},
     truth::Findings,
 };
 
@@ -30,14 +33,21 @@ const CALLERS: usize = 128;
 /// The prefix of the emulator's stream keys.
 const STREAM_KEY_PREFIX: &str = "rt_123456789012_us-east-1_";
 
-/// The longest time that is drawn between a start of the gateway and its kill.
+/// The longest time that is drawn between a start of the gateway and most of its kills.
 const MAX_UPTIME_MS: usize = 2600;
 
+/// The longest one of the others. In this time the gateway compares a restored ledger with AWS,
+/// and finds out that a create is absent.
+const MAX_LONG_UPTIME_MS: usize = 7000;
+
+/// The line of the log about a create whose record took too long.
+const NOT_SENT: &str = "the disk is slow: a create was not sent";
+
 /// The number of creates and kills, and the seed.
-struct Plan {
-    seed: u64,
-    creates: usize,
-    kills: usize,
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) creates: usize,
+    pub(crate) kills: usize,
 }
 
 impl Plan {
@@ -46,8 +56,8 @@ impl Plan {
         let seed = u64::from(now.subsec_nanos());
         Self {
             seed: number_from_environment("CAMPAIGN_SEED", seed),
-            creates: number_from_environment("CAMPAIGN_CREATES", 2000),
-            kills: number_from_environment("CAMPAIGN_KILLS", 50),
+            creates: number_from_environment("CAMPAIGN_CREATES", 1200),
+            kills: number_from_environment("CAMPAIGN_KILLS", 30),
         }
     }
 
@@ -82,17 +92,25 @@ impl Plan {
 }
 
 /// The result of the campaign through the gateway.
-struct GatewayResult {
-    findings: Findings,
-    tally: Arc<Tally>,
-    kills: usize,
-    injected: Vec<(&'static str, u64, u64)>,
+pub(crate) struct GatewayResult {
+    pub(crate) findings: Findings,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) kills: usize,
+    /// Creates that the gateway did not send because the disk was slow.
+    pub(crate) not_sent: usize,
+    /// Starts of the gateway that the disk failed.
+    pub(crate) failed_starts: usize,
+    /// The faults of the disk and of the clock, with their names in the report.
+    pub(crate) machine: Vec<(&'static str, i64)>,
+    pub(crate) injected: Vec<(&'static str, u64, u64)>,
     /// Creates that reached AWS.
-    sent: u64,
-    /// Configurations that AWS created and that no longer exist.
-    created_and_deleted: u64,
-    keys_in_log: usize,
-    took: Duration,
+    pub(crate) sent: u64,
+    /// Configurations that AWS created, that no longer exist, and that no caller has deleted.
+    pub(crate) created_and_deleted: i64,
+    pub(crate) keys_in_log: usize,
+    pub(crate) took: Duration,
+    /// Keeps its ledger and its log if the test fails.
+    _gateway: Gateway,
 }
 
 /// Nothing is created twice, lost or leaked, under all faults and kills.
@@ -109,12 +127,16 @@ pub(crate) async fn campaign() {
     let bare = bare_sdk::run(&aws, plan.jobs(&stages), attempt).await;
     print(&table(&plan, &outcome, &bare));
 
-    let GatewayResult { findings, .. } = outcome;
+    let GatewayResult { findings, .. } = &outcome;
     assert!(findings.wrong.is_empty(), "wrong responses: {:#?}", findings.wrong);
     assert_eq!(findings.violations, [], "broken promises");
     assert_eq!(findings.tenants_that_differ(), 0, "(ledger, AWS): {:#?}", findings.tenants);
     assert_eq!(outcome.created_and_deleted, 0, "configurations that were created and then deleted");
     assert_eq!(outcome.keys_in_log, 0, "stream keys in the log");
+    let never = outcome.machine.iter().filter(|(_, count)| *count == 0);
+    assert_eq!(never.collect::<Vec<_>>(), [&("", 0); 0], "faults that never hit the gateway");
+    let restores = plan.kills / KILLS_PER_RESTORE;
+    assert!(outcome.tally.restores.load(Ordering::Relaxed) >= restores, "too few restores");
     assert!(
         bare.live > bare.acknowledged,
         "the bare SDK made no duplicates, so this run's faults prove nothing"
@@ -126,8 +148,11 @@ async fn through_the_gateway(plan: &Plan) -> GatewayResult {
     let (aws, stages) = Aws::start(0.0, plan.seed, plan.stages());
     let mut draws = Draws::of(plan.seed, 1);
     let mut gateway = Gateway::new(&aws, &GatewaySettings::default(), &plan.tenants(), &mut draws);
+    let machine = gateway.control_machine();
+    let disturbances = Disturbances::of(Arc::clone(&machine));
     gateway.start();
     gateway.ready().await;
+    gateway.assert_controlled();
     aws.inject_faults();
 
     let jobs: Arc<[Job]> = plan.jobs(&stages).into();
@@ -153,17 +178,13 @@ async fn through_the_gateway(plan: &Plan) -> GatewayResult {
         });
     }
 
-    for kill in 0..plan.kills {
-        allow.send_replace(plan.creates * (kill + 1) / plan.kills);
-        // The time of the kill is random, so there is no event to wait for.
-        tokio::time::sleep(draws.ms(20, MAX_UPTIME_MS)).await;
-        let due = plan.creates * kill / plan.kills;
-        until("all earlier parts have begun", async || taken.load(Ordering::Relaxed) >= due).await;
-        gateway.kill().await;
-        gateway.start();
+    let disturbed = disturbances.run(Draws::of(plan.seed, u64::MAX));
+    tokio::select! {
+        () = disturbed => unreachable!("it is endless"),
+        () = kills(plan, &mut gateway, &mut draws, &tally, &taken, &allow) => {}
     }
-    allow.send_replace(plan.creates);
-    until("every create has begun", async || taken.load(Ordering::Relaxed) >= plan.creates).await;
+    disturbances.end();
+    gateway.supervise();
     aws.control().clear_faults().unwrap();
     let outcomes: Vec<(Job, Outcome)> = callers.join_all().await.into_iter().flatten().collect();
     gateway.resolved().await;
@@ -171,62 +192,74 @@ async fn through_the_gateway(plan: &Plan) -> GatewayResult {
 
     let configurations = aws.configurations();
     let creates = aws.calls(Operation::CreateIngestConfiguration);
+    let deleted = tally.deleted.load(Ordering::Relaxed);
     assert!(configurations.iter().all(|at_aws| at_aws.stream_key.starts_with(STREAM_KEY_PREFIX)));
     GatewayResult {
-        findings: Findings::of(&outcomes, &configurations, &gateway.rows()),
-        tally,
+        findings: Findings::of(&outcomes, &configurations, &gateway.ledger.rows()),
         kills: plan.kills,
+        not_sent: gateway.log().matches(NOT_SENT).count(),
+        failed_starts: gateway.failed_starts,
+        machine: counts(&machine, &disturbances),
         injected: aws.injected(),
         sent: creates.calls,
-        created_and_deleted: creates.executed - configurations.len() as u64,
+        created_and_deleted: creates.executed.cast_signed()
+            - number(configurations.len() + deleted),
         keys_in_log: gateway.log().matches(STREAM_KEY_PREFIX).count(),
         took: began.elapsed(),
+        tally,
+        _gateway: gateway,
     }
 }
 
-fn table(plan: &Plan, outcome: &GatewayResult, bare: &bare_sdk::Outcome) -> String {
-    let GatewayResult { findings, tally, .. } = outcome;
-    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed).to_string();
-    let mut lines = vec![row("", "gateway", "bare SDK")];
-    let mut line = |name: &str, gateway: String, bare: String| {
-        lines.push(row(name, &gateway, &bare));
-    };
-    let none = || "-".to_owned();
-    line("creates", plan.creates.to_string(), plan.creates.to_string());
-    line("calls by the callers", count(&tally.calls), bare.calls.to_string());
-    line("  cancelled", count(&tally.cancelled), none());
-    line("  replayed responses", count(&tally.replayed), none());
-    line("kills (SIGKILL)", outcome.kills.to_string(), none());
-    line("faults, on creates + on other calls", String::new(), String::new());
-    for ((kind, creates, others), (_, bare_creates, _)) in
-        outcome.injected.iter().zip(&bare.injected)
-    {
-        line(&format!("  {kind}"), format!("{creates} + {others}"), bare_creates.to_string());
+/// Kills and restarts the gateway while the callers create. Some restarts have an earlier copy of
+/// the ledger.
+async fn kills(
+    plan: &Plan,
+    gateway: &mut Gateway,
+    draws: &mut Draws,
+    tally: &Tally,
+    taken: &AtomicUsize,
+    allow: &watch::Sender<usize>,
+) {
+    let mut restores = Restores::new(Draws::of(plan.seed, u64::MAX - 1));
+    for kill in 0..plan.kills {
+        allow.send_replace(plan.creates * (kill + 1) / plan.kills);
+        // The time of the kill is random, so there is no event to wait for.
+        let uptime = if draws.percent(85) {
+            draws.ms(20, MAX_UPTIME_MS)
+        } else {
+            draws.ms(MAX_UPTIME_MS, MAX_LONG_UPTIME_MS)
+        };
+        let (started, due) = (Instant::now(), plan.creates * kill / plan.kills);
+        until("the uptime is over, and all earlier parts have begun", async || {
+            gateway.supervise();
+            started.elapsed() >= uptime && taken.load(Ordering::Relaxed) >= due
+        })
+        .await;
+        restores.before_kill(kill, gateway);
+        gateway.kill().await;
+        restores.after_kill(kill, gateway, tally);
+        gateway.start();
     }
-    line("creates sent to AWS", outcome.sent.to_string(), bare.sent.to_string());
-    line("acknowledged", findings.acknowledged.to_string(), bare.acknowledged.to_string());
-    line("rejected: quota", findings.rejected.to_string(), none());
-    line("abandoned, not created", findings.abandoned.to_string(), none());
-    line("abandoned, created", findings.resolved.to_string(), none());
-    line("live at AWS", findings.live.to_string(), bare.live.to_string());
-    line(
-        "duplicates",
-        findings.count(Invariant::OneConfiguration).to_string(),
-        (bare.live - bare.acknowledged).to_string(),
-    );
-    line("  created, then deleted", outcome.created_and_deleted.to_string(), none());
-    let lost = findings.count(Invariant::KeyStaysValid);
-    line("lost", lost.to_string(), bare.lost.to_string());
-    let rejected = findings.count(Invariant::ErrorsAreTrue);
-    line("rejected, but created", rejected.to_string(), none());
-    line("leaked quota", findings.count(Invariant::QuotaIsTrue).to_string(), none());
-    let differ = format!("{} of {}", findings.tenants_that_differ(), findings.tenants.len());
-    line("tenants whose quota use is wrong", differ, none());
-    line("stream keys in the log", outcome.keys_in_log.to_string(), none());
-    line("seconds", format!("{:.1}", outcome.took.as_secs_f64()), none());
-    lines.concat()
+    allow.send_replace(plan.creates);
+    until("every create has begun", async || {
+        gateway.supervise();
+        taken.load(Ordering::Relaxed) >= plan.creates
+    })
+    .await;
 }
 
-fn row(name: &str, gateway: &str, bare: &str) -> String {
-    format!("{name:<38}{gateway:>14}{bare:>12}\n")
+/// The faults of the machine, with their names in the report.
+fn counts(machine: &Machine, disturbances: &Disturbances) -> Vec<(&'static str, i64)> {
+    vec![
+        ("failed syncs (EIO)", machine.count(Counter::FailedSyncs)),
+        ("failed writes (ENOSPC)", machine.count(Counter::FailedWrites)),
+        ("stalled syncs", machine.count(Counter::StalledSyncs)),
+        ("  for more than a second", machine.count(Counter::LongStalls)),
+        ("steps of the clock", number(disturbances.clock_steps.load(Ordering::Relaxed))),
+    ]
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap()
 }

@@ -7,14 +7,11 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use ivs_ingest_gateway::{
-    ledger::{SqliteLedger, State},
-    proto::v1::ingest_service_client::IngestServiceClient,
-};
-use rusqlite::{Connection, OpenFlags};
+use ivs_ingest_gateway::{ledger::State, proto::v1::ingest_service_client::IngestServiceClient};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -23,21 +20,37 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{
     aws::{Aws, exchange},
     draws::Draws,
+    ledger_file::LedgerFile,
+    machine::{Counter, Machine},
     print,
 };
 
 /// The states of rows with unfinished work.
 const UNRESOLVED: [State; 4] = [State::Reserved, State::Sending, State::InDoubt, State::Deleting];
 
-/// Time limit of every wait.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
+/// Time limit of every wait. A clock that was ahead delays resolutions by up to 140 s.
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The files and ports of a gateway.
 pub(crate) struct Gateway {
+    pub(crate) ledger: LedgerFile,
     folder: TempDir,
     listen: SocketAddr,
     admin: SocketAddr,
+    /// The machine whose disk and clock the test controls, if it does.
+    machine: Option<Arc<Machine>>,
     running: Option<Child>,
+    started: Started,
+    /// The number of starts that the disk has failed.
+    pub(crate) failed_starts: usize,
+}
+
+/// The state at the last start of the process.
+#[derive(Debug, Default)]
+struct Started {
+    log_length: usize,
+    /// The number of accesses to the disk that had failed.
+    failed: i64,
 }
 
 /// The settings of the configuration file other than addresses.
@@ -56,26 +69,11 @@ impl Default for GatewaySettings {
             calls_per_second: 1000.0,
             attempt_timeout_ms: 300,
             first_probe_ms: 50,
-            retry_after_ms: 1500,
+            retry_after_ms: 3000,
             give_up_after_ms: 10_000,
             scan_interval_ms: 500,
         }
     }
-}
-
-/// A row of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LedgerRow {
-    pub(crate) tenant: String,
-    pub(crate) request_id: String,
-    pub(crate) operation_id: Vec<u8>,
-    pub(crate) fingerprint: Vec<u8>,
-    /// The number of its [`State`].
-    pub(crate) state: u8,
-    pub(crate) arn: Option<String>,
-    pub(crate) name: String,
-    pub(crate) stage_arn: String,
-    pub(crate) user_id: String,
 }
 
 impl Gateway {
@@ -130,14 +128,31 @@ impl Gateway {
             writeln!(text, "[tenants.{tenant}]\nmax_ingest_configurations = {quota}").unwrap();
         }
         fs::write(folder.path().join("gateway.toml"), text).unwrap();
-        SqliteLedger::create(&folder.path().join("ledger.db")).unwrap();
-        Self { folder, listen, admin, running: None }
+        let (ledger, started) = (LedgerFile::create(folder.path()), Started::default());
+        let (machine, running) = (None, None);
+        Self { ledger, folder, listen, admin, machine, running, started, failed_starts: 0 }
+    }
+
+    /// Replaces a part of the configuration file.
+    pub(crate) fn edit(&self, old: &str, new: &str) {
+        let path = self.folder.path().join("gateway.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{text}");
+        fs::write(path, text.replace(old, new)).unwrap();
+    }
+
+    /// Returns the machine of all further processes, whose disk and clock the test controls.
+    pub(crate) fn control_machine(&mut self) -> Arc<Machine> {
+        Arc::clone(self.machine.insert(Arc::new(Machine::new(self.folder.path()))))
     }
 
     /// Starts the process. Does not wait until it is ready.
     pub(crate) fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let failed = self.machine.as_ref().map_or(0, |machine| machine.failed());
+        self.started = Started { log_length: self.log().len(), failed };
         let child = Command::new(env!("CARGO_BIN_EXE_ivs-ingest-gateway"))
+            .envs(self.machine.iter().flat_map(|machine| machine.environment()))
             .args(["serve", "--config", "gateway.toml"])
             .current_dir(self.folder.path())
             .env("AWS_ACCESS_KEY_ID", "emulator")
@@ -163,15 +178,37 @@ impl Gateway {
         .await;
     }
 
+    /// Checks that the process has loaded the library with the faults.
+    pub(crate) fn assert_controlled(&self) {
+        let loaded = self.machine.as_ref().map_or(0, |machine| machine.count(Counter::Loaded));
+        assert!(
+            loaded > 0,
+            "the gateway has not loaded the library with the faults, for example because it is \
+             linked statically; run the campaign with a target of Linux and glibc"
+        );
+    }
+
+    /// Starts the process again if it has ended, as a service manager does. Only a failure of the
+    /// disk may end it, and only before it serves.
+    pub(crate) fn supervise(&mut self) {
+        let Some(status) = self.running.as_mut().unwrap().try_wait().unwrap() else { return };
+        let failed = self.machine.as_ref().map_or(0, |machine| machine.failed());
+        assert!(
+            failed > self.started.failed && !self.log_since_start().contains(r#""serving""#),
+            "the gateway ended by itself: {status}\n{}",
+            self.log_end()
+        );
+        self.failed_starts += 1;
+        self.start();
+    }
+
     /// Kills the process with SIGKILL.
     ///
     /// # Panics
-    /// If the process has already ended.
+    /// If the process has already ended without a failure of the disk.
     pub(crate) async fn kill(&mut self) {
-        let mut child = self.running.take().unwrap();
-        let ended = child.try_wait().unwrap();
-        assert!(ended.is_none(), "the gateway ended by itself: {ended:?}\n{}", self.log_end());
-        child.kill().await.unwrap();
+        self.supervise();
+        self.running.take().unwrap().kill().await.unwrap();
     }
 
     /// Stops the process with SIGTERM.
@@ -191,61 +228,9 @@ impl Gateway {
         IngestServiceClient::new(endpoint.connect_timeout(Duration::from_secs(1)).connect_lazy())
     }
 
-    /// Every row of the ledger, in the order of operation ids. The gateway may be running.
-    pub(crate) fn rows(&self) -> Vec<LedgerRow> {
-        self.try_rows().unwrap()
-    }
-
-    /// Like [`Self::rows`], for a ledger that may not exist yet.
-    pub(crate) fn try_rows(&self) -> rusqlite::Result<Vec<LedgerRow>> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(self.ledger_path(), flags)?;
-        connection.busy_timeout(WAIT_TIMEOUT)?;
-        let mut statement = connection.prepare(
-            "SELECT tenant, request_id, operation_id, fingerprint, state, arn, name, stage_arn,
-               user_id
-             FROM ingest_configurations ORDER BY operation_id",
-        )?;
-        let rows = statement.query_map([], |row| {
-            Ok(LedgerRow {
-                tenant: row.get(0)?,
-                request_id: row.get(1)?,
-                operation_id: row.get(2)?,
-                fingerprint: row.get(3)?,
-                state: row.get(4)?,
-                arn: row.get(5)?,
-                name: row.get(6)?,
-                stage_arn: row.get(7)?,
-                user_id: row.get(8)?,
-            })
-        })?;
-        rows.collect()
-    }
-
-    /// The number of rows in any of these states.
-    pub(crate) fn count(&self, states: &[State]) -> usize {
-        let mut rows = self.rows();
-        rows.retain(|row| states.iter().any(|state| row.state == *state as u8));
-        rows.len()
-    }
-
     /// Waits until no row has unfinished work.
     pub(crate) async fn resolved(&self) {
-        until("every row is resolved", async || self.count(&UNRESOLVED) == 0).await;
-    }
-
-    pub(crate) fn ledger_path(&self) -> PathBuf {
-        self.folder.path().join("ledger.db")
-    }
-
-    /// Deletes the ledger, including the other files of SQLite.
-    pub(crate) fn delete_ledger(&self) {
-        for suffix in ["", "-wal", "-shm"] {
-            let mut path = self.ledger_path().into_os_string();
-            path.push(suffix);
-            // After a clean stop the other files do not exist.
-            let _ = fs::remove_file(path);
-        }
+        until("every row is resolved", async || self.ledger.count(&UNRESOLVED) == 0).await;
     }
 
     /// The log of all processes of the gateway.
@@ -255,6 +240,10 @@ impl Gateway {
 
     fn log_path(&self) -> PathBuf {
         self.folder.path().join("gateway.log")
+    }
+
+    fn log_since_start(&self) -> String {
+        self.log().split_off(self.started.log_length)
     }
 
     fn log_end(&self) -> String {

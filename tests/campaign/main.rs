@@ -8,11 +8,18 @@
 mod aws;
 mod bare_sdk;
 mod callers;
+mod deletes;
+mod disturbances;
 mod draws;
 mod faults;
 mod gateway;
+mod ledger_file;
+mod machine;
+mod readiness;
 mod rebuild;
 mod recovery;
+mod report;
+mod restores;
 mod truth;
 
 use std::{env, io::Write, str::FromStr};
@@ -38,6 +45,18 @@ async fn a_lost_ledger_is_rebuilt_from_aws_alone() {
 async fn a_thousand_in_doubt_creates_are_resolved_after_a_crash() {
     let _exclusive = EXCLUSIVE.lock().await;
     recovery::recovery().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ready_after_a_clean_stop() {
+    let _exclusive = EXCLUSIVE.lock().await;
+    readiness::after_a_clean_stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ready_after_a_kill() {
+    let _exclusive = EXCLUSIVE.lock().await;
+    readiness::after_a_kill().await;
 }
 
 /// Prints the text even if the test succeeds. The test harness captures only the output of

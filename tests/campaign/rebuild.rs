@@ -10,7 +10,8 @@ use crate::{
     aws::Aws,
     callers::{Job, Outcome},
     draws::Draws,
-    gateway::{Gateway, GatewaySettings, LedgerRow, until},
+    gateway::{Gateway, GatewaySettings, until},
+    ledger_file::LedgerRow,
     number_from_environment, print,
 };
 
@@ -66,12 +67,12 @@ pub(crate) async fn rebuild() {
     );
     gateway.stop().await;
     let outcomes = outcomes.into_iter().flatten().collect();
-    let before = Before { jobs, outcomes, rows: gateway.rows() };
+    let before = Before { jobs, outcomes, rows: gateway.ledger.rows() };
     assert_eq!(before.rows.len(), CREATES);
 
     // Lists show new configurations late, and the rebuild finds only listed ones.
     until("AWS lists all of them", async || aws.listed().await == CREATES).await;
-    gateway.delete_ledger();
+    gateway.ledger.delete();
     let lost = Instant::now();
     gateway.start();
     gateway.ready().await;
@@ -79,12 +80,13 @@ pub(crate) async fn rebuild() {
     before.assert_restored(&gateway, &aws).await;
     gateway.stop().await;
 
-    gateway.delete_ledger();
+    gateway.ledger.delete();
     gateway.start();
     let some = |rows: Vec<LedgerRow>| rows.len() > CREATES / 10;
-    until("a tenth of the rows is rebuilt", async || gateway.try_rows().is_ok_and(some)).await;
+    until("a tenth of the rows is rebuilt", async || gateway.ledger.try_rows().is_ok_and(some))
+        .await;
     gateway.kill().await;
-    let rebuilt = gateway.rows().len();
+    let rebuilt = gateway.ledger.rows().len();
     assert!(rebuilt < CREATES, "the gateway was killed after the rebuild");
     gateway.start();
     gateway.ready().await;
@@ -104,7 +106,7 @@ impl Before {
     /// Checks that the ledger has the rows of before, and that callers receive the same
     /// responses as before.
     async fn assert_restored(&self, gateway: &Gateway, aws: &Aws) {
-        let rows = gateway.rows();
+        let rows = gateway.ledger.rows();
         assert!(
             rows == self.rows,
             "{} rows differ from the {} rows before the loss",

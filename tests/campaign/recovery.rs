@@ -75,7 +75,10 @@ pub(crate) async fn recovery() {
     gateway.start();
     gateway.ready().await;
     let ready = began.elapsed();
-    until("every create at AWS is found", async || gateway.count(&[State::Live]) == ROWS / 2).await;
+    until("every create at AWS is found", async || {
+        gateway.ledger.count(&[State::Live]) == ROWS / 2
+    })
+    .await;
     let (found, to_find) = (began.elapsed(), ProbeCalls::of(&aws));
     gateway.resolved().await;
     let (resolved, to_resolve) = (began.elapsed(), ProbeCalls::of(&aws));
@@ -98,7 +101,7 @@ pub(crate) async fn recovery() {
         to_resolve.describe(),
         window_left.as_secs_f64(),
     ));
-    let rows = gateway.rows();
+    let rows = gateway.ledger.rows();
     for configuration in aws.configurations() {
         let live = rows.iter().find(|row| row.arn.as_deref() == Some(&configuration.arn)).unwrap();
         assert_eq!(live.request_id, configuration.tag("request-id"));
@@ -107,7 +110,7 @@ pub(crate) async fn recovery() {
             (configuration.tag("tenant"), State::Live as u8)
         );
     }
-    assert_eq!(gateway.count(&[State::Rejected]), ROWS / 2);
+    assert_eq!(gateway.ledger.count(&[State::Rejected]), ROWS / 2);
     assert!(ready < Duration::from_secs(5), "{ready:?}");
 }
 
@@ -133,7 +136,7 @@ impl ProbeCalls {
 async fn crash(gateway: &Gateway, aws: &Aws, jobs: Vec<Job>) {
     let lease = Duration::from_mins(1);
     let leases = Leases { reserved: lease, sending: lease };
-    let (ledger, _) = SqliteLedger::open(&gateway.ledger_path(), leases, Clock::system()).unwrap();
+    let (ledger, _) = SqliteLedger::open(gateway.ledger.path(), leases, Clock::system()).unwrap();
     // Otherwise the gateway would first compare the ledger with AWS.
     ledger.set_comparison(Comparison::NotNeeded).await.unwrap();
     let ledger = Arc::new(ledger);

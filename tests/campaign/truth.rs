@@ -8,7 +8,7 @@ use ivs_ingest_gateway::ledger::State;
 use crate::{
     aws::Configuration,
     callers::{Job, Outcome},
-    gateway::LedgerRow,
+    ledger_file::LedgerRow,
 };
 
 /// The results of the comparison.
@@ -22,6 +22,8 @@ pub(crate) struct Findings {
     pub(crate) rejected: usize,
     /// Requests that were not executed and whose callers abandoned them.
     pub(crate) abandoned: usize,
+    /// Requests whose configuration the caller has deleted.
+    pub(crate) deleted: usize,
     pub(crate) live: usize,
     /// The broken promises.
     pub(crate) violations: Vec<Violation>,
@@ -47,7 +49,7 @@ impl Findings {
             findings.tenants.entry(row.request.0.clone()).or_default().0 += 1;
         }
         let created: BTreeSet<_> = configurations.iter().map(|it| &it.request).collect();
-        let (mut received, mut rejected) = (Vec::new(), Vec::new());
+        let (mut received, mut rejected, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
         for (job, outcome) in outcomes {
             let request = (job.tenant.clone(), job.request.request_id.clone());
             match outcome {
@@ -56,9 +58,14 @@ impl Findings {
                     received.push(Received { request, arn, stream_key });
                 }
                 Outcome::Rejected => rejected.push(request),
+                Outcome::Deleted { arn } => {
+                    findings.deleted += 1;
+                    deleted.push((request, arn));
+                }
                 Outcome::Abandoned if created.contains(&request) => findings.resolved += 1,
                 Outcome::Abandoned => findings.abandoned += 1,
-                Outcome::Wrong(what) => findings.wrong.push(format!("{request:?}: {what}")),
+                Outcome::Wrong(text) => findings.wrong.push(format!("{request:?}: {text}")),
+                Outcome::NotFound => findings.wrong.push(format!("{request:?}: NOT_FOUND")),
             }
         }
         (findings.acknowledged, findings.rejected) = (received.len(), rejected.len());
@@ -69,6 +76,11 @@ impl Findings {
             rejected: &rejected,
         };
         findings.violations = end.violations();
+        for (request, arn) in deleted.into_iter().filter(|(it, _)| created.contains(it)) {
+            let detail = format!("{arn} of {request:?} was deleted, and the request has another");
+            let invariant = Invariant::DeletedStaysDeleted;
+            findings.violations.push(Violation { invariant, detail });
+        }
         findings
     }
 
