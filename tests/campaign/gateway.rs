@@ -169,9 +169,10 @@ impl Gateway {
     }
 
     /// Waits until the gateway is ready.
-    pub(crate) async fn ready(&self) {
+    pub(crate) async fn ready(&mut self) {
         let request = "GET /readyz HTTP/1.1\r\nhost: gateway\r\n\r\n";
         until("the gateway is ready", async || {
+            self.supervise();
             let response = exchange(self.admin, request).await;
             response.is_ok_and(|response| response.starts_with("HTTP/1.1 200 "))
         })

@@ -86,6 +86,7 @@ async fn filled(configurations: usize) -> (Aws, Gateway) {
     let settings = GatewaySettings {
         calls_per_second: FILL_CALLS_PER_SECOND,
         attempt_timeout_ms: 4000,
+        retry_after_ms: 5000,
         scan_interval_ms: 3_600_000,
         ..GatewaySettings::default()
     };
@@ -98,8 +99,9 @@ async fn filled(configurations: usize) -> (Aws, Gateway) {
         Job::draw(&mut draws, &tenants[tenant].0, &stages[tenant..=tenant], id)
     };
     create_all(&gateway, (0..configurations).map(job).collect()).await;
-    gateway.stop().await;
+    // Before the stop: SQLite would leave a file beside the closed ledger.
     assert_eq!(gateway.ledger.count(&[State::Live]), configurations);
+    gateway.stop().await;
     aws.control().set_rate(AWS_CALLS_PER_SECOND).unwrap();
     let upstream = |rate: f64| format!("calls_per_second = {rate:?}");
     gateway.edit(&upstream(FILL_CALLS_PER_SECOND), &upstream(AWS_CALLS_PER_SECOND));
