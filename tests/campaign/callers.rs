@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,9 +18,9 @@ use tonic_types::StatusExt;
 
 use crate::draws::Draws;
 
-/// Time limit of a request with all its retries. A create that was sent while the clock was ahead
-/// is in doubt until the clock has passed that time, and kills interrupt its resolution.
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_mins(10);
+/// Time limit of a request after the end of all faults. Before, kills and faults may interrupt the
+/// resolution of a create any number of times.
+const LIMIT_AFTER_FAULTS: Duration = Duration::from_mins(3);
 
 /// A create that one caller sends until it has an outcome.
 #[derive(Debug, Clone)]
@@ -54,6 +57,14 @@ pub(crate) struct Tally {
     pub(crate) executed_again: AtomicUsize,
     /// The number of times that an earlier copy of the ledger has replaced it so far.
     pub(crate) restores: AtomicUsize,
+    pub(crate) faults_ended: OnceLock<Instant>,
+}
+
+impl Tally {
+    /// Whether a request without an outcome is a defect.
+    pub(crate) fn is_late(&self) -> bool {
+        self.faults_ended.get().is_some_and(|ended| ended.elapsed() > LIMIT_AFTER_FAULTS)
+    }
 }
 
 /// The cancellation of one call.
@@ -117,7 +128,6 @@ impl Job {
         draws: &mut Draws,
         tally: &Tally,
     ) -> Outcome {
-        let began = Instant::now();
         let abandons = draws.percent(15);
         loop {
             let cancellation = Cancellation::draw(draws);
@@ -136,7 +146,7 @@ impl Job {
                 Some(outcome) => return outcome,
                 None => {}
             }
-            if began.elapsed() > REQUEST_TIMEOUT {
+            if tally.is_late() {
                 return Outcome::Wrong("no outcome in time".into());
             }
             // Retries earlier than the gateway's `RetryInfo` requests.

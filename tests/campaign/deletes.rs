@@ -1,9 +1,6 @@
 //! Callers that delete the configuration that they have received, and repeat the create then.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use ivs_ingest_gateway::proto::v1::{
     DeleteIngestConfigurationRequest, ingest_service_client::IngestServiceClient,
@@ -12,7 +9,7 @@ use tonic::{Request, transport::Channel};
 use tonic_types::StatusExt;
 
 use crate::{
-    callers::{Job, Outcome, REQUEST_TIMEOUT, Tally, is_retryable},
+    callers::{Job, Outcome, Tally, is_retryable},
     draws::Draws,
 };
 
@@ -30,7 +27,6 @@ impl Job {
         draws: &mut Draws,
         tally: &Tally,
     ) -> Outcome {
-        let began = Instant::now();
         // Before the first call: a restore between the calls makes the ledger forget the delete too.
         let restores = tally.restores.load(Ordering::Relaxed);
         loop {
@@ -39,7 +35,7 @@ impl Job {
                 Ok(false) => {}
                 Err(wrong) => return Outcome::Wrong(wrong),
             }
-            if began.elapsed() > REQUEST_TIMEOUT {
+            if tally.is_late() {
                 return Outcome::Wrong("a delete had no outcome in time".into());
             }
             tokio::time::sleep(draws.ms(100, 1000)).await;
@@ -60,7 +56,7 @@ impl Job {
                     return Outcome::Wrong(format!("{again:?} after the delete of {arn}"));
                 }
                 Some(other) => return other,
-                None if began.elapsed() > 2 * REQUEST_TIMEOUT => {
+                None if tally.is_late() => {
                     return Outcome::Wrong("a repeated create had no outcome in time".into());
                 }
                 None => tokio::time::sleep(Duration::from_millis(300)).await,

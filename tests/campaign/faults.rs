@@ -186,6 +186,7 @@ async fn through_the_gateway(plan: &Plan) -> GatewayResult {
     disturbances.end();
     gateway.supervise();
     aws.control().clear_faults().unwrap();
+    tally.faults_ended.set(Instant::now()).unwrap();
     let outcomes: Vec<(Job, Outcome)> = callers.join_all().await.into_iter().flatten().collect();
     gateway.resolved().await;
     gateway.stop().await;

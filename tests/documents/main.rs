@@ -23,13 +23,14 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The commands of `sh` blocks. They install programs or run for minutes, so they are not
 /// replayed.
-const LONG: [&str; 6] = [
+const LONG: [&str; 7] = [
     "tests/run",
     "cargo install ",
     "cargo test ",
     "cargo bench ",
     "cargo run --profile simulation ",
     "CAMPAIGN_",
+    "READY_",
 ];
 
 /// Every Markdown file of the repository, by its path in it.

@@ -22,10 +22,12 @@ fn after_a_call() -> Clock {
 
 /// Sets the recent arrivals of the flow to a constant rate, which ends now.
 fn arrived(clock: &mut Clock, name: &str, every: Duration) {
+    const CALLS: u32 = 1000;
     let now = clock.now;
+    let first = now.checked_sub(every * (CALLS - 1)).unwrap();
     let state = clock.schedule.state(&flow(name, TERMS), now);
-    for call in (0..1000).rev() {
-        state.demand.add(now - every * call);
+    for call in 0..CALLS {
+        state.demand.add(first + every * call);
     }
 }
 
