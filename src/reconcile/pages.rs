@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use super::ScanError;
 
+/// The number of retries of a page: a list of many pages would seldom succeed otherwise.
+pub(super) const PAGE_RETRIES: u32 = 2;
+
 /// The tokens of the pages of one list.
 #[derive(Debug, Default)]
 pub(super) struct Pages {

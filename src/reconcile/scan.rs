@@ -19,8 +19,12 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Completeness, Parts, Problem, Problems, ScanError, check_account, metrics::ReconcileMetrics,
-    pages::Pages, resolutions::Resolutions, tags_read::TagsRead, ticker::Ticker,
+    Completeness, Parts, Problem, Problems, ScanError, check_account,
+    metrics::ReconcileMetrics,
+    pages::{PAGE_RETRIES, Pages},
+    resolutions::Resolutions,
+    tags_read::TagsRead,
+    ticker::Ticker,
 };
 use crate::{
     clock::Clock,
@@ -34,9 +38,6 @@ use crate::{
 
 /// The fraction of AWS's call rate that a scan uses.
 const SHARE: f64 = 0.1;
-
-/// The number of retries of a page.
-const PAGE_RETRIES: u32 = 2;
 
 /// The settings of the scan.
 #[derive(Debug, Clone, Copy)]

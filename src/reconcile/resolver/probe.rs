@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tokio::time::Instant;
 
 use super::{
-    super::{check_account, pages::Pages, tags_read::Owner},
+    super::{
+        check_account,
+        pages::{PAGE_RETRIES, Pages},
+        tags_read::Owner,
+    },
     Resolution, Resolver, ScanError,
     schedule::Began,
 };
@@ -105,6 +109,7 @@ impl Resolver {
             due.iter().enumerate().map(|(index, create)| (key_of_create(create), index)).collect();
         let mut candidates = Vec::new();
         let mut pages = Pages::default();
+        let mut retries = 0;
         loop {
             self.lists.tick().await;
             let permit = self.pacers.list.internal_permit().await;
@@ -115,8 +120,13 @@ impl Resolver {
                     (stage_arn, pages) = (None, Pages::default());
                     continue;
                 }
+                Err(_) if retries < PAGE_RETRIES => {
+                    retries += 1;
+                    continue;
+                }
                 page => page.map_err(ScanError::Aws)?,
             };
+            retries = 0;
             if let Some(summary) = page.summaries.first() {
                 check_account(&*self.ledger, &summary.arn).await?;
             }
