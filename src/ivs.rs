@@ -117,6 +117,20 @@ pub struct Summary {
     pub redundant_ingest: bool,
 }
 
+impl Summary {
+    /// Returns the observation of this configuration, for which AWS was asked at `at`.
+    #[must_use]
+    pub fn observation(&self, at: SystemTime) -> Observation {
+        Observation {
+            arn: self.arn.clone(),
+            state: self.state,
+            stage_arn: self.stage_arn.clone(),
+            redundant_ingest: self.redundant_ingest,
+            at,
+        }
+    }
+}
+
 /// One page of a list at AWS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {

@@ -10,7 +10,7 @@ mod gone;
 mod ownership;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -31,9 +31,9 @@ use crate::{
     ids::Ids,
     ivs::{
         AwsOperation, AwsResponse, CallError, Configuration, FailureKind, Ivs, ListTags, Pacers,
-        Page,
+        Page, Summary,
     },
-    ledger::{Ledger, LedgerError, Observation},
+    ledger::{Ledger, LedgerError},
 };
 
 /// The fraction of AWS's call rate that a scan uses.
@@ -64,6 +64,8 @@ pub struct Scan {
     metrics: ReconcileMetrics,
     tickers: Tickers,
     tags_read: TagsRead,
+    /// The configurations of the gateway that cannot be read, and when a read first failed.
+    own_unreadable: BTreeMap<String, Instant>,
     clock: Clock,
     ids: Ids,
 }
@@ -105,7 +107,7 @@ struct ScanResult {
 #[derive(Debug, Default)]
 struct Listed {
     /// Those without a row, or whose row had ended.
-    unknown: Vec<String>,
+    unknown: Vec<Summary>,
     /// The number of the others.
     known: usize,
 }
@@ -127,6 +129,7 @@ impl Scan {
             metrics,
             tickers: Tickers::new(config.calls_per_second),
             tags_read: TagsRead::new(config.visible_after),
+            own_unreadable: BTreeMap::new(),
             clock,
             ids,
         }
@@ -185,7 +188,8 @@ impl Scan {
         let mut scanned = self.adopt_all(unknown).await?;
         scanned.most_are_missing = self.release_all(began, known).await?;
         scanned.lists_none = known == 0 && self.ledger.count_live().await? > 1;
-        self.problems.set(Problem::OwnUnreadable, scanned.own_unreadable > 0);
+        let is_complete = self.completeness.borrow().is_complete();
+        self.problems.set(Problem::OwnUnreadable, scanned.own_unreadable > 0 && !is_complete);
         self.metrics.scans.inc();
         Ok(scanned)
     }
@@ -201,16 +205,12 @@ impl Scan {
                 check_account(&*self.ledger, &summary.arn).await?;
             }
             let count = summaries.len();
-            let seen = summaries.into_iter().map(|summary| Observation {
-                arn: summary.arn,
-                state: summary.state,
-                stage_arn: summary.stage_arn,
-                redundant_ingest: summary.redundant_ingest,
-                at,
-            });
+            let seen = summaries.iter().map(|summary| summary.observation(at));
             let unknown = self.ledger.observe(seen.collect()).await?;
             listed.known += count - unknown.len();
-            listed.unknown.extend(unknown);
+            let unknown: HashSet<_> = unknown.into_iter().collect();
+            let is_unknown = |summary: &Summary| unknown.contains(&summary.arn);
+            listed.unknown.extend(summaries.into_iter().filter(is_unknown));
             if !pages.advance(next_token)? {
                 return Ok(listed);
             }

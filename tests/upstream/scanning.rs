@@ -16,7 +16,7 @@ use ivs_ingest_gateway::{
     },
     request::RequestId,
     telemetry::Metrics,
-    tenancy::tags::TenancyTags,
+    tenancy::{TenantId, tags::TenancyTags},
 };
 use ivs_realtime_emulator::{Fault, FaultKind, Operation, Settings};
 use tokio::{sync::watch, time::Instant};
@@ -172,6 +172,21 @@ async fn an_unreadable_configuration_is_skipped() {
     while new.used("globex").await == 0 {
         tokio::task::yield_now().await;
     }
+}
+
+/// A configuration of the gateway must not keep the ledger incomplete forever.
+#[tokio::test]
+async fn an_own_configuration_that_cannot_be_read_is_adopted_from_the_list() {
+    let (aws, old, new) = (Aws::start(), Rows::new(), Rows::new());
+    let ivs = aws.ivs().await;
+    let unreadable = live(&aws, &old, &ivs, "acme").await;
+    let denied = Fault::error(403, "AccessDeniedException").on(Operation::GetIngestConfiguration);
+    aws.control().add_fault(&denied.about(&unreadable)).unwrap();
+    let mut scanning = start(&new, ivs, VISIBLE_AFTER / 5);
+    scanning.problems.wait_for(|it| it.contains(&Problem::OwnUnreadable)).await.unwrap();
+    scanning.complete().await;
+    let row = new.ledger.find(TenantId::parse("acme").unwrap(), unreadable).await.unwrap().unwrap();
+    assert_eq!((row.fields.name.as_str(), new.used("acme").await), ("studio", 1));
 }
 
 /// A list of another account or region is empty.

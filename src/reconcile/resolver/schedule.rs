@@ -11,6 +11,10 @@ use crate::config::ResolutionTimes;
 /// The longest time between two probes of one row.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Number of consecutive probes that begin after `retry_after` and must not show a create. A list of
+/// several pages skips a configuration if another one is deleted meanwhile.
+const MIN_LATE_PROBES: u32 = 2;
+
 /// The schedule of the probes of one row.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
@@ -22,6 +26,8 @@ pub(super) struct Schedule {
     pub(super) due: Instant,
     interval: Duration,
     empty_probes: u32,
+    /// The number of consecutive probes that began after `retry_after` and found nothing.
+    late_probes: u32,
 }
 
 /// The time at which a probe began.
@@ -42,6 +48,7 @@ impl Schedule {
             due: Instant::now() + first.unwrap_or_default().min(times.first_probe),
             interval: times.first_probe,
             empty_probes: 0,
+            late_probes: 0,
         }
     }
 
@@ -50,12 +57,20 @@ impl Schedule {
         self.empty_probes += 1;
         self.interval = (self.interval * 2).min(MAX_INTERVAL);
         let age = self.age(began);
+        if age >= times.retry_after {
+            self.late_probes += 1;
+        }
         // A probe is due at the earliest time at which it can be conclusive.
         let decides = [times.retry_after, times.give_up_after]
             .into_iter()
             .find(|after| age < *after)
             .map_or(self.interval, |after| after.saturating_sub(age));
+        let is_repeated_soon = (1..MIN_LATE_PROBES).contains(&self.late_probes);
+        let decides = if is_repeated_soon { times.first_probe } else { decides };
         self.due = Instant::now() + self.interval.min(decides.max(times.first_probe));
+        if self.late_probes < MIN_LATE_PROBES {
+            return Absence::Unproved;
+        }
         rules::absence(self.empty_probes, &age, &times.retry_after, &times.give_up_after)
     }
 
@@ -67,6 +82,7 @@ impl Schedule {
 
     /// Records a probe that failed, and so proves nothing.
     pub(super) fn postpone(&mut self) {
+        self.late_probes = 0;
         self.interval = (self.interval * 2).min(MAX_INTERVAL);
         self.due = Instant::now() + self.interval;
     }
@@ -104,7 +120,11 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(early.not_found(began(&early, 59, 59), &times()), Absence::Unproved);
         }
-        assert_eq!(early.not_found(began(&early, 60, 60), &times()), Absence::MayResend);
+        assert_eq!(early.not_found(began(&early, 60, 60), &times()), Absence::Unproved);
+        assert_eq!(early.not_found(began(&early, 61, 61), &times()), Absence::MayResend);
+        early.postpone();
+        assert_eq!(early.not_found(began(&early, 62, 62), &times()), Absence::Unproved);
+        assert_eq!(early.not_found(began(&early, 63, 63), &times()), Absence::MayResend);
         assert_eq!(early.not_found(began(&early, 899, 899), &times()), Absence::MayResend);
         assert_eq!(early.not_found(began(&early, 900, 900), &times()), Absence::Proved);
 
@@ -153,7 +173,7 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(ages[..7], [1, 3, 7, 15, 31, 60, 90]);
+        assert_eq!(ages[..7], [1, 3, 7, 15, 31, 60, 61]);
         assert_eq!(ages.last(), Some(&900));
     }
     #[tokio::test(start_paused = true)]

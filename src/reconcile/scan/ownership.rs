@@ -3,19 +3,23 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{
-    super::{Completeness, Reading, ScanError, resolutions::Resolution, tags_read::Owner},
+    super::{
+        Completeness, Reading, ScanError,
+        resolutions::Resolution,
+        tags_read::{IGNORED_AFTER, Owner},
+    },
     Scan, ScanResult,
 };
 use crate::{
-    ivs::{CallError, Configuration, FailureKind},
-    ledger::{Adopted, Adoption, Fields, LedgerError, Resource},
-    request::OperationId,
+    ivs::{CallError, Configuration, FailureKind, Summary},
+    ledger::{Adopted, Adoption, Fields, LedgerError, Observation, Resource},
+    request::{IngestProtocol, OperationId},
     tenancy::tags::{self, TenancyTags},
 };
 
@@ -55,13 +59,17 @@ type Tags = HashMap<String, String>;
 impl Scan {
     /// Adopts the configurations of the gateway. One that cannot be read is skipped: it may be
     /// foreign.
-    pub(super) async fn adopt_all(&mut self, arns: Vec<String>) -> Result<ScanResult, ScanError> {
+    pub(super) async fn adopt_all(
+        &mut self,
+        unknown: Vec<Summary>,
+    ) -> Result<ScanResult, ScanError> {
         let mut scanned = ScanResult::default();
         let mut failures = 0;
-        let all = arns.len();
-        for (done, arn) in arns.into_iter().enumerate() {
+        let all = unknown.len();
+        for (done, summary) in unknown.into_iter().enumerate() {
+            let arn = summary.arn.clone();
             self.publish_reading(Reading { done, all });
-            let error = match self.inspect(&arn).await {
+            let error = match self.inspect(summary).await {
                 Ok(inspected) => {
                     failures = 0;
                     scanned.unknown += u64::from(inspected == Inspected::Unknown);
@@ -106,23 +114,40 @@ impl Scan {
     }
 
     /// Adopts a configuration if it carries the gateway's tags.
-    async fn inspect(&mut self, arn: &str) -> Result<Inspected, InspectError> {
+    async fn inspect(&mut self, summary: Summary) -> Result<Inspected, InspectError> {
+        let arn = summary.arn.as_str();
         let tags = self.own_tags(arn).await.map_err(InspectError::Tags)?;
         let Some((tenancy, tags)) = tags.and_then(|tags| Some((TenancyTags::read(&tags)?, tags)))
         else {
             return Ok(Inspected::Known);
         };
         let at = self.clock.wall();
-        let found = match self.read(arn).await {
-            Ok(response) => response.value,
-            // Deleted since the list, or not shown yet: the next scan decides.
-            Err(error) if error.failure().kind == FailureKind::NotFound => {
-                return Ok(Inspected::NotShown);
+        let (seen, adoption) = match self.read(arn).await {
+            Ok(response) => {
+                self.own_unreadable.remove(arn);
+                let seen = response.value.observation(at);
+                (seen, self.adoption_of_read(tenancy, tags, response.value))
             }
-            Err(error) => return Err(InspectError::Own(error)),
+            Err(error) => {
+                let since = *self.own_unreadable.entry(arn.to_owned()).or_insert_with(Instant::now);
+                let is_long = since.elapsed() >= self.config.visible_after * IGNORED_AFTER;
+                let protocol = summary.ingest_protocol.filter(|_| is_long);
+                let Some(protocol) = protocol else {
+                    // Deleted since the list, or not shown yet: the next scan decides.
+                    return match error.failure().kind {
+                        FailureKind::NotFound => Ok(Inspected::NotShown),
+                        _ => Err(InspectError::Own(error)),
+                    };
+                };
+                let failure = error.failure();
+                tracing::error!(arn, %failure, "adopted a configuration that cannot be read, as the list shows it; its attributes are unknown");
+                (
+                    summary.observation(at),
+                    self.adoption_of_summary(tenancy, tags, summary, protocol),
+                )
+            }
         };
-        let was_unknown =
-            self.adopt(tenancy, tags, found, at).await.map_err(InspectError::Ledger)?;
+        let was_unknown = self.adopt(adoption, seen).await.map_err(InspectError::Ledger)?;
         Ok(if was_unknown { Inspected::Unknown } else { Inspected::Known })
     }
 
@@ -146,22 +171,15 @@ impl Scan {
         }
     }
 
-    /// Adopts a configuration that was read at `at`. Returns whether the ledger did not know it.
-    async fn adopt(
-        &mut self,
-        tenancy: TenancyTags,
-        tags: Tags,
-        found: Configuration,
-        at: SystemTime,
-    ) -> Result<bool, LedgerError> {
-        let operation_id = tenancy.operation_id;
-        let seen = vec![found.observation(at)];
+    /// Adopts a configuration that was seen as `seen`. Returns whether the ledger did not know it.
+    async fn adopt(&mut self, adoption: Adoption, seen: Observation) -> Result<bool, LedgerError> {
+        let operation_id = adoption.operation_id;
+        let seen = vec![seen];
         // If the row is live, or ended after the read, the ledger is newer than this read: an adoption
         // would restore a deleted configuration.
         if self.ledger.observe(seen.clone()).await?.is_empty() {
             return Ok(false);
         }
-        let adoption = self.adoption(tenancy, tags, found);
         let resource = adoption.resource.clone();
         let arn = resource.arn.clone();
         let adopted = self.ledger.adopt(adoption).await?;
@@ -206,23 +224,49 @@ impl Scan {
         }
     }
 
-    fn adoption(&self, tenancy: TenancyTags, tags: Tags, found: Configuration) -> Adoption {
+    fn adoption_of_read(&self, tenancy: TenancyTags, tags: Tags, found: Configuration) -> Adoption {
+        let resource = Resource { arn: found.arn, participant_id: found.participant_id };
+        let fields = Fields {
+            name: found.name,
+            stage_arn: found.stage_arn,
+            user_id: found.user_id,
+            attributes: found.attributes,
+            ingest_protocol: found.ingest_protocol,
+            redundant_ingest: found.redundant_ingest,
+            tags: tags::visible(tags, &BTreeMap::new()),
+        };
+        self.adoption(tenancy, resource, fields)
+    }
+
+    fn adoption_of_summary(
+        &self,
+        tenancy: TenancyTags,
+        tags: Tags,
+        summary: Summary,
+        ingest_protocol: IngestProtocol,
+    ) -> Adoption {
+        let resource = Resource { arn: summary.arn, participant_id: summary.participant_id };
+        let fields = Fields {
+            name: summary.name,
+            stage_arn: summary.stage_arn,
+            user_id: summary.user_id,
+            attributes: BTreeMap::new(),
+            ingest_protocol,
+            redundant_ingest: summary.redundant_ingest,
+            tags: tags::visible(tags, &BTreeMap::new()),
+        };
+        self.adoption(tenancy, resource, fields)
+    }
+
+    fn adoption(&self, tenancy: TenancyTags, resource: Resource, fields: Fields) -> Adoption {
         let TenancyTags { tenant, operation_id, request_id, fingerprint } = tenancy;
         Adoption {
             operation_id,
             tenant,
             request_id: request_id.map_or_else(|| operation_id.to_string(), |id| id.to_string()),
             fingerprint,
-            resource: Resource { arn: found.arn, participant_id: found.participant_id },
-            fields: Fields {
-                name: found.name,
-                stage_arn: found.stage_arn,
-                user_id: found.user_id,
-                attributes: found.attributes,
-                ingest_protocol: found.ingest_protocol,
-                redundant_ingest: found.redundant_ingest,
-                tags: tags::visible(tags, &BTreeMap::new()),
-            },
+            resource,
+            fields,
             new_id: self.ids.next_operation_id(self.clock.wall()),
             ledger_is_complete: self.completeness.borrow().is_complete(),
         }
