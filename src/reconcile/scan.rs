@@ -99,8 +99,6 @@ struct ScanResult {
     unreadable: BTreeSet<String>,
     /// Whether AWS lacks so many configurations of the ledger that it may be another account.
     most_are_missing: bool,
-    /// Whether AWS lists none of the configurations of the ledger, which has several.
-    lists_none: bool,
 }
 
 /// The configurations that AWS lists.
@@ -187,7 +185,6 @@ impl Scan {
         let Listed { unknown, known } = self.list().await?;
         let mut scanned = self.adopt_all(unknown).await?;
         scanned.most_are_missing = self.release_all(began, known).await?;
-        scanned.lists_none = known == 0 && self.ledger.count_live().await? > 1;
         let is_complete = self.completeness.borrow().is_complete();
         self.problems.set(Problem::OwnUnreadable, scanned.own_unreadable > 0 && !is_complete);
         self.metrics.scans.inc();

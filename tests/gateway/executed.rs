@@ -13,6 +13,21 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::support::{Caller, Gateway, Rejection, World, create, stage_of};
 
+/// Sends the message with a deadline, and returns the error.
+async fn error_within<M, R, F>(
+    deadline: Duration,
+    caller: &Caller,
+    message: M,
+    call: impl FnOnce(Request<M>) -> F,
+) -> Rejection
+where
+    F: Future<Output = Result<Response<R>, Status>>,
+{
+    let mut request = caller.request(message);
+    request.set_timeout(deadline);
+    caller.rejection(&call(request).await.err().unwrap())
+}
+
 /// Sends the message with a deadline of a second, and returns the error.
 async fn error_of<M, R, F>(
     caller: &Caller,
@@ -22,9 +37,7 @@ async fn error_of<M, R, F>(
 where
     F: Future<Output = Result<Response<R>, Status>>,
 {
-    let mut request = caller.request(message);
-    request.set_timeout(Duration::from_secs(1));
-    caller.rejection(&call(request).await.err().unwrap())
+    error_within(Duration::from_secs(1), caller, message, call).await
 }
 
 async fn create_error(caller: &Caller, message: CreateIngestConfigurationRequest) -> Rejection {
@@ -247,7 +260,9 @@ async fn a_replay_that_cannot_be_read_is_not_reported_as_not_created() {
         Fault::new(FaultKind::Truncate),
     ] {
         world.emulator.fault(&fault.on(get));
-        let error = create_error(&acme, named.clone()).await;
+        let mut client = acme.client.clone();
+        let call = async |request| client.create_ingest_configuration(request).await;
+        let error = error_within(Duration::from_secs(6), &acme, named.clone(), call).await;
         assert_eq!((error.code, error.reason()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
         assert!(error.retry_after().is_some(), "{error:?}");
         world.emulator.release();

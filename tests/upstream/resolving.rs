@@ -7,7 +7,7 @@ use ivs_ingest_gateway::{
     config::ResolutionTimes,
     ids::Ids,
     ivs::Ivs,
-    ledger::{Event, Ledger, State},
+    ledger::{Event, Leases, Ledger, SqliteLedger, State},
     reconcile::{
         Completeness, Parts, Problems, ReconcileMetrics, Resolution, Resolutions, Resolver,
     },
@@ -17,7 +17,7 @@ use ivs_realtime_emulator::{Fault, FaultKind, Operation, PublishState};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::support::{Aws, Rows, create, pacers, request};
+use super::support::{Aws, Rows, create, delete, pacers, request};
 
 /// Time limit of a wait for a resolution. No test reaches it.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -109,6 +109,25 @@ async fn a_create_without_a_stage_is_found_on_any_page() {
     let resolution = resolutions.resolution(row.operation_id, TIMEOUT).await.unwrap();
     assert_eq!(resolution, Resolution::Live(resource(&made)));
     assert!(aws.calls(Operation::ListIngestConfigurations) >= 3);
+}
+
+/// One read of the ledger returns at most 1,000 creates in doubt.
+#[tokio::test]
+async fn a_create_is_found_behind_a_thousand_others() {
+    let (aws, rows) = (Aws::start(), Arc::new(Rows::new()));
+    let ivs = aws.ivs().await;
+    let mut ambiguous = tokio::task::JoinSet::new();
+    for _ in 0..1000 {
+        let (rows, request) = (Arc::clone(&rows), request("other", &aws.stage_arn));
+        ambiguous.spawn(async move { rows.ambiguous("acme", &request).await });
+    }
+    ambiguous.join_all().await;
+    let request = request("studio", &aws.stage_arn);
+    let last = rows.ambiguous("globex", &request).await;
+    let made = create(&ivs, &request, &last).await.unwrap();
+    let (resolutions, _, _stop) = resolve(&rows, ivs, times(60_000, 900_000));
+    let resolution = resolutions.resolution(last.operation_id, TIMEOUT).await.unwrap();
+    assert_eq!(resolution, Resolution::Live(resource(&made)));
 }
 
 #[tokio::test]
@@ -209,6 +228,29 @@ async fn probes_that_fail_prove_nothing() {
     assert_eq!(resolution, Resolution::Live(resource(&made)));
 }
 
+/// In an outage the probes become rare, and each gives up after three lists or reads of tags.
+#[tokio::test]
+async fn probes_that_fail_use_few_calls() {
+    let (lists, tags) = (Operation::ListIngestConfigurations, Operation::ListTagsForResource);
+    for (failing, most_lists, most) in [(lists, 3, 0), (tags, 1, 3)] {
+        let (aws, rows) = (Aws::start(), Rows::new());
+        let ivs = aws.ivs().await;
+        let request = request("studio", &aws.stage_arn);
+        let row = rows.ambiguous("acme", &request).await;
+        for _ in 0..5 {
+            create(&ivs, &request, &row).await.unwrap();
+        }
+        let fault = Fault::new(FaultKind::Error500Before).on(failing);
+        aws.control().add_fault(&fault).unwrap();
+        let (_resolutions, _, _stop) = resolve(&rows, ivs, times(60_000, 900_000));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let (tags, lists) = (aws.calls(tags), aws.calls(lists));
+        // After 20, 60, 140 and 300 ms.
+        assert!((1..=5 * most_lists).contains(&lists), "{lists}");
+        assert!(tags <= most * lists, "{tags} reads in {lists} probes");
+    }
+}
+
 #[tokio::test]
 async fn the_active_configuration_of_a_create_is_its_own() {
     let (aws, rows) = (Aws::start(), Rows::new());
@@ -228,6 +270,48 @@ async fn the_active_configuration_of_a_create_is_its_own() {
     assert!(made[1..].contains(&kept.arn));
     // A caller may hold the key of each of the others. The scan gives them rows.
     assert_eq!((metrics.orphans.get(), aws.calls(Operation::DeleteIngestConfiguration)), (0, 0));
+}
+
+/// A resolver without a pause would fill the log.
+#[tokio::test]
+async fn a_ledger_that_fails_is_accessed_again_after_a_pause() {
+    let lease = Duration::from_mins(1);
+    let leases = Leases { reserved: lease, sending: lease };
+    let (ledger, mut jobs) = SqliteLedger::new(leases, Clock::system());
+    let (aws, rows) = (Aws::start(), Rows::of(ledger));
+    let (_resolutions, _, _stop) = resolve(&rows, aws.ivs().await, times(50, 900_000));
+    let mut failed = 0;
+    let fail_all = async {
+        while jobs.next_group().await.is_some() {
+            failed += 1;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(200), fail_all).await.is_err());
+    assert_eq!(failed, 1);
+}
+
+/// The read finds the configuration, or not.
+#[tokio::test]
+async fn a_delete_whose_task_has_ended_is_resolved_by_a_read() {
+    for (exists, state) in [(true, State::Live), (false, State::Deleted)] {
+        let (aws, rows) = (Aws::start(), Rows::with_lease(Duration::ZERO));
+        let ivs = aws.ivs().await;
+        let request = request("studio", &aws.stage_arn);
+        let row = rows.sending("acme", &request).await;
+        let made = create(&ivs, &request, &row).await.unwrap();
+        for event in [Event::Created(resource(&made)), Event::Delete] {
+            rows.ledger.apply(row.operation_id, event).await.unwrap();
+        }
+        if !exists {
+            delete(&ivs, &made.arn).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let (_resolutions, _, _stop) = resolve(&rows, ivs, times(1, 900_000));
+        let find = async || rows.ledger.find(row.tenant.clone(), made.arn.clone()).await.unwrap();
+        while find().await.unwrap().row_state != state {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[tokio::test]

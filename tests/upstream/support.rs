@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -132,15 +131,18 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let rows = Self::open(&folder.path().join("ledger.db"));
-        Self { _folder: Some(folder), ..rows }
+        Self::with_lease(Duration::from_mins(1))
     }
 
-    pub(crate) fn open(path: &Path) -> Self {
-        let lease = Duration::from_mins(1);
+    pub(crate) fn with_lease(lease: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let leases = Leases { reserved: lease, sending: lease };
-        let (ledger, _) = SqliteLedger::open(path, leases, Clock::system()).unwrap();
+        let path = folder.path().join("ledger.db");
+        let (ledger, _) = SqliteLedger::open(&path, leases, Clock::system()).unwrap();
+        Self { _folder: Some(folder), ..Self::of(ledger) }
+    }
+
+    pub(crate) fn of(ledger: SqliteLedger) -> Self {
         Self { ledger: Arc::new(ledger), ids: Ids::random(), _folder: None }
     }
 

@@ -94,6 +94,16 @@ impl Disk {
         self.0.folder.path().join("copy.db")
     }
 
+    /// Creates the WAL that a killed process leaves. SQLite has removed it, because the process of
+    /// the simulator closes its connections.
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub fn leave_wal(&self) -> io::Result<()> {
+        let wal = with_suffix(&self.ledger(), "-wal");
+        fs::File::options().create(true).append(true).open(wal).map(drop)
+    }
+
     /// Copies the ledger, as an operator does between two transactions.
     ///
     /// # Errors

@@ -140,6 +140,18 @@ async fn responds_to_every_caller() {
     }
 }
 
+/// Without a change to record, no other statement of the resolver's round would fail.
+#[tokio::test]
+async fn a_ledger_that_cannot_be_written_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(&folder.path().join("ledger.db"));
+    ledger.check_writable().await.unwrap();
+    let read_only =
+        |connection: &Connection, _| Ok(connection.pragma_update(None, "query_only", "ON")?);
+    ledger.write(WhenFull::Wait, read_only).await.unwrap();
+    assert!(matches!(ledger.check_writable().await, Err(LedgerError::Unavailable(_))));
+}
+
 #[tokio::test]
 async fn a_panic_of_a_thread_is_reported() {
     let folder = tempfile::tempdir().unwrap();

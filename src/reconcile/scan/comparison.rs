@@ -123,8 +123,7 @@ impl Comparing {
     /// Records a complete scan that began at `began`. Returns whether the ledger is complete.
     /// A configuration whose tags were unreadable for long is ignored: it may be foreign.
     fn record(&mut self, scanned: ScanResult, began: Instant) -> bool {
-        let ScanResult { unknown, own_unreadable, unreadable, most_are_missing, lists_none } =
-            scanned;
+        let ScanResult { unknown, own_unreadable, unreadable, most_are_missing } = scanned;
         if unknown > 0 {
             self.comparison = Comparison::TwoScans;
         }
@@ -136,7 +135,6 @@ impl Comparing {
         let is_ignored = |since: &Instant| began.duration_since(*since) >= self.ignored_after;
         let is_proof = unknown + own_unreadable == 0
             && !most_are_missing
-            && !lists_none
             && self.unreadable.values().all(is_ignored);
         self.scans_without_finds = if is_proof { self.scans_without_finds + 1 } else { 0 };
         let is_late = began >= self.all_visible_at;

@@ -50,7 +50,7 @@ impl Simulation {
             match fault {
                 Fault::Crash { polls, down, .. } => {
                     self.trace.count_fault("Crash");
-                    self.crash(polls).await;
+                    self.crash(polls).await?;
                     sleep(down).await;
                     self.start().await;
                 }
@@ -59,7 +59,7 @@ impl Simulation {
                     self.trace.add(format_args!("the ledger is copied"));
                     self.disk.back_up()?;
                     sleep(at.saturating_sub(copied)).await;
-                    self.crash(0).await;
+                    self.crash(0).await?;
                     self.trace.add(format_args!("the copy of the ledger is restored"));
                     self.disk.restore()?;
                     self.is_restored = true;
@@ -76,13 +76,15 @@ impl Simulation {
         Ok(())
     }
 
-    async fn crash(&mut self, polls: u32) {
+    async fn crash(&mut self, polls: u32) -> io::Result<()> {
         let running = self.running().take();
         if let Some(running) = running {
             running.crash(polls).await;
             self.gateway.send_replace(None);
+            self.disk.leave_wal()?;
             self.trace.add(format_args!("the gateway crashes"));
         }
+        Ok(())
     }
 
     /// Starts a second process on the ledger, which must be refused.

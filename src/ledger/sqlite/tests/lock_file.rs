@@ -65,7 +65,8 @@ async fn only_a_file_that_was_closed_needs_no_comparison() {
     assert_eq!(comparison(&path, true).await, Comparison::TwoScans, "a crash, without the WAL");
     assert_eq!(comparison(&path, true).await, Comparison::NotNeeded, "closed");
     let closed = fs::read_to_string(path.with_extension("db.lock")).unwrap();
-    let (before, _) = closed.trim_end().rsplit_once(' ').unwrap();
+    let (before, boot) = closed.trim_end().rsplit_once(' ').unwrap();
+    assert_eq!(boot, fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim());
     fs::write(path.with_extension("db.lock"), format!("{before} another-boot\n")).unwrap();
     assert_eq!(comparison(&path, true).await, Comparison::OneScan, "the machine restarted");
     let closed = fs::read_to_string(path.with_extension("db.lock")).unwrap();
@@ -109,6 +110,21 @@ async fn a_file_that_was_replaced_while_it_was_open_is_not_recorded_as_closed() 
     fs::copy(&backup, &path).unwrap();
     drop(ledger);
     assert_eq!(comparison(&path, true).await, Comparison::TwoScans);
+}
+
+/// Another program reads the file, so SQLite keeps the last changes in the WAL.
+#[tokio::test]
+async fn a_file_with_a_wal_is_not_recorded_as_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    assert_eq!(comparison(&path, true).await, Comparison::TwoScans);
+    let (ledger, _) = open(&path);
+    let reader = Connection::open(&path).unwrap();
+    let rows = "SELECT count(*) FROM about";
+    assert_eq!(reader.query_row(rows, [], |row| row.get::<_, u32>(0)).unwrap(), 1);
+    drop(ledger);
+    assert!(path.with_extension("db-wal").exists());
+    assert_eq!(comparison(&path, true).await, Comparison::OneScan);
 }
 
 /// A start that ends before the ledger is compared with AWS needs the same comparison again.
