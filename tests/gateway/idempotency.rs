@@ -234,8 +234,9 @@ async fn a_configuration_of_an_earlier_call_is_returned_as_a_replay_once_it_is_f
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     world.emulator.next_create(FaultKind::DropAfter, 0);
-    // The first two probes fail, and the third runs while a later call waits for it.
-    for _ in 0..2 {
+    // The first two probes fail, each with three lists, and the third runs while a later call waits
+    // for it.
+    for _ in 0..6 {
         world.emulator.next(Operation::ListIngestConfigurations, FaultKind::Error500Before, 0);
     }
     assert_eq!(acme.create(request("r")).await.unwrap_err().reason(), "OUTCOME_UNKNOWN");

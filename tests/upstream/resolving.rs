@@ -9,7 +9,8 @@ use ivs_ingest_gateway::{
     ivs::Ivs,
     ledger::{Event, Leases, Ledger, SqliteLedger, State},
     reconcile::{
-        Completeness, Parts, Problems, ReconcileMetrics, Resolution, Resolutions, Resolver,
+        Completeness, DeleteResolver, Parts, Problems, ReconcileMetrics, Resolution, Resolutions,
+        Resolver,
     },
     telemetry::Metrics,
 };
@@ -30,7 +31,7 @@ fn times(retry_after_ms: u64, give_up_after_ms: u64) -> ResolutionTimes {
     }
 }
 
-/// Runs a resolver until the guard is dropped.
+/// Runs the resolvers until the guard is dropped.
 fn resolve(
     rows: &Rows,
     ivs: Ivs,
@@ -62,6 +63,8 @@ fn resolve_while(
         clock: Clock::system(),
         ids: Ids::random(),
     };
+    let deletes = DeleteResolver::new(parts.clone(), times.retry_after, 1000.0);
+    tokio::spawn(deletes.run(stop.clone()));
     let resolver = Resolver::new(parts, times, 1000.0);
     tokio::spawn(resolver.run(stop.clone()));
     (resolutions, metrics, stop.drop_guard())
