@@ -94,7 +94,7 @@ impl Core {
             ivs: sdk.client(aws_metrics.clone()),
             pacers: pacers.clone(),
             resolutions: Resolutions::default(),
-            completeness: completeness_sender,
+            completeness: completeness.clone(),
             problems: problems.clone(),
             metrics: reconcile_metrics.clone(),
             clock: clock.clone(),
@@ -109,7 +109,7 @@ impl Core {
         );
         let resolutions = parts.resolutions.clone();
         let stopped = CancellationToken::new();
-        let background = background(process, parts, config, &stopped);
+        let background = background(process, parts, config, completeness_sender, &stopped);
         let wait: Duration = resolution.first_probe * RESOLUTION_WAIT_PROBES;
         let shared = Shared::new(
             ledger,
@@ -211,6 +211,7 @@ fn background(
     process: &Process,
     parts: reconcile::Parts,
     config: &Config,
+    completeness: watch::Sender<Completeness>,
     stopped: &CancellationToken,
 ) -> Background {
     let Config { upstream, resolution, scan, ledger, .. } = config;
@@ -224,7 +225,7 @@ fn background(
     let resolver = Resolver::new(parts.clone(), resolution.clone(), upstream.calls_per_second);
     let deletes =
         DeleteResolver::new(parts.clone(), resolution.retry_after, upstream.calls_per_second);
-    let scan = Scan::new(parts, scan_config);
+    let scan = Scan::new(parts, scan_config, completeness);
     vec![
         ("pacers", process.spawn(pacers.run(stopped.clone()))),
         ("resolver", process.spawn(resolver.run(stopped.clone()))),

@@ -74,15 +74,18 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Returns the observation of this configuration, for which AWS was asked at `at`.
+    /// Returns the configuration as a list shows it.
     #[must_use]
-    pub fn observation(&self, at: SystemTime) -> Observation {
-        Observation {
+    pub fn summary(&self) -> Summary {
+        Summary {
             arn: self.arn.clone(),
-            state: self.state,
+            name: self.name.clone(),
+            ingest_protocol: Some(self.ingest_protocol),
             stage_arn: self.stage_arn.clone(),
+            participant_id: self.participant_id.clone(),
+            state: self.state,
+            user_id: self.user_id.clone(),
             redundant_ingest: self.redundant_ingest,
-            at,
         }
     }
 }

@@ -115,6 +115,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// The number of live rows.
     fn count_live(&self) -> LedgerFuture<'_, u32>;
 
+    /// The ARN of a live row; `None` if there is none.
+    fn live_arn(&self) -> LedgerFuture<'_, Option<String>>;
+
     /// The row of each of these ARNs. An ARN without a row is left out.
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>>;
 

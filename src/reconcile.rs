@@ -10,6 +10,7 @@ mod resolver;
 pub mod rules;
 mod scan;
 mod tags_read;
+mod tags_reader;
 mod ticker;
 
 use std::sync::Arc;
@@ -42,10 +43,10 @@ pub struct Parts {
     pub pacers: Pacers,
     /// The callers that wait for a resolution.
     pub resolutions: Resolutions,
-    /// Whether the ledger knows everything that AWS has. Only the scan changes it. Until it does,
+    /// Whether the ledger knows everything that AWS has, as the scan publishes it. Until then
     /// nothing that AWS does not show counts as gone: the credentials may be those of another
     /// account.
-    pub completeness: watch::Sender<Completeness>,
+    pub completeness: watch::Receiver<Completeness>,
     /// The problems that the tasks find.
     pub problems: Problems,
     /// The counters of the tasks.

@@ -152,7 +152,6 @@ fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String>
         Some(arn) => Some(StageArn::parse(arn).map_err(|faults| format!("stage_arn: {faults}"))?),
     };
     Ok(CreateIngestConfiguration {
-        tag_conflicts: None,
         name: ConfigurationName::parse(found.name).map_err(|faults| format!("name: {faults}"))?,
         stage_arn,
         user_id: UserId::parse(found.user_id).map_err(|faults| format!("user_id: {faults}"))?,
@@ -162,6 +161,7 @@ fn as_request(found: Configuration) -> Result<CreateIngestConfiguration, String>
         insecure_ingest: found.ingest_protocol == crate::request::IngestProtocol::Rtmp,
         redundant_ingest: found.redundant_ingest,
         tags: CallerTags::default(),
+        tag_conflicts: None,
         request_id: None,
         validate_only: false,
     })

@@ -84,7 +84,8 @@ impl Upstream {
                 Key::new(
                     "account_id",
                     "AWS account. If set, the gateway rejects stages of other accounts without a \
-                     call to AWS. It also binds the ledger: a start with another account fails. If not set, the ledger learns the account from its configurations.",
+                     call to AWS. It also binds the ledger: a start with another account fails. \
+                     If not set, the ledger learns the account from its configurations.",
                 )
                 .example("\"123456789012\""),
                 "12 digits",

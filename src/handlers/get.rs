@@ -25,7 +25,7 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct Shown {
     pub(super) configuration: Configuration,
-    /// When AWS was asked: the configuration is at least as recent.
+    /// When AWS was asked, or when it confirmed an update: the configuration is at least as recent.
     pub(super) asked_at: SystemTime,
     /// AWS's id of the call.
     pub(super) aws_request_id: Option<String>,
@@ -143,7 +143,7 @@ impl Handlers {
         if let Some(id) = &aws_request_id {
             context.record().aws_request(id);
         }
-        let seen = vec![configuration.observation(asked_at)];
+        let seen = vec![configuration.summary().observation(asked_at)];
         match timeout(RECORD_TIMEOUT, self.shared.ledger.observe(seen)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
@@ -151,7 +151,7 @@ impl Handlers {
             }
             Err(_) => {
                 tracing::warn!(
-                    "the ledger did not record the state of a configuration within a second; it is recorded later"
+                    "the ledger did not record the state of a configuration within a second; it may be recorded later"
                 );
             }
         }

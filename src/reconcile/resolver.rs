@@ -22,13 +22,13 @@ use super::{
     metrics::ReconcileMetrics,
     resolutions::{Resolution, Resolutions},
     rules::Absence,
-    tags_read::TagsRead,
+    tags_reader::TagsReader,
     ticker::Ticker,
 };
 use crate::{
     clock::Clock,
     config::ResolutionTimes,
-    ivs::{AwsOperation, Ivs, ListTags, Pacers},
+    ivs::{Ivs, Pacers},
     ledger::{Event, InDoubtCreate, Ledger, LedgerError},
     request::OperationId,
 };
@@ -49,14 +49,13 @@ pub struct Resolver {
     pacers: Pacers,
     times: ResolutionTimes,
     resolutions: Resolutions,
-    completeness: watch::Sender<Completeness>,
+    completeness: watch::Receiver<Completeness>,
     problems: Problems,
     metrics: ReconcileMetrics,
     clock: Clock,
     lists: Ticker,
-    tags: Ticker,
+    tags: TagsReader,
     schedules: BTreeMap<OperationId, Schedule>,
-    tags_read: TagsRead,
 }
 
 impl Resolver {
@@ -64,6 +63,8 @@ impl Resolver {
     /// tags.
     #[must_use]
     pub fn new(parts: Parts, times: ResolutionTimes, calls_per_second: f64) -> Self {
+        let rate = calls_per_second / 2.0;
+        let tags = TagsReader::new(&parts, rate, times.retry_after);
         let Parts {
             ledger, ivs, pacers, resolutions, completeness, problems, metrics, clock, ..
         } = parts;
@@ -71,15 +72,14 @@ impl Resolver {
             ledger,
             ivs,
             pacers,
-            tags_read: TagsRead::new(times.retry_after),
             times,
             resolutions,
             completeness,
             problems,
             metrics,
             clock,
-            lists: Ticker::per_second(calls_per_second / 2.0),
-            tags: Ticker::per_second(calls_per_second * ListTags::RATE_FACTOR / 2.0),
+            lists: Ticker::per_second(rate),
+            tags,
             schedules: BTreeMap::new(),
         }
     }

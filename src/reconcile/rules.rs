@@ -42,10 +42,10 @@ pub fn absence<T: PartialOrd>(
 }
 
 /// Whether a scan that listed `known` configurations of the ledger, and missed `missing` of its
-/// `live` ones, probably read another account or region. One row alone is released: its tenant
-/// may have had no other.
+/// `live` ones, probably read another account or region. A ledger with one live row releases it:
+/// its tenant may have had no other.
 #[must_use]
 pub const fn most_are_missing(missing: usize, live: usize, known: usize) -> bool {
     let is_most = missing > MAX_RELEASED && missing * 2 > live;
-    is_most || (missing > 1 && known == 0)
+    is_most || (missing > 0 && live > 1 && known == 0)
 }

@@ -10,7 +10,7 @@ mod gone;
 mod ownership;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -23,16 +23,13 @@ use super::{
     metrics::ReconcileMetrics,
     pages::{PAGE_RETRIES, Pages},
     resolutions::Resolutions,
-    tags_read::TagsRead,
+    tags_reader::TagsReader,
     ticker::Ticker,
 };
 use crate::{
     clock::Clock,
     ids::Ids,
-    ivs::{
-        AwsOperation, AwsResponse, CallError, Configuration, FailureKind, Ivs, ListTags, Pacers,
-        Page, Summary,
-    },
+    ivs::{AwsResponse, CallError, Configuration, FailureKind, Ivs, Pacers, Page, Summary},
     ledger::{Ledger, LedgerError},
 };
 
@@ -62,41 +59,26 @@ pub struct Scan {
     completeness: watch::Sender<Completeness>,
     problems: Problems,
     metrics: ReconcileMetrics,
-    tickers: Tickers,
-    tags_read: TagsRead,
+    lists: Ticker,
+    reads: Ticker,
+    tags: TagsReader,
     /// The configurations of the gateway that cannot be read, and when a read first failed.
     own_unreadable: BTreeMap<String, Instant>,
     clock: Clock,
     ids: Ids,
 }
 
-/// The tickers of the calls of a scan.
-struct Tickers {
-    lists: Ticker,
-    tags: Ticker,
-    reads: Ticker,
-}
-
-impl Tickers {
-    fn new(calls_per_second: f64) -> Self {
-        Self {
-            lists: Ticker::per_second(calls_per_second),
-            tags: Ticker::per_second(calls_per_second * ListTags::RATE_FACTOR),
-            reads: Ticker::per_second(calls_per_second),
-        }
-    }
-}
-
 /// The result of a complete scan.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct ScanResult {
     /// The number of configurations of the gateway that the ledger did not know.
     unknown: u64,
     /// The number of configurations of the gateway that could not be read. The ledger may know
     /// them.
     own_unreadable: u64,
-    /// The configurations whose tags could not be read.
-    unreadable: BTreeSet<String>,
+    /// The number of configurations whose tags could not be read. It leaves out those that count
+    /// as foreign for that.
+    unreadable: u64,
     /// Whether AWS lacks so many configurations of the ledger that it may be another account.
     most_are_missing: bool,
 }
@@ -111,11 +93,17 @@ struct Listed {
 }
 
 impl Scan {
-    /// Returns a scan that corrects the ledger of `parts`.
+    /// Returns a scan that corrects the ledger of `parts`, and publishes to `completeness` whether
+    /// it is complete.
     #[must_use]
-    pub fn new(parts: Parts, config: ScanConfig) -> Self {
-        let Parts { ledger, ivs, pacers, resolutions, completeness, problems, metrics, clock, ids } =
-            parts;
+    pub fn new(
+        parts: Parts,
+        config: ScanConfig,
+        completeness: watch::Sender<Completeness>,
+    ) -> Self {
+        let rate = config.calls_per_second;
+        let tags = TagsReader::new(&parts, rate, config.visible_after);
+        let Parts { ledger, ivs, pacers, resolutions, problems, metrics, clock, ids, .. } = parts;
         Self {
             ledger,
             ivs,
@@ -125,8 +113,9 @@ impl Scan {
             completeness,
             problems,
             metrics,
-            tickers: Tickers::new(config.calls_per_second),
-            tags_read: TagsRead::new(config.visible_after),
+            lists: Ticker::per_second(rate),
+            reads: Ticker::per_second(rate),
+            tags,
             own_unreadable: BTreeMap::new(),
             clock,
             ids,
@@ -137,7 +126,7 @@ impl Scan {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let scans = async {
             self.complete_ledger().await;
-            self.tickers = Tickers::new(self.config.calls_per_second * SHARE);
+            self.set_rate(self.config.calls_per_second * SHARE);
             loop {
                 match self.scan().await {
                     Ok(scanned) => self.publish(!scanned.most_are_missing),
@@ -158,6 +147,12 @@ impl Scan {
             () = shutdown.cancelled() => {}
             () = scans => {}
         }
+    }
+
+    fn set_rate(&mut self, calls_per_second: f64) {
+        self.lists = Ticker::per_second(calls_per_second);
+        self.reads = Ticker::per_second(calls_per_second);
+        self.tags.set_rate(calls_per_second);
     }
 
     /// Publishes whether the ledger is complete: not if AWS lists another account, or lacks most rows.
@@ -219,7 +214,7 @@ impl Scan {
     async fn page(&mut self, token: Option<String>) -> Result<(Page, SystemTime), CallError> {
         let mut attempts = 0;
         loop {
-            self.tickers.lists.tick().await;
+            self.lists.tick().await;
             let permit = self.pacers.list.internal_permit().await;
             let at = self.clock.wall();
             let list = self.ivs.list_ingest_configurations(permit, None, token.clone());
@@ -232,7 +227,7 @@ impl Scan {
     }
 
     async fn read(&mut self, arn: &str) -> Result<AwsResponse<Configuration>, CallError> {
-        self.tickers.reads.tick().await;
+        self.reads.tick().await;
         let permit = self.pacers.get.internal_permit().await;
         self.ivs.get_ingest_configuration(permit, arn).await
     }

@@ -56,13 +56,15 @@ impl TagsRead {
         Self { creates: HashMap::new(), untagged: HashMap::new(), longest_delay }
     }
 
-    /// Returns the owner if no read can change it.
+    /// Returns the owner if no read can change it soon.
     pub(super) fn known(&self, arn: &str) -> Option<Owner> {
         if let Some(operation_id) = self.creates.get(arn) {
             return Some(Owner::Create(*operation_id));
         }
         let untagged = self.untagged.get(arn)?;
-        let is_known = self.is_foreign(*untagged) && untagged.last.elapsed() < FOREIGN_AGE;
+        let is_known = self.is_foreign(*untagged)
+            && !untagged.is_unreadable
+            && untagged.last.elapsed() < FOREIGN_AGE;
         is_known.then_some(Owner::Foreign)
     }
 
@@ -78,6 +80,11 @@ impl TagsRead {
         self.record_untagged(arn, Untagged { first: began, last: began, is_unreadable: true })
     }
 
+    /// Forgets the reads of a configuration.
+    pub(super) fn forget(&mut self, arn: &str) {
+        self.untagged.remove(arn);
+    }
+
     /// Records the result of a read that began at `began`: the create that the tags name, or
     /// `None`. Returns the owner.
     pub(super) fn record(
@@ -86,11 +93,8 @@ impl TagsRead {
         operation_id: Option<OperationId>,
         began: Instant,
     ) -> Owner {
-        if self.creates.len() + self.untagged.len() >= MAX {
-            self.creates.clear();
-            self.untagged.clear();
-        }
         if let Some(operation_id) = operation_id {
+            self.make_room();
             self.untagged.remove(arn);
             self.creates.insert(arn.to_owned(), operation_id);
             return Owner::Create(operation_id);
@@ -98,7 +102,16 @@ impl TagsRead {
         self.record_untagged(arn, Untagged { first: began, last: began, is_unreadable: false })
     }
 
+    /// Clears a full cache.
+    fn make_room(&mut self) {
+        if self.creates.len() + self.untagged.len() >= MAX {
+            self.creates.clear();
+            self.untagged.clear();
+        }
+    }
+
     fn record_untagged(&mut self, arn: &str, read: Untagged) -> Owner {
+        self.make_room();
         let first = self.untagged.get(arn).map_or(read.first, |untagged| untagged.first);
         let untagged = Untagged { first, ..read };
         self.untagged.insert(arn.to_owned(), untagged);
@@ -135,6 +148,10 @@ mod tests {
         assert_eq!(tags.record_failure("a", began), Owner::Undecided);
         assert_eq!(tags.record_failure("a", after(4)), Owner::Undecided);
         assert_eq!(tags.record_failure("a", after(5)), Owner::Foreign);
+        // It may become readable.
+        assert_eq!(tags.known("a"), None);
+        tags.forget("a");
+        assert_eq!(tags.record_failure("a", after(6)), Owner::Undecided);
     }
 
     #[tokio::test(start_paused = true)]
@@ -145,6 +162,7 @@ mod tests {
         assert_eq!(tags.record("a", Some(id), Instant::now()), Owner::Create(id));
         assert_eq!(tags.known("a"), Some(Owner::Create(id)));
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_full_cache_is_cleared() {
         let mut tags = TagsRead::new(Duration::from_mins(1));

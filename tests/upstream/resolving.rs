@@ -37,14 +37,14 @@ fn resolve(
     ivs: Ivs,
     times: ResolutionTimes,
 ) -> (Resolutions, ReconcileMetrics, DropGuard) {
-    resolve_while(rows, ivs, times, watch::Sender::new(Completeness::Complete))
+    resolve_while(rows, ivs, times, &watch::Sender::new(Completeness::Complete))
 }
 
 fn resolve_while(
     rows: &Rows,
     ivs: Ivs,
     times: ResolutionTimes,
-    completeness: watch::Sender<Completeness>,
+    completeness: &watch::Sender<Completeness>,
 ) -> (Resolutions, ReconcileMetrics, DropGuard) {
     let resolutions = Resolutions::default();
     let registry = Metrics::default();
@@ -57,7 +57,7 @@ fn resolve_while(
         ivs,
         pacers,
         resolutions: resolutions.clone(),
-        completeness,
+        completeness: completeness.subscribe(),
         problems: Problems::default(),
         metrics: metrics.clone(),
         clock: Clock::system(),
@@ -152,8 +152,7 @@ async fn nothing_is_absent_while_the_ledger_is_incomplete() {
     let row = rows.ambiguous("acme", &request("studio", &aws.stage_arn)).await.operation_id;
     let sent_at = rows.ledger.in_doubt(None, 1).await.unwrap()[0].sent_at;
     let completeness = watch::Sender::new(Completeness::unknown());
-    let (resolutions, _, _stop) =
-        resolve_while(&rows, aws.ivs().await, times(1, 2), completeness.clone());
+    let (resolutions, _, _stop) = resolve_while(&rows, aws.ivs().await, times(1, 2), &completeness);
     while aws.calls(Operation::ListIngestConfigurations) < 6 {
         tokio::task::yield_now().await;
     }

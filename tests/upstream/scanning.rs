@@ -70,13 +70,13 @@ fn start_with(rows: &Rows, ivs: Ivs, config: ScanConfig) -> Scanning {
         ivs,
         pacers,
         resolutions,
-        completeness: sender,
+        completeness: completeness.clone(),
         problems: problems.clone(),
         metrics: metrics.clone(),
         clock: Clock::system(),
         ids: Ids::random(),
     };
-    let scan = Scan::new(parts, config);
+    let scan = Scan::new(parts, config, sender);
     tokio::spawn(scan.run(stop.clone()));
     Scanning { metrics, problems: problems.subscribe(), completeness, _stop: stop.drop_guard() }
 }
@@ -192,6 +192,23 @@ async fn an_unreadable_configuration_is_skipped() {
     }
 }
 
+/// Without the permission to read tags, every configuration would count as foreign.
+#[tokio::test]
+async fn configurations_are_not_skipped_while_no_tags_can_be_read() {
+    let (aws, old, new) = (Aws::start(), Rows::new(), Rows::new());
+    let ivs = aws.ivs().await;
+    live(&aws, &old, &ivs, "acme").await;
+    live(&aws, &old, &ivs, "globex").await;
+    let denied = Fault::error(403, "AccessDeniedException").on(Operation::ListTagsForResource);
+    aws.control().add_fault(&denied).unwrap();
+    let mut scanning = start(&new, ivs, Duration::from_millis(10));
+    scanning.scans(3).await;
+    assert!(!scanning.completeness.borrow().is_complete());
+    aws.control().clear_faults().unwrap();
+    scanning.complete().await;
+    assert_eq!((new.used("acme").await, new.used("globex").await), (1, 1));
+}
+
 /// A configuration of the gateway must not keep the ledger incomplete forever.
 #[tokio::test]
 async fn an_own_configuration_that_cannot_be_read_is_adopted_from_the_list() {
@@ -278,7 +295,7 @@ async fn a_new_configuration_is_not_released() {
     delete(&ivs, &gone).await;
     rows.ledger.set_comparison(Comparison::NotNeeded).await.unwrap();
     let scanning = start(&rows, ivs, Duration::from_hours(1));
-    scanning.scans(5).await;
+    scanning.scans(3).await;
     assert_eq!((rows.used("acme").await, scanning.metrics.missing.get()), (1, 0));
 }
 
@@ -290,7 +307,7 @@ async fn an_empty_list_releases_nothing() {
     aws.control().set_visibility_delay(Duration::from_hours(1)).unwrap();
     live(&aws, &rows, &ivs, "acme").await;
     let scanning = scan(&rows, ivs).await;
-    scanning.scans(5).await;
+    scanning.scans(3).await;
     assert_eq!((rows.used("acme").await, scanning.metrics.vanished.get()), (1, 0));
     assert!(aws.calls(Operation::GetIngestConfiguration) > 0);
 }

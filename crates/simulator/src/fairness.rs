@@ -75,6 +75,12 @@ impl Shares {
         unfair
     }
 
+    /// The process has ended while the request was recorded as being sent: its calls wait for the
+    /// resolution, and not for AWS's rate.
+    pub fn is_in_doubt(&mut self, request: RequestKey) {
+        self.sent.insert(request);
+    }
+
     /// The gateway no longer awaits the response to a create.
     pub fn answered(&mut self, request: &RequestKey) {
         if let Some(tenant) = index(request) {

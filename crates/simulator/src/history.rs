@@ -192,6 +192,12 @@ impl History {
         self.lock().created.len()
     }
 
+    /// Records that the rows of these requests are in doubt after a start.
+    pub fn are_in_doubt(&self, requests: impl Iterator<Item = RequestKey>) {
+        let mut events = self.lock();
+        requests.for_each(|request| events.shares.is_in_doubt(request));
+    }
+
     /// Returns the broken promises so far.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {

@@ -221,9 +221,15 @@ pub(super) async fn a_ledger_without_rows_is_bound_to_the_account_that_aws_lists
 }
 
 pub(super) async fn live_rows_are_counted(subject: &Subject<impl Ledger>) {
-    subject.live("acme").await;
-    subject.live("globex").await;
+    let ledger = &subject.ledger;
     subject.in_doubt("acme").await;
     subject.deleted("acme").await;
-    assert_eq!(subject.ledger.count_live().await.unwrap(), 2);
+    assert_eq!(ledger.count_live().await.unwrap(), 0);
+    assert_eq!(ledger.live_arn().await.unwrap(), None);
+    subject.live("acme").await;
+    let live_arn = ledger.live_arn().await.unwrap();
+    let owners = ledger.owners(live_arn.into_iter().collect()).await.unwrap();
+    assert_eq!(owners.len(), 1);
+    subject.live("globex").await;
+    assert_eq!(ledger.count_live().await.unwrap(), 2);
 }

@@ -110,6 +110,10 @@ impl Ledger for SqliteLedger {
         self.read(reading::count_live)
     }
 
+    fn live_arn(&self) -> LedgerFuture<'_, Option<String>> {
+        self.read(reading::live_arn)
+    }
+
     fn owners(&self, arns: Vec<String>) -> LedgerFuture<'_, HashMap<String, OperationId>> {
         self.write(WhenFull::Wait, move |connection, _| Ok(reconciling::owners(connection, arns)?))
     }

@@ -52,6 +52,15 @@ pub(super) fn count_live(connection: &Connection) -> rusqlite::Result<u32> {
         .query_row([], |row| row.get(0))
 }
 
+pub(super) fn live_arn(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT arn FROM ingest_configurations WHERE state = 4 AND state <= 5 LIMIT 1",
+        )?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
 pub(super) fn find(
     connection: &Connection,
     tenant: &TenantId,

@@ -117,6 +117,7 @@ mod tests {
         assert_eq!(start.calls_until(start.before(1), 1), 0);
         assert_eq!(start.after(1, 3).before(3), start);
     }
+
     #[test]
     fn only_an_idle_flow_without_recent_calls_is_forgettable() {
         let now = Instant::now();

@@ -42,7 +42,7 @@ pub struct DeleteResolver {
     ledger: Arc<dyn Ledger>,
     ivs: Ivs,
     pacers: Pacers,
-    completeness: watch::Sender<Completeness>,
+    completeness: watch::Receiver<Completeness>,
     clock: Clock,
     reads: Ticker,
     visible_after: Duration,
@@ -61,10 +61,9 @@ impl DeleteResolver {
     /// Resolves deletes until `shutdown` fires.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let rounds = async {
-            // While the ledger is incomplete, a 404 proves nothing. The sender is a field, so the
-            // wait cannot fail.
-            let mut completeness = self.completeness.subscribe();
-            let _ = completeness.wait_for(Completeness::is_complete).await;
+            // While the ledger is incomplete, a 404 proves nothing. The wait fails at the end of the
+            // scan, which ends the process.
+            let _ = self.completeness.wait_for(Completeness::is_complete).await;
             // AWS may have executed those of the last process, so the first round does not wait for
             // their leases.
             let mut selection = Selection::All;

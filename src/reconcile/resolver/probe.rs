@@ -9,15 +9,15 @@ use super::{
         check_account,
         pages::{PAGE_RETRIES, Pages},
         tags_read::Owner,
+        tags_reader::Unreadable,
     },
     Resolution, Resolver, ScanError,
     schedule::Began,
 };
 use crate::{
-    ivs::{CallError, FailureKind, Summary},
+    ivs::{FailureKind, Summary},
     ledger::{Event, InDoubtCreate, LedgerError, Resource},
     request::{IngestConfigurationState, IngestProtocol, OperationId},
-    tenancy::tags::TenancyTags,
 };
 
 /// The failed reads of tags after which a probe reads no more: in an outage, each one lasts as long
@@ -147,16 +147,23 @@ impl Resolver {
             if owners.contains_key(&candidate.arn) {
                 continue;
             }
-            let known = self.tags_read.known(&candidate.arn);
-            let owner = match known {
+            let owner = match self.tags.known(&candidate.arn) {
                 Some(owner) => owner,
                 None if failed == MAX_FAILED_READS => Owner::Undecided,
-                None => self.read_owner(&candidate.arn).await.unwrap_or_else(|error| {
-                    failed += 1;
-                    let failure = error.failure();
-                    tracing::warn!(arn = candidate.arn, %failure, "could not read the tags of a configuration");
-                    Owner::Undecided
-                }),
+                None => match self.tags.read(&candidate.arn).await {
+                    Ok((owner, _)) => owner,
+                    Err(Unreadable { error, is_foreign }) => {
+                        let (arn, failure) = (&candidate.arn, error.failure());
+                        if is_foreign {
+                            tracing::error!(arn, %failure, "a configuration has been unreadable for long, and is ignored; if it is the gateway's, a create may repeat it");
+                            Owner::Foreign
+                        } else {
+                            failed += 1;
+                            tracing::warn!(arn, %failure, "could not read the tags of a configuration");
+                            Owner::Undecided
+                        }
+                    }
+                },
             };
             match owner {
                 Owner::Create(id) => found.by_create.entry(id).or_default().push(candidate),
@@ -167,31 +174,6 @@ impl Resolver {
             }
         }
         Ok(found)
-    }
-
-    /// Reads the owner of a configuration without a row.
-    async fn read_owner(&mut self, arn: &str) -> Result<Owner, CallError> {
-        self.tags.tick().await;
-        let permit = self.pacers.list_tags.internal_permit().await;
-        let began = Instant::now();
-        match self.ivs.list_tags(permit, arn).await {
-            Ok(tags) => {
-                let operation_id = TenancyTags::read(&tags).map(|tags| tags.operation_id);
-                Ok(self.tags_read.record(arn, operation_id, began))
-            }
-            // Deleted after the list, or not yet visible: the next list shows which.
-            Err(error) if error.failure().kind == FailureKind::NotFound => {
-                Ok(self.tags_read.record_failure(arn, began))
-            }
-            Err(error) => match self.tags_read.record_failure(arn, began) {
-                Owner::Foreign => {
-                    let failure = error.failure();
-                    tracing::error!(arn, %failure, "a configuration has been unreadable for long, and is ignored; if it is the gateway's, a create may repeat it");
-                    Ok(Owner::Foreign)
-                }
-                _ => Err(error),
-            },
-        }
     }
 
     /// Assigns the configuration to the row. A create that was sent again may have several

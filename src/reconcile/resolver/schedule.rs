@@ -176,6 +176,7 @@ mod tests {
         assert_eq!(ages[..7], [1, 3, 7, 15, 31, 60, 61]);
         assert_eq!(ages.last(), Some(&900));
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_failed_is_repeated_ever_later() {
         let mut schedule = schedule();

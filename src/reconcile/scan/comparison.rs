@@ -6,14 +6,11 @@
 //! are read. So two consecutive scans must find nothing, the second one after AWS lists
 //! everything that was created before the start.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{
-    super::{Completeness, tags_read::IGNORED_AFTER},
-    Scan, ScanResult,
-};
+use super::{super::Completeness, Scan, ScanResult};
 use crate::ledger::{Comparison, LedgerError};
 
 /// The first and the longest pause after a scan that proves nothing.
@@ -31,8 +28,6 @@ impl Scan {
             comparison: self.until_done("read", async |scan| scan.ledger.comparison().await).await,
             all_visible_at: started + self.config.visible_after,
             scans_without_finds: 0,
-            ignored_after: self.config.visible_after * IGNORED_AFTER,
-            unreadable: BTreeMap::new(),
         };
         if comparing.comparison != Comparison::NotNeeded {
             tracing::warn!(comparison = %comparing.comparison, "the ledger may lack configurations: creates are rejected until it is compared with AWS");
@@ -113,40 +108,18 @@ struct Comparing {
     all_visible_at: Instant,
     /// The number of consecutive scans that found nothing unknown.
     scans_without_finds: u32,
-    ignored_after: Duration,
-    /// The configurations whose tags the last scan could not read, and when a scan first could
-    /// not.
-    unreadable: BTreeMap<String, Instant>,
 }
 
 impl Comparing {
     /// Records a complete scan that began at `began`. Returns whether the ledger is complete.
-    /// A configuration whose tags were unreadable for long is ignored: it may be foreign.
     fn record(&mut self, scanned: ScanResult, began: Instant) -> bool {
         let ScanResult { unknown, own_unreadable, unreadable, most_are_missing } = scanned;
         if unknown > 0 {
             self.comparison = Comparison::TwoScans;
         }
-        let since = |arn| {
-            let since = self.unreadable.get(&arn).copied().unwrap_or(began);
-            (arn, since)
-        };
-        self.unreadable = unreadable.into_iter().map(since).collect();
-        let is_ignored = |since: &Instant| began.duration_since(*since) >= self.ignored_after;
-        let is_proof = unknown + own_unreadable == 0
-            && !most_are_missing
-            && self.unreadable.values().all(is_ignored);
+        let is_proof = unknown + own_unreadable + unreadable == 0 && !most_are_missing;
         self.scans_without_finds = if is_proof { self.scans_without_finds + 1 } else { 0 };
-        let is_late = began >= self.all_visible_at;
-        let is_complete = self.comparison.is_met(self.scans_without_finds, is_late);
-        if is_complete && !self.unreadable.is_empty() {
-            let unreadable = self.unreadable.len();
-            tracing::error!(
-                unreadable,
-                "some configurations at AWS cannot be read; if one of them is the gateway's, a create may repeat it"
-            );
-        }
-        is_complete
+        self.comparison.is_met(self.scans_without_finds, began >= self.all_visible_at)
     }
 
     /// The earliest time at which the ledger can be complete, if a scan takes `scan_time`.
@@ -165,55 +138,45 @@ mod tests {
 
     fn comparing(comparison: Comparison) -> Comparing {
         let all_visible_at = Instant::now() + Duration::from_mins(1);
-        let (ignored_after, unreadable) = (Duration::from_mins(5), BTreeMap::new());
-        Comparing { comparison, all_visible_at, scans_without_finds: 0, ignored_after, unreadable }
+        Comparing { comparison, all_visible_at, scans_without_finds: 0 }
     }
 
-    fn scanned(unknown: u64, unreadable: &[&str]) -> ScanResult {
-        let unreadable = unreadable.iter().map(ToString::to_string).collect();
-        ScanResult { unknown, unreadable, ..ScanResult::default() }
+    fn scanned(unknown: u64) -> ScanResult {
+        ScanResult { unknown, ..ScanResult::default() }
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_scan_without_a_find_suffices_after_a_crash() {
         let mut comparing = comparing(Comparison::OneScan);
-        assert!(comparing.record(scanned(0, &[]), Instant::now()));
+        assert!(comparing.record(scanned(0), Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_find_shows_that_the_ledger_is_an_older_copy() {
         let mut comparing = comparing(Comparison::OneScan);
         let (now, later) = (Instant::now(), Instant::now() + Duration::from_mins(1));
-        assert!(!comparing.record(scanned(1, &[]), now));
-        assert!(!comparing.record(scanned(0, &[]), now));
-        assert!(!comparing.record(scanned(0, &[]), now));
-        assert!(comparing.record(scanned(0, &[]), later));
+        assert!(!comparing.record(scanned(1), now));
+        assert!(!comparing.record(scanned(0), now));
+        assert!(!comparing.record(scanned(0), now));
+        assert!(comparing.record(scanned(0), later));
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_consecutive_scans_must_find_nothing_and_the_second_begins_late_enough() {
         let mut comparing = comparing(Comparison::TwoScans);
         let later = Instant::now() + Duration::from_mins(1);
-        assert!(!comparing.record(scanned(0, &[]), later));
-        assert!(!comparing.record(scanned(2, &[]), later));
-        assert!(!comparing.record(scanned(0, &[]), later));
-        assert!(comparing.record(scanned(0, &[]), later));
+        assert!(!comparing.record(scanned(0), later));
+        assert!(!comparing.record(scanned(2), later));
+        assert!(!comparing.record(scanned(0), later));
+        assert!(comparing.record(scanned(0), later));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_unreadable_configuration_is_ignored_after_a_time() {
-        let mut comparing = comparing(Comparison::OneScan);
-        let after = |minutes| Instant::now() + Duration::from_mins(minutes);
-        assert!(!comparing.record(scanned(0, &["a"]), after(0)));
-        assert!(!comparing.record(scanned(0, &["a", "b"]), after(4)));
-        assert!(!comparing.record(scanned(0, &["a", "b"]), after(5)));
-        assert!(comparing.record(scanned(0, &["a"]), after(6)));
-    }
     #[tokio::test(start_paused = true)]
     async fn a_scan_that_did_not_read_everything_is_no_proof() {
         for scanned in [
             ScanResult { own_unreadable: 1, ..ScanResult::default() },
             ScanResult { own_unreadable: 1, unknown: 1, ..ScanResult::default() },
+            ScanResult { unreadable: 1, ..ScanResult::default() },
             ScanResult { most_are_missing: true, ..ScanResult::default() },
         ] {
             let mut comparing = comparing(Comparison::OneScan);

@@ -51,7 +51,7 @@ impl Scan {
         let at = self.clock.wall();
         match self.read(&arn).await {
             Ok(response) => {
-                self.ledger.observe(vec![response.value.observation(at)]).await?;
+                self.ledger.observe(vec![response.value.summary().observation(at)]).await?;
             }
             Err(error) if error.failure().kind == FailureKind::NotFound => {
                 if may_be_invisible {

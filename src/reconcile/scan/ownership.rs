@@ -1,10 +1,7 @@
 //! The configurations without a row: the tags of each decide whether it is the gateway's, and
 //! then it gets a row.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -13,11 +10,12 @@ use super::{
         Completeness, Reading, ScanError,
         resolutions::Resolution,
         tags_read::{IGNORED_AFTER, Owner},
+        tags_reader::{Tags, Unreadable},
     },
     Scan, ScanResult,
 };
 use crate::{
-    ivs::{CallError, Configuration, FailureKind, Summary},
+    ivs::{CallError, FailureKind, Summary},
     ledger::{Adopted, Adoption, Fields, LedgerError, Observation, Resource},
     request::{IngestProtocol, OperationId},
     tenancy::tags::{self, TenancyTags},
@@ -34,7 +32,7 @@ enum Inspected {
     Known,
     /// The ledger did not know it.
     Unknown,
-    /// It is the gateway's, and AWS does not show it.
+    /// It is the gateway's, and AWS does not show it, or with an unknown protocol.
     NotShown,
 }
 
@@ -46,15 +44,12 @@ const fn may_be_an_outage(kind: FailureKind) -> bool {
 /// The error that ended the inspection of a configuration.
 enum InspectError {
     /// Its tags cannot be read: it may be foreign.
-    Tags(CallError),
+    Tags(Unreadable),
     /// It is the gateway's, and cannot be read.
     Own(CallError),
     /// The ledger failed.
     Ledger(LedgerError),
 }
-
-/// The tags of a configuration of the gateway.
-type Tags = HashMap<String, String>;
 
 impl Scan {
     /// Adopts the configurations of the gateway. One that cannot be read is skipped: it may be
@@ -63,6 +58,8 @@ impl Scan {
         &mut self,
         unknown: Vec<Summary>,
     ) -> Result<ScanResult, ScanError> {
+        let is_listed = |arn: &String| unknown.iter().any(|summary| summary.arn == *arn);
+        self.own_unreadable.retain(|arn, _| is_listed(arn));
         let mut scanned = ScanResult::default();
         let mut failures = 0;
         let all = unknown.len();
@@ -83,8 +80,14 @@ impl Scan {
                     tracing::error!(arn, %failure, "could not read a configuration of the gateway");
                     error
                 }
-                Err(InspectError::Tags(error)) => {
-                    scanned.unreadable.insert(arn.clone());
+                Err(InspectError::Tags(Unreadable { error, is_foreign })) => {
+                    if is_foreign {
+                        tracing::error!(
+                            arn,
+                            "a configuration has been unreadable for long, and is ignored; if it is the gateway's, a create may repeat it"
+                        );
+                    }
+                    scanned.unreadable += u64::from(!is_foreign);
                     error
                 }
             };
@@ -122,53 +125,40 @@ impl Scan {
             return Ok(Inspected::Known);
         };
         let at = self.clock.wall();
-        let (seen, adoption) = match self.read(arn).await {
+        let (summary, attributes) = match self.read(arn).await {
             Ok(response) => {
                 self.own_unreadable.remove(arn);
-                let seen = response.value.observation(at);
-                (seen, self.adoption_of_read(tenancy, tags, response.value))
+                (response.value.summary(), response.value.attributes)
             }
             Err(error) => {
                 let since = *self.own_unreadable.entry(arn.to_owned()).or_insert_with(Instant::now);
-                let is_long = since.elapsed() >= self.config.visible_after * IGNORED_AFTER;
-                let protocol = summary.ingest_protocol.filter(|_| is_long);
-                let Some(protocol) = protocol else {
+                if since.elapsed() < self.config.visible_after * IGNORED_AFTER {
                     // Deleted since the list, or not shown yet: the next scan decides.
                     return match error.failure().kind {
                         FailureKind::NotFound => Ok(Inspected::NotShown),
                         _ => Err(InspectError::Own(error)),
                     };
-                };
+                }
                 let failure = error.failure();
-                tracing::error!(arn, %failure, "adopted a configuration that cannot be read, as the list shows it; its attributes are unknown");
-                (
-                    summary.observation(at),
-                    self.adoption_of_summary(tenancy, tags, summary, protocol),
-                )
+                tracing::error!(arn, %failure, "a configuration of the gateway cannot be read: it is adopted as the list shows it, and its attributes are unknown");
+                (summary, BTreeMap::new())
             }
         };
+        let Some(protocol) = summary.ingest_protocol else { return Ok(Inspected::NotShown) };
+        let seen = summary.observation(at);
+        let adoption = self.adoption(tenancy, tags, summary, protocol, attributes);
         let was_unknown = self.adopt(adoption, seen).await.map_err(InspectError::Ledger)?;
         Ok(if was_unknown { Inspected::Unknown } else { Inspected::Known })
     }
 
     /// Reads the tags of a configuration. Returns `None` if it is not the gateway's, or if its
     /// tags may be late: then a later scan reads them again.
-    async fn own_tags(&mut self, arn: &str) -> Result<Option<Tags>, CallError> {
-        if self.tags_read.known(arn) == Some(Owner::Foreign) {
+    async fn own_tags(&mut self, arn: &str) -> Result<Option<Tags>, Unreadable> {
+        if self.tags.known(arn) == Some(Owner::Foreign) {
             return Ok(None);
         }
-        self.tickers.tags.tick().await;
-        let permit = self.pacers.list_tags.internal_permit().await;
-        let began = Instant::now();
-        match self.ivs.list_tags(permit, arn).await {
-            Ok(tags) => {
-                let operation_id = TenancyTags::read(&tags).map(|tags| tags.operation_id);
-                let owner = self.tags_read.record(arn, operation_id, began);
-                Ok(matches!(owner, Owner::Create(_)).then_some(tags))
-            }
-            Err(error) if error.failure().kind == FailureKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let (owner, tags) = self.tags.read(arn).await?;
+        Ok(matches!(owner, Owner::Create(_)).then_some(tags))
     }
 
     /// Adopts a configuration that was seen as `seen`. Returns whether the ledger did not know it.
@@ -213,7 +203,7 @@ impl Scan {
     /// the delete of an active configuration: then it stays.
     async fn delete_duplicate(&mut self, operation_id: OperationId, arn: &str, kept: &str) {
         self.metrics.orphans.inc();
-        self.tickers.reads.tick().await;
+        self.reads.tick().await;
         let permit = self.pacers.delete.internal_permit().await;
         match self.ivs.delete_ingest_configuration(permit, arn, false).await {
             Ok(()) => tracing::warn!(%operation_id, arn, kept, "deleted a duplicate configuration"),
@@ -224,49 +214,30 @@ impl Scan {
         }
     }
 
-    fn adoption_of_read(&self, tenancy: TenancyTags, tags: Tags, found: Configuration) -> Adoption {
-        let resource = Resource { arn: found.arn, participant_id: found.participant_id };
-        let fields = Fields {
-            name: found.name,
-            stage_arn: found.stage_arn,
-            user_id: found.user_id,
-            attributes: found.attributes,
-            ingest_protocol: found.ingest_protocol,
-            redundant_ingest: found.redundant_ingest,
-            tags: tags::visible(tags, &BTreeMap::new()),
-        };
-        self.adoption(tenancy, resource, fields)
-    }
-
-    fn adoption_of_summary(
+    fn adoption(
         &self,
         tenancy: TenancyTags,
         tags: Tags,
         summary: Summary,
         ingest_protocol: IngestProtocol,
+        attributes: BTreeMap<String, String>,
     ) -> Adoption {
-        let resource = Resource { arn: summary.arn, participant_id: summary.participant_id };
-        let fields = Fields {
-            name: summary.name,
-            stage_arn: summary.stage_arn,
-            user_id: summary.user_id,
-            attributes: BTreeMap::new(),
-            ingest_protocol,
-            redundant_ingest: summary.redundant_ingest,
-            tags: tags::visible(tags, &BTreeMap::new()),
-        };
-        self.adoption(tenancy, resource, fields)
-    }
-
-    fn adoption(&self, tenancy: TenancyTags, resource: Resource, fields: Fields) -> Adoption {
         let TenancyTags { tenant, operation_id, request_id, fingerprint } = tenancy;
         Adoption {
             operation_id,
             tenant,
             request_id: request_id.map_or_else(|| operation_id.to_string(), |id| id.to_string()),
             fingerprint,
-            resource,
-            fields,
+            resource: Resource { arn: summary.arn, participant_id: summary.participant_id },
+            fields: Fields {
+                name: summary.name,
+                stage_arn: summary.stage_arn,
+                user_id: summary.user_id,
+                attributes,
+                ingest_protocol,
+                redundant_ingest: summary.redundant_ingest,
+                tags: tags::visible(tags, &BTreeMap::new()),
+            },
             new_id: self.ids.next_operation_id(self.clock.wall()),
             ledger_is_complete: self.completeness.borrow().is_complete(),
         }

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use invariants::Invariant;
-use ivs_ingest_gateway::ids::Ids;
+use ivs_ingest_gateway::{ids::Ids, ledger::State};
 use tokio::time::{sleep, sleep_until};
 
 use super::Simulation;
@@ -24,6 +24,9 @@ impl Simulation {
                 Ok(running) => {
                     self.trace.add(format_args!("the gateway starts"));
                     self.check_recorded();
+                    let rows = self.disk.rows().unwrap_or_default().into_iter();
+                    let in_doubt = rows.filter(|row| row.state == State::InDoubt.to_string());
+                    self.history.are_in_doubt(in_doubt.map(|row| row.request));
                     self.gateway.send_replace(Some(running.gateway.clone()));
                     *self.running() = Some(running);
                     return;
