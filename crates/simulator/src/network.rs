@@ -28,7 +28,7 @@ use invariants::{Configuration, Invariant, RequestKey};
 use ivs_ingest_gateway::request::MANAGED_TAG_PREFIX;
 use ivs_realtime_emulator::{Emulator, Operation, SettingsChange};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use self::messages::{created_request, operation, parsed, text};
 use crate::{
@@ -59,6 +59,8 @@ struct State {
     /// The creates of each request.
     creates: BTreeMap<RequestKey, u32>,
     draws: Draws,
+    /// When AWS executes the last call that it executes late.
+    last_execution: Instant,
 }
 
 /// The fate of one call.
@@ -85,6 +87,7 @@ impl Network {
             calls: BTreeMap::new(),
             creates: BTreeMap::new(),
             draws: Draws::new(plan.seed, 3),
+            last_execution: Instant::now(),
         };
         let state = Mutex::new(state);
         Self(Arc::new(Shared { account, other_account, history, trace, clock, state }))
@@ -93,6 +96,17 @@ impl Network {
     /// Ends all faults. Configurations that lists do not show yet stay hidden for their time.
     pub fn end_faults(&self) {
         self.lock().faults.clear();
+    }
+
+    /// Returns when AWS executes the last call that it executes late.
+    #[must_use]
+    pub fn last_execution(&self) -> Instant {
+        self.lock().last_execution
+    }
+
+    fn executes_until(&self, at: Instant) {
+        let mut state = self.lock();
+        state.last_execution = state.last_execution.max(at);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

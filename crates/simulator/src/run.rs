@@ -194,6 +194,7 @@ impl Simulation {
         }
         self.trace.add(format_args!("the callers have ended"));
         self.resolved().await?;
+        sleep_until(self.network.last_execution()).await;
         sleep(TWO_SCANS).await;
         self.compare()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use ivs_realtime_emulator::Operation;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     Fate, Network, Received,
@@ -63,6 +63,7 @@ impl Network {
             }
             Fate::Call(CallFault::ExecutedLate(delay)) => {
                 let (network, call) = (self.clone(), call.to_owned());
+                self.executes_until(Instant::now() + delay);
                 tokio::spawn(async move {
                     sleep(delay).await;
                     let status = network.execute(operation, request).await.map(|it| it.status());
