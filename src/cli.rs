@@ -15,6 +15,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use tracing::Level;
 
 use crate::telemetry;
 
@@ -125,7 +126,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Man => return man(),
         _ => {}
     }
-    telemetry::start_logging()?;
+    // `adopt` prints its results, and a log of its progress would be among them.
+    let is_adopt = matches!(command, Command::Adopt(_));
+    telemetry::start_logging(if is_adopt { Level::WARN } else { Level::INFO })?;
     // The TLS provider of the process, for servers and clients. Must precede any use of TLS.
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().map_err(|_| "a TLS provider is already installed")?;

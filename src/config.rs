@@ -29,6 +29,7 @@ pub use reconcile::{ResolutionTimes, ScanTimes};
 pub use reference::{Entry, Kind, reference};
 pub use server::{Server, Tls};
 pub use upstream::Upstream;
+pub(crate) use upstream::{endpoint_url, region};
 
 use document::Table;
 use problems::{Origin, Problem};

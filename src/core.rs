@@ -17,8 +17,8 @@ use crate::{
     ivs::{AwsMetrics, Pacers, Sdk},
     ledger::Ledger,
     reconcile::{
-        self, Completeness, DeleteResolver, Problems, ReconcileMetrics, Resolutions, Resolver,
-        Scan, ScanConfig,
+        self, AccessCheck, Completeness, DeleteResolver, Problems, ReconcileMetrics, Resolutions,
+        Resolver, Scan, ScanConfig,
     },
     tasks::{Process, Tasks},
     telemetry::Metrics,
@@ -109,7 +109,9 @@ impl Core {
         );
         let resolutions = parts.resolutions.clone();
         let stopped = CancellationToken::new();
-        let background = background(process, parts, config, completeness_sender, &stopped);
+        let mut background = background(process, parts, config, completeness_sender, &stopped);
+        let credentials = sdk.keep_credentials(stopped.clone());
+        background.push(("credentials", process.spawn(credentials)));
         let wait: Duration = resolution.first_probe * RESOLUTION_WAIT_PROBES;
         let shared = Shared::new(
             ledger,
@@ -225,11 +227,13 @@ fn background(
     let resolver = Resolver::new(parts.clone(), resolution.clone(), upstream.calls_per_second);
     let deletes =
         DeleteResolver::new(parts.clone(), resolution.retry_after, upstream.calls_per_second);
+    let access = AccessCheck::new(parts.clone());
     let scan = Scan::new(parts, scan_config, completeness);
     vec![
         ("pacers", process.spawn(pacers.run(stopped.clone()))),
         ("resolver", process.spawn(resolver.run(stopped.clone()))),
         ("delete resolver", process.spawn(deletes.run(stopped.clone()))),
         ("scan", process.spawn(scan.run(stopped.clone()))),
+        ("access check", process.spawn(access.run(stopped.clone()))),
     ]
 }

@@ -81,7 +81,7 @@ impl Gateway {
         let upstream = Upstream {
             region: sdk.region().to_owned(),
             account_id: config.upstream.account_id.clone(),
-            endpoint: sdk.endpoint(),
+            endpoint: sdk.endpoint().to_owned(),
         };
         if let Some(bound) = ledger.bind(upstream.clone()).await? {
             let (bound, configured) = (Box::new(bound), Box::new(upstream));

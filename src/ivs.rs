@@ -4,15 +4,23 @@
 //! configuration that no caller knows. Stream keys are `SecretString` from the moment they
 //! are read.
 
+mod access;
 mod calls;
 mod changes;
 mod client;
 mod connect;
+mod connections;
+mod credentials;
+mod environment;
+mod http;
 mod lists;
 mod metrics;
 mod operations;
 mod outcome;
 mod pacers;
+mod profiles;
+mod settings;
+mod signing_clock;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,10 +29,11 @@ use std::{
 
 use secrecy::SecretString;
 
+pub use access::Access;
 pub use calls::NewConfiguration;
 pub use changes::Change;
 pub use client::Ivs;
-pub use connect::{ConnectError, Sdk, Seams};
+pub use connect::{ConnectError, Sdk, Seams, check_settings};
 pub use metrics::AwsMetrics;
 pub use operations::{AwsOperation, Create, Delete, Get, GetStage, List, ListTags, Tag, Update};
 pub use outcome::{AwsFailure, CallError, FailureKind};

@@ -1,6 +1,7 @@
 //! Keeps the ledger consistent with AWS: resolves creates and deletes whose outcome is
 //! unknown, scans the configurations at AWS, and rebuilds a lost ledger.
 
+mod access_check;
 mod completeness;
 mod metrics;
 mod pages;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use access_check::AccessCheck;
 pub use completeness::{Completeness, Reading};
 pub use metrics::ReconcileMetrics;
 pub use problems::{Problem, Problems};

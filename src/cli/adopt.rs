@@ -51,9 +51,11 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     let seams = Seams { credentials: None, http_client: None, clock: Clock::system() };
     let metrics =
         Metrics::default().register(|registry| AwsMetrics::register(registry, pacers.clone()));
-    let ivs = Sdk::load(&config.upstream, seams).await?.client(metrics);
-    // The guard stops the pacers at the end of the scope.
+    let sdk = Sdk::load(&config.upstream, seams).await?;
+    let ivs = sdk.client(metrics);
+    // The guard stops the tasks at the end of the scope.
     let stopped = CancellationToken::new();
+    tokio::spawn(sdk.keep_credentials(stopped.clone()));
     tokio::spawn(pacers.clone().run(stopped.clone()));
     let _stop = stopped.drop_guard();
     let ids = Ids::random();

@@ -19,6 +19,8 @@ pub struct Upstream {
     pub attempt_timeout: Duration,
     /// Time limit of a connection, within that of the call. Default 1 s.
     pub connect_timeout: Duration,
+    /// Time limit of a load of credentials. Default 30 s.
+    pub credentials_timeout: Duration,
     /// Time for which the owner of a stage is cached. Zero disables the cache. Default 60 s.
     pub stage_cache: Duration,
     /// The AWS account, 12 digits. Stages of other accounts are rejected without a call to
@@ -71,6 +73,14 @@ impl Upstream {
                 1000,
                 50..=60_000,
             ),
+            credentials_timeout: section.milliseconds(
+                Key::new(
+                    "credentials_timeout_ms",
+                    "Time limit of a load of AWS credentials. Calls to AWS wait for the first one.",
+                ),
+                30_000,
+                100..=600_000,
+            ),
             stage_cache: section.milliseconds(
                 Key::new(
                     "stage_cache_ms",
@@ -95,7 +105,8 @@ impl Upstream {
     }
 }
 
-fn region(text: &str) -> Result<String, String> {
+/// Checks the name of a region.
+pub(crate) fn region(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if (1..=63).contains(&text.len()) && text.bytes().all(allowed) {
         Ok(text.to_owned())
@@ -104,7 +115,8 @@ fn region(text: &str) -> Result<String, String> {
     }
 }
 
-fn endpoint_url(text: &str) -> Result<String, String> {
+/// Checks the URL of an endpoint.
+pub(crate) fn endpoint_url(text: &str) -> Result<String, String> {
     let remedy = "give a URL as http://127.0.0.1:4566, or remove the key";
     let url: http::Uri = text.parse().map_err(|_| format!("is not a URL; {remedy}"))?;
     let authority = url.authority().map_or("", http::uri::Authority::as_str);

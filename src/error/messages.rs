@@ -13,7 +13,7 @@ pub(super) fn aws_message(failure: &AwsFailure) -> Cow<'static, str> {
             return Cow::Owned(format!("AWS rejected the request: {}", failure.message));
         }
         FailureKind::AccessDenied => {
-            "AWS denied access to the gateway; its operator must correct the IAM role or the credentials"
+            "AWS denied access to the gateway; its operator must correct the IAM role"
         }
         FailureKind::ServiceQuotaExceeded => "the AWS account has reached a service quota",
         FailureKind::PendingVerification => "the AWS account is pending verification by AWS",
@@ -23,6 +23,9 @@ pub(super) fn aws_message(failure: &AwsFailure) -> Cow<'static, str> {
         FailureKind::Unreachable => "the gateway cannot connect to AWS; nothing was sent",
         FailureKind::NoCredentials => {
             "the gateway has no AWS credentials at present; nothing was sent"
+        }
+        FailureKind::CredentialsRejected => {
+            "AWS rejected the gateway's credentials; nothing was executed"
         }
         FailureKind::NoResponse | FailureKind::ServerError => "AWS failed or did not respond",
         FailureKind::Rejected => {

@@ -51,7 +51,9 @@ const fn aws_reason(kind: FailureKind) -> ErrorReason {
         FailureKind::Conflict => ErrorReason::AwsConflict,
         FailureKind::Throttled { .. } => ErrorReason::AwsThrottled,
         FailureKind::Unreachable => ErrorReason::AwsUnreachable,
-        FailureKind::NoCredentials => ErrorReason::CredentialsUnavailable,
+        FailureKind::NoCredentials | FailureKind::CredentialsRejected => {
+            ErrorReason::CredentialsUnavailable
+        }
         FailureKind::NoResponse | FailureKind::ServerError => ErrorReason::AwsUnavailable,
         FailureKind::Rejected => ErrorReason::AwsRejected,
     }

@@ -112,8 +112,7 @@ mod tests {
         let expected = format!("{comparing}: read 3 of 7 configurations that the ledger may lack");
         assert_eq!(current(reading, &[].into()), Readiness::NotReady(expected.into()));
         let problems = [Problem::NoCredentials, Problem::LedgerUnavailable].into();
-        let expected =
-            "the ledger cannot be written; no AWS credentials; comparing the ledger with AWS";
+        let expected = "the ledger cannot be written; no AWS credentials: the log has the reason; comparing the ledger with AWS";
         assert_eq!(current(incomplete, &problems), Readiness::NotReady(expected.into()));
     }
 }

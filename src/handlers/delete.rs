@@ -37,7 +37,7 @@ impl Handlers {
         }
         // A caller that disconnects during this wait leaves the queue.
         let ticket = paced::admit(context, &self.shared.pacers.delete)?;
-        let permit = paced::permit(context, ticket).await?;
+        let permit = paced::permit(&self.ivs, context, ticket).await?;
         let delete = Delete {
             handlers: self.clone(),
             context: context.clone(),
@@ -75,7 +75,9 @@ impl Delete {
             match self.send(permit).await? {
                 Sent::Deleted => return Ok(()),
                 Sent::Throttled(failure) => match paced::readmit(&self.context, pacer) {
-                    Some(ticket) => permit = paced::permit(&self.context, ticket).await?,
+                    Some(ticket) => {
+                        permit = paced::permit(&self.handlers.ivs, &self.context, ticket).await?;
+                    }
                     None => return Err(Error::Aws(failure)),
                 },
             }

@@ -127,7 +127,7 @@ impl Handlers {
             let response = self.ivs.get_ingest_configuration(permit, arn).await?;
             Ok(Shown::new(response, asked_at))
         };
-        paced::read(context, &self.shared.pacers.get, get).await
+        paced::read(&self.ivs, context, &self.shared.pacers.get, get).await
     }
 
     /// Converts a configuration that AWS has just shown to the caller's view of it. Records its

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
+
 use super::CallContext;
 use crate::{
     error::{Error, whole_milliseconds},
-    ivs::{AwsOperation, CallError},
+    ivs::{AwsOperation, CallError, Ivs},
     pacer::{Flow, FlowId, Pacer, Permit, Rejection, RejectionCause, Terms, Ticket},
     tenancy::{Limit, Tenant},
 };
@@ -57,14 +59,22 @@ pub(super) fn admit<O: AwsOperation>(
     Err(rejected::<O>(context, rejection))
 }
 
-/// Waits for the ticket's permit.
+/// Waits for credentials, and for the ticket's permit.
 ///
 /// # Errors
-/// `DEADLINE_TOO_SHORT` if the response would arrive after the deadline.
+/// `CREDENTIALS_UNAVAILABLE`, and `DEADLINE_TOO_SHORT` if the response would arrive after the
+/// deadline.
 pub(super) async fn permit<O: AwsOperation>(
+    ivs: &Ivs,
     context: &CallContext,
     ticket: Ticket<O>,
 ) -> Result<Permit<O>, Error> {
+    let deadline = Instant::from_std(context.deadline());
+    match timeout_at(deadline, ivs.ready()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(Error::Aws(error.failure().clone())),
+        Err(_) => return Err(Error::DeadlineExceeded { unfinished: None }),
+    }
     ticket.permit().await.map_err(|rejection| rejected::<O>(context, rejection))
 }
 
@@ -81,7 +91,8 @@ pub(super) fn readmit<O: AwsOperation>(
 ///
 /// # Errors
 /// [`ReadError`].
-pub(super) async fn repeatable<O: AwsOperation, T, F>(
+async fn repeatable<O: AwsOperation, T, F>(
+    ivs: &Ivs,
     context: &CallContext,
     pacer: &Pacer<O>,
     ticket: Ticket<O>,
@@ -92,10 +103,11 @@ where
 {
     let mut ticket = ticket;
     loop {
-        let error = match call(permit(context, ticket).await.map_err(ReadError::NotSent)?).await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
+        let error =
+            match call(permit(ivs, context, ticket).await.map_err(ReadError::NotSent)?).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
         match error.is_throttled().then(|| readmit(context, pacer)).flatten() {
             Some(again) => ticket = again,
             None => return Err(ReadError::Aws(error)),
@@ -108,6 +120,7 @@ where
 /// # Errors
 /// [`ReadError`].
 pub(super) async fn read<O: AwsOperation, T, F>(
+    ivs: &Ivs,
     context: &CallContext,
     pacer: &Pacer<O>,
     call: impl Fn(Permit<O>) -> F,
@@ -116,7 +129,7 @@ where
     F: Future<Output = Result<T, CallError>>,
 {
     let ticket = admit(context, pacer).map_err(ReadError::NotSent)?;
-    repeatable(context, pacer, ticket, call).await
+    repeatable(ivs, context, pacer, ticket, call).await
 }
 
 /// Counts a rejection and returns its error. It also applies to a tenant in shadow, because

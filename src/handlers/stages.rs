@@ -55,7 +55,8 @@ impl Handlers {
     /// Reads the stage from AWS. Returns `None` if it does not exist.
     async fn look_up(&self, context: &CallContext, arn: &StageArn) -> Result<Option<Stage>, Error> {
         let pacer = &self.shared.pacers.get_stage;
-        match paced::read(context, pacer, |permit| self.ivs.get_stage(permit, arn)).await {
+        match paced::read(&self.ivs, context, pacer, |permit| self.ivs.get_stage(permit, arn)).await
+        {
             Ok(stage) => Ok(Some(stage_of(stage))),
             Err(ReadError::NotSent(error)) => Err(error),
             Err(ReadError::Aws(error)) if is_absent(&error) => Ok(None),

@@ -31,7 +31,7 @@ impl Handlers {
             Change { arn: row.arn.clone(), stage_arn, redundant_ingest: request.redundant_ingest };
         // A caller that disconnects during this wait leaves the queue.
         let ticket = paced::admit(context, &self.shared.pacers.update)?;
-        let permit = paced::permit(context, ticket).await?;
+        let permit = paced::permit(&self.ivs, context, ticket).await?;
         // Before the request: the response may arrive much later.
         let not_found_is_proof = self.shared.not_found_is_proof(row.sent_at);
         let (handlers, task_context) = (self.clone(), context.clone());
@@ -79,7 +79,7 @@ impl Handlers {
                         .then(|| paced::readmit(context, &self.shared.pacers.update))
                         .flatten();
                     let Some(ticket) = again else { break failure };
-                    permit = paced::permit(context, ticket).await?;
+                    permit = paced::permit(&self.ivs, context, ticket).await?;
                 }
                 Err(CallError::Ambiguous(failure)) => {
                     if let Some(done) = self.changed(change, context).await {

@@ -38,7 +38,8 @@ impl Ivs {
     ) -> Result<AwsResponse<Configuration>, CallError> {
         // Consumed, so that the create is sent once.
         let SendPermission { .. } = permission;
-        self.spend(permit, |client| create(client, new)).await
+        // The row is `SENDING`, so that the create must be sent immediately.
+        self.spend_now(permit, |client| create(client, new)).await
     }
 
     /// Reads an ingest configuration, its stream keys and its tags.

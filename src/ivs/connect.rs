@@ -1,38 +1,43 @@
-//! Builds clients: region, credentials and endpoint by the AWS conventions, and the settings
-//! with which the SDK sends a call at most once.
+//! Builds clients, with the settings with which the SDK sends a call at most once.
 
-use std::time::SystemTime;
+use std::{ffi::OsString, time::Duration};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ivsrealtime::config::{
-    Builder, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
-    retry::RetryConfig, timeout::TimeoutConfig,
+    Builder, IdentityCache, SharedCredentialsProvider, SharedHttpClient,
+    StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_smithy_async::{
-    rt::sleep::{SharedAsyncSleep, TokioSleep},
-    time::TimeSource,
-};
-use aws_smithy_http_client::tls;
+use tokio_util::sync::CancellationToken;
 
-use super::{AwsMetrics, Ivs};
+use super::{
+    AwsMetrics, Ivs, access::Suspicion, credentials::LoadedCredentials, http::AwsHttpClient,
+    settings::AwsSettings, signing_clock::SigningClock,
+};
 use crate::{clock::Clock, config::Upstream};
-
-/// The environment variable that sets the endpoint of this service.
-const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_IVS_REALTIME";
 
 /// The settings that all clients share: endpoint, region and credentials.
 #[derive(Debug, Clone)]
 pub struct Sdk {
-    shared: SdkConfig,
-    endpoint_url: Option<String>,
+    settings: AwsSettings,
+    credentials: Source,
+    credentials_timeout: Duration,
+    suspicion: Suspicion,
     timeouts: TimeoutConfig,
     http_client: Option<SharedHttpClient>,
+}
+
+/// The source of credentials.
+#[derive(Debug, Clone)]
+enum Source {
+    /// The AWS conventions.
+    Loaded(LoadedCredentials),
+    /// Those of an upstream that is not AWS.
+    Given(SharedCredentialsProvider),
 }
 
 /// The parts of the SDK that a test or a simulator replaces.
 #[derive(Debug)]
 pub struct Seams {
-    /// Credentials in place of those of the AWS conventions, for an upstream that is not AWS.
+    /// Credentials for an upstream that is not AWS. The AWS conventions do not apply to it.
     pub credentials: Option<SharedCredentialsProvider>,
     /// An HTTP client in place of one with connections of its own for each [`Ivs`].
     pub http_client: Option<SharedHttpClient>,
@@ -40,91 +45,100 @@ pub struct Seams {
     pub clock: Clock,
 }
 
-/// Adapts the wall clock to the SDK.
-#[derive(Debug)]
-struct WallClock(Clock);
-
-impl TimeSource for WallClock {
-    fn now(&self) -> SystemTime {
-        self.0.wall()
-    }
-}
-
-/// A client cannot be built from the configuration.
+/// The AWS settings have mistakes.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// No region is known.
-    #[error(
-        "upstream.region is not set, and neither the environment nor the profile has a region; set upstream.region, or AWS_REGION in the environment"
-    )]
-    NoRegion,
-}
+#[error("{}", .0.join("\n"))]
+pub struct ConnectError(Vec<String>);
 
 impl Sdk {
-    /// Reads region and credentials by the AWS conventions, except for what `seams` sets.
+    /// Reads region, credentials and endpoint by the AWS conventions, unless `seams` has
+    /// credentials.
     ///
     /// # Errors
-    /// [`ConnectError`] if no region is known.
+    /// [`ConnectError`] has all mistakes.
     pub async fn load(upstream: &Upstream, seams: Seams) -> Result<Self, ConnectError> {
         let Seams { credentials, http_client, clock } = seams;
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .time_source(WallClock(clock))
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()));
-        if let Some(region) = &upstream.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(credentials) = credentials {
-            loader = loader.credentials_provider(credentials);
-        }
-        let shared = loader.load().await;
-        if shared.region().is_none() {
-            return Err(ConnectError::NoRegion);
-        }
+        let (clock, suspicion) = (SigningClock::new(clock), Suspicion::default());
+        let (settings, credentials) = if let Some(given) = credentials {
+            let settings = AwsSettings::without_conventions(upstream, clock).await;
+            (settings, Source::Given(given))
+        } else {
+            let loaded = LoadedCredentials::new(clock.clone(), suspicion.clone());
+            let settings = AwsSettings::read(upstream, std::env::vars_os(), clock).await;
+            (settings, Source::Loaded(loaded))
+        };
+        let settings = settings.map_err(ConnectError)?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(upstream.connect_timeout)
             .operation_attempt_timeout(upstream.attempt_timeout)
             .build();
-        let endpoint_url = upstream.endpoint_url.clone();
-        Ok(Self { shared, endpoint_url, timeouts, http_client })
+        let credentials_timeout = upstream.credentials_timeout;
+        Ok(Self { settings, credentials, credentials_timeout, suspicion, timeouts, http_client })
+    }
+
+    /// Loads the credentials until `shutdown` fires. Without this task no call has credentials.
+    pub fn keep_credentials(
+        &self,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (credentials, settings) = (self.credentials.clone(), self.settings.clone());
+        let limit = self.credentials_timeout;
+        async move {
+            match credentials {
+                Source::Loaded(loaded) => loaded.keep(settings, limit, shutdown).await,
+                Source::Given(_) => shutdown.cancelled().await,
+            }
+        }
     }
 
     /// Returns a client with its own connections, which counts its calls in `metrics`.
     #[must_use]
     pub fn client(&self, metrics: AwsMetrics) -> Ivs {
-        let http_client = self.http_client.clone().unwrap_or_else(|| {
-            aws_smithy_http_client::Builder::new()
-                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-                .build_https()
-        });
-        let mut config = Builder::from(&self.shared)
-            .http_client(http_client)
+        let AwsSettings { connections, clock, sdk, endpoint_url, .. } = &self.settings;
+        let http_client = self.http_client.clone().unwrap_or_else(|| connections.client());
+        let mut config = Builder::from(sdk)
+            .http_client(AwsHttpClient::new(http_client, clock.clone()))
+            .time_source(clock.clone())
             // A create must not be sent twice. The gateway decides which calls to retry.
             .retry_config(RetryConfig::disabled())
             .timeout_config(self.timeouts.clone())
-            // Both are for long transfers and retries, which do not occur here. Each costs
-            // microseconds a call.
+            // For long transfers, which do not occur here. It costs microseconds a call.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // It is kept for each client, and the gateway has several: see `SigningClock`.
             .disable_clock_skew_correction(true);
-        if let Some(url) = &self.endpoint_url {
-            config = config.endpoint_url(url);
-        }
-        Ivs::new(aws_sdk_ivsrealtime::Client::from_conf(config.build()), metrics)
+        config.set_endpoint_url(endpoint_url.clone());
+        let (config, loaded) = match &self.credentials {
+            Source::Loaded(loaded) => {
+                let config = config.credentials_provider(loaded.clone());
+                (config.identity_cache(IdentityCache::no_cache()), Some(loaded.clone()))
+            }
+            Source::Given(given) => (config.credentials_provider(given.clone()), None),
+        };
+        let client = aws_sdk_ivsrealtime::Client::from_conf(config.build());
+        Ivs::new(client, loaded, self.suspicion.clone(), metrics)
     }
 
-    /// Returns the endpoint, for the log.
+    /// Returns the URL of the calls, for the log.
     #[must_use]
-    pub fn endpoint(&self) -> String {
-        let region = self.shared.region().map_or("", Region::as_ref);
-        self.endpoint_url
-            .clone()
-            .or_else(|| std::env::var(ENDPOINT_VARIABLE).ok())
-            .or_else(|| self.shared.endpoint_url().map(str::to_owned))
-            .unwrap_or_else(|| format!("https://ivsrealtime.{region}.amazonaws.com"))
+    pub fn endpoint(&self) -> &str {
+        &self.settings.url
     }
 
     /// Returns the region of the signatures.
     #[must_use]
     pub fn region(&self) -> &str {
-        self.shared.region().map_or("", Region::as_ref)
+        &self.settings.region
     }
+}
+
+/// Checks the AWS settings of the environment and of the profiles.
+///
+/// # Errors
+/// [`ConnectError`] has all mistakes.
+pub async fn check_settings(
+    upstream: &Upstream,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(), ConnectError> {
+    let clock = SigningClock::new(Clock::system());
+    AwsSettings::read(upstream, variables, clock).await.map(drop).map_err(ConnectError)
 }

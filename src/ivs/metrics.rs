@@ -10,13 +10,13 @@ use prometheus_client::{
 };
 
 use super::{operations::AwsOperation, pacers::Pacers};
-use crate::pacer::Outcome;
 
 /// Bucket bounds of the queue wait in seconds, up to the longest default deadline.
 const WAIT_SECONDS: [f64; 9] = [0.001, 0.01, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0];
 
 /// The values of the label `outcome`.
-const OUTCOMES: [&str; 3] = ["completed", "throttled", "no_response"];
+const OUTCOMES: [&str; 6] =
+    ["completed", "no_response", "not_sent", "rejected", "server_error", "throttled"];
 
 type Labels<const COUNT: usize> = [(&'static str, &'static str); COUNT];
 
@@ -66,13 +66,10 @@ pub(super) struct CountedCall<'a> {
 }
 
 impl CountedCall<'_> {
-    /// Records the outcome of the call. A call that is dropped earlier has no response.
-    pub(super) fn ended(mut self, outcome: Outcome) {
-        self.outcome = match outcome {
-            Outcome::Completed => "completed",
-            Outcome::Throttled(_) => "throttled",
-            Outcome::NoResponse | Outcome::NotSent => "no_response",
-        };
+    /// Records the outcome of the call, one of [`OUTCOMES`]. A call that is dropped earlier has no
+    /// response.
+    pub(super) fn ended(mut self, outcome: &'static str) {
+        self.outcome = outcome;
     }
 }
 

@@ -38,9 +38,11 @@ pub struct AwsFailure {
 pub enum FailureKind {
     /// `ValidationException`. The message is for the caller.
     Validation,
-    /// `AccessDeniedException`, or a rejected signature. It concerns the role or the
-    /// credentials of the gateway.
+    /// `AccessDeniedException`: the role of the gateway lacks a permission.
     AccessDenied,
+    /// AWS rejected the credentials or the signature of the gateway: the credentials have
+    /// expired or are unknown, or the clock is wrong.
+    CredentialsRejected,
     /// `ServiceQuotaExceededException`: the account's quota.
     ServiceQuotaExceeded,
     /// `PendingVerification`: the account is not verified yet.
@@ -90,6 +92,33 @@ impl CallError {
             }
             _ => Outcome::Completed,
         }
+    }
+
+    /// The outcome for the metrics.
+    pub(super) const fn label(&self) -> &'static str {
+        match self.failure().kind {
+            FailureKind::Throttled { .. } => "throttled",
+            FailureKind::Unreachable | FailureKind::NoCredentials => "not_sent",
+            FailureKind::NoResponse => "no_response",
+            FailureKind::ServerError => "server_error",
+            _ => "rejected",
+        }
+    }
+
+    /// The error of a call of which no byte was sent.
+    pub(super) fn not_sent(self) -> Self {
+        let (Self::NotExecuted(failure) | Self::Ambiguous(failure)) = self;
+        let kind = match failure.kind {
+            FailureKind::NoCredentials => FailureKind::NoCredentials,
+            _ => FailureKind::Unreachable,
+        };
+        Self::NotExecuted(AwsFailure { kind, ..failure })
+    }
+
+    /// No credentials can be resolved.
+    pub(super) const fn no_credentials(message: String) -> Self {
+        let kind = FailureKind::NoCredentials;
+        Self::NotExecuted(AwsFailure { kind, message, aws_request_id: None })
     }
 
     /// AWS returned a success that cannot be read.
@@ -148,6 +177,43 @@ where
     }
 }
 
+/// The codes of throttled calls at AWS's services, as the SDKs list them. The service declares
+/// none.
+const THROTTLING_CODES: [&str; 13] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// The codes of rejected credentials and signatures. AWS checks them before it executes a call.
+const CREDENTIAL_CODES: [&str; 15] = [
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
 enum Executed {
     No,
     Maybe,
@@ -160,7 +226,8 @@ fn classify_response(response: &HttpResponse, code: Option<&str>) -> (FailureKin
         (500.., _) => return (FailureKind::ServerError, Executed::Maybe),
         // A proxy may return these for a request that AWS has received.
         (..=399 | 408, _) => return (FailureKind::NoResponse, Executed::Maybe),
-        (429, _) | (_, "ThrottlingException" | "TooManyRequestsException") => {
+        (429, _) => FailureKind::Throttled { retry_after: retry_after(response) },
+        (_, code) if THROTTLING_CODES.contains(&code) => {
             FailureKind::Throttled { retry_after: retry_after(response) }
         }
         (_, "ValidationException") => FailureKind::Validation,
@@ -168,7 +235,7 @@ fn classify_response(response: &HttpResponse, code: Option<&str>) -> (FailureKin
         (_, "PendingVerification") => FailureKind::PendingVerification,
         (_, "ResourceNotFoundException") => FailureKind::NotFound,
         (_, "ConflictException") => FailureKind::Conflict,
-        // Undeclared codes concern the signature: credentials, clock or region.
+        (_, code) if CREDENTIAL_CODES.contains(&code) => FailureKind::CredentialsRejected,
         (401 | 403, _) => FailureKind::AccessDenied,
         _ => FailureKind::Rejected,
     };
@@ -176,15 +243,14 @@ fn classify_response(response: &HttpResponse, code: Option<&str>) -> (FailureKin
 }
 
 /// Returns the message of an error response. In this service it is in the member
-/// `exceptionMessage`, which `message()` of the SDK does not read.
+/// `exceptionMessage`, which `message()` of the SDK does not read. The components before the service
+/// use other members.
 fn message(response: &HttpResponse) -> String {
-    #[derive(serde::Deserialize)]
-    struct Words {
-        #[serde(alias = "exceptionMessage", alias = "Message")]
-        message: String,
-    }
     let body = response.body().bytes().unwrap_or_default();
-    serde_json::from_slice(body).map(|Words { message }| message).unwrap_or_default()
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let members = ["exceptionMessage", "message", "Message"];
+    let text = members.iter().find_map(|member| body.get(member)?.as_str());
+    text.unwrap_or_default().to_owned()
 }
 
 fn retry_after(response: &HttpResponse) -> Option<Duration> {

@@ -13,6 +13,8 @@ pub enum Problem {
     LedgerDamaged,
     /// The gateway has no AWS credentials.
     NoCredentials,
+    /// AWS rejects every call of the gateway.
+    CallsRejected,
     /// The credentials are those of another account than the configurations of the ledger.
     OtherAccount,
     /// A configuration of the gateway cannot be read, and may have no row.
@@ -26,7 +28,8 @@ impl fmt::Display for Problem {
         f.write_str(match self {
             Self::LedgerUnavailable => "the ledger cannot be written",
             Self::LedgerDamaged => "the file of the ledger is damaged: stop the gateway and move the file of ledger.url, its -wal and its -shm away; the next start rebuilds the ledger from AWS",
-            Self::NoCredentials => "no AWS credentials",
+            Self::NoCredentials => "no AWS credentials: the log has the reason",
+            Self::CallsRejected => "AWS rejects the gateway's calls: correct its credentials, its clock or its IAM role; the log has AWS's words",
             Self::OtherAccount => "the credentials are not those of the ledger's account",
             Self::OwnUnreadable => "a configuration of the gateway cannot be read; the log names it",
             Self::MostAreMissing => "AWS lists less than half of the configurations of the ledger",

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     clock::Clock,
     ids::Ids,
-    ivs::{AwsResponse, CallError, Configuration, FailureKind, Ivs, Pacers, Page, Summary},
+    ivs::{AwsResponse, CallError, Configuration, Ivs, Pacers, Page, Summary},
     ledger::{Ledger, LedgerError},
 };
 
@@ -167,9 +167,6 @@ impl Scan {
 
     async fn scan(&mut self) -> Result<ScanResult, ScanError> {
         let scanned = self.scan_once().await;
-        let has_credentials = !matches!(&scanned, Err(ScanError::Aws(error))
-            if error.failure().kind == FailureKind::NoCredentials);
-        self.problems.set(Problem::NoCredentials, !has_credentials);
         let is_other_account = matches!(&scanned, Err(ScanError::OtherAccount { .. }));
         self.problems.set(Problem::OtherAccount, is_other_account);
         scanned

@@ -149,6 +149,7 @@ fn code(error: &Error) -> Code {
             FailureKind::NotFound => Code::NotFound,
             FailureKind::Unreachable
             | FailureKind::NoCredentials
+            | FailureKind::CredentialsRejected
             | FailureKind::NoResponse
             | FailureKind::ServerError => Code::Unavailable,
         },
@@ -185,6 +186,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
             FailureKind::Throttled { retry_after } => Some(retry_after.unwrap_or(LATER).max(SOON)),
             FailureKind::Unreachable
             | FailureKind::NoCredentials
+            | FailureKind::CredentialsRejected
             | FailureKind::NoResponse
             | FailureKind::ServerError => Some(LATER),
             _ => None,

@@ -8,15 +8,15 @@ use tracing_subscriber::{
 };
 
 /// Starts logging to standard error: as text on a terminal, and as JSON otherwise. `RUST_LOG`
-/// sets the levels. Default `info`.
+/// sets the levels; `default` applies without it.
 ///
 /// # Errors
 /// A `RUST_LOG` that cannot be read.
-pub fn start_logging() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub fn start_logging(default: Level) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
         Ok(directives) => EnvFilter::try_new(&directives)
             .map_err(|error| format!("RUST_LOG={directives}: {error}"))?,
-        Err(_) => EnvFilter::new("info"),
+        Err(_) => EnvFilter::default().add_directive(default.into()),
     };
     let terminal = io::stderr().is_terminal();
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);

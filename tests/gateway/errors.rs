@@ -76,7 +76,7 @@ table! {
     aws_pending_verification:  FailedPrecondition, "AWS_PENDING_VERIFICATION", No,    Responded;
     aws_conflict:              FailedPrecondition, "AWS_CONFLICT",             No,    Responded;
     aws_access_denied:         Internal,           "AWS_ACCESS_DENIED",        No,    Responded;
-    aws_bad_signature:         Internal,           "AWS_ACCESS_DENIED",        No,    Responded;
+    aws_bad_signature:         Unavailable,        "CREDENTIALS_UNAVAILABLE",  Later, Responded;
     aws_rejected:              Internal,           "AWS_REJECTED",             No,    Responded;
     aws_unreachable:           Unavailable,        "AWS_UNREACHABLE",          Later, Silent;
     credentials_unavailable:   Unavailable,        "CREDENTIALS_UNAVAILABLE",  Later, Silent;

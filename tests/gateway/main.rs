@@ -11,6 +11,8 @@
 mod support;
 
 mod adopt;
+mod aws_responses;
+mod aws_settings;
 mod crash;
 mod create;
 mod differential;

@@ -1,5 +1,6 @@
 //! The environment of a test: emulator, folder, processes, callers.
 
+mod aws;
 mod caller;
 mod configuration;
 mod emulator;
@@ -27,6 +28,7 @@ use ivs_ingest_gateway::{
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+pub(crate) use aws::{Answer, Authority, Aws, RecordingProxy, Seen};
 pub(crate) use caller::{Caller, Transport, create, transport};
 pub(crate) use emulator::{Emulator, stage_of};
 pub(crate) use gateway::{Dev, Gateway};
@@ -40,6 +42,9 @@ pub(crate) use tools::{grpcurl, node, node_modules, promtool, python, rust_examp
 
 use configuration::Configuration;
 use secrets::Secrets;
+
+/// The value of a variable that a process does not get.
+pub(crate) const UNSET: &str = "<unset>";
 
 /// Creates a ledger that a start need not compare with AWS, unless the file exists.
 async fn complete_ledger(path: &Path) {
@@ -108,8 +113,8 @@ impl World {
         file
     }
 
-    /// Starts the binary without waiting. The variables override the usual environment; an
-    /// empty value removes a variable.
+    /// Starts the binary without waiting. The variables override the usual environment; the
+    /// value [`UNSET`] removes a variable.
     pub(crate) fn start(
         &self,
         name: &str,
@@ -122,7 +127,7 @@ impl World {
             command.env(variable, value);
         }
         for (variable, value) in variables {
-            if value.is_empty() {
+            if *value == UNSET {
                 command.env_remove(variable);
             } else {
                 command.env(variable, value);

@@ -266,8 +266,8 @@ async fn each_declared_error() {
         ("403 Forbidden", "PendingVerification", FailureKind::PendingVerification),
         ("404 Not Found", "ResourceNotFoundException", FailureKind::NotFound),
         ("409 Conflict", "ConflictException", FailureKind::Conflict),
-        ("403 Forbidden", "InvalidSignatureException", FailureKind::AccessDenied),
-        ("403 Forbidden", "ExpiredTokenException", FailureKind::AccessDenied),
+        ("403 Forbidden", "InvalidSignatureException", FailureKind::CredentialsRejected),
+        ("403 Forbidden", "ExpiredTokenException", FailureKind::CredentialsRejected),
         ("400 Bad Request", "SomethingNewException", FailureKind::Rejected),
     ] {
         let headers = format!("x-amzn-errortype: {code}\r\n");

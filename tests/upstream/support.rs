@@ -42,6 +42,7 @@ pub(crate) async fn ivs_with(url: &str, credentials: SharedCredentialsProvider) 
         calls_per_second: 1000.0,
         attempt_timeout: ATTEMPT_TIMEOUT,
         connect_timeout: ATTEMPT_TIMEOUT / 2,
+        credentials_timeout: Duration::from_secs(30),
         stage_cache: Duration::ZERO,
         account_id: None,
     };

@@ -129,7 +129,8 @@ impl Create {
         attempt: &Attempt,
         leader: &mut Leader,
     ) -> Result<Permit<ivs::Create>, Error> {
-        let permit = leader.while_awaited(paced::permit(&self.context, ticket)).await;
+        let permit =
+            leader.while_awaited(paced::permit(&self.handlers.ivs, &self.context, ticket)).await;
         // Before the last check that a caller waits: see `CallRecord::set_may_be_sent`.
         let record = self.context.record();
         record.set_may_be_sent(matches!(permit, Some(Ok(_))));

@@ -1,12 +1,19 @@
 //! A running gateway.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ivs_realtime_emulator::ControlClient;
 use rustix::process::Signal;
 use serde_json::Value;
+use tokio::time::sleep;
 
-use super::{Caller, Finished, Process, emulator::wait_for_creates, secrets::Secrets};
+use super::{Caller, Finished, Process, TIMEOUT, emulator::wait_for_creates, secrets::Secrets};
 
 /// A running `serve`.
 pub(crate) struct Gateway {
@@ -64,6 +71,28 @@ impl Gateway {
             (line["message"] == "call" && line["call_id"] == call_id).then_some(line)
         };
         self.process.stderr().line(&what, of_call).await
+    }
+
+    /// Returns the response of the admin listener, with its head.
+    pub(crate) fn admin_page(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+
+    /// Waits until `/readyz` contains a text.
+    pub(crate) async fn wait_for_readiness(&self, text: &str) {
+        let started = Instant::now();
+        loop {
+            let page = self.admin_page("/readyz");
+            if page.contains(text) {
+                return;
+            }
+            assert!(started.elapsed() < TIMEOUT, "{page}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Replaces the configuration file, lets the gateway reload it, and returns the log line

@@ -5,7 +5,7 @@ use ivs_realtime_emulator::{Fault, FaultKind, Operation};
 use tokio::net::TcpSocket;
 
 use super::{acme, rejected, repeatable};
-use crate::support::{Rejection, World, create};
+use crate::support::{Rejection, UNSET, World, create};
 
 pub(crate) async fn aws_validation(world: &World) -> Rejection {
     aws_error(world, 400, "ValidationException").await
@@ -68,7 +68,7 @@ pub(crate) async fn aws_unreachable(world: &World) -> Rejection {
 }
 
 pub(crate) async fn credentials_unavailable(world: &World) -> Rejection {
-    let none = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+    let none = [("AWS_ACCESS_KEY_ID", UNSET), ("AWS_SECRET_ACCESS_KEY", UNSET)];
     let acme = world.gateway_in(&[], &none).await.caller("acme");
     let request = CreateIngestConfigurationRequest { stage_arn: String::new(), ..repeatable() };
     rejected(&acme, request).await
