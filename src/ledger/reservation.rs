@@ -75,6 +75,8 @@ pub enum Reserved {
         operation_id: OperationId,
         /// When it was last sent.
         sent_at: SystemTime,
+        /// The number of rows that count against the quota, this one included.
+        used: u32,
     },
     /// The `request_id` was used for another request.
     FingerprintMismatch,

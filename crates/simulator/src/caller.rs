@@ -209,6 +209,10 @@ impl Caller {
                     let created = response.ingest_configuration.unwrap_or_default();
                     self.says(&format!("received {}", created.arn));
                     self.history.returned(key, &created.arn, &created.stream_key, began);
+                    if !self.disk.knows(&created.arn).unwrap_or(true) {
+                        let detail = format!("{} was returned without a record", created.arn);
+                        self.history.violated(Invariant::Recorded, detail);
+                    }
                     returned = Some(created.arn);
                 }
                 Err(CallError::Retry { reason, delay: wait }) => {

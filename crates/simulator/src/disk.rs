@@ -42,6 +42,7 @@ struct Shared {
     commits: AtomicU32,
     faults_ended: AtomicBool,
     has_failed: AtomicBool,
+    is_restored: AtomicBool,
     /// Draws the time of each commit.
     draws: Mutex<Draws>,
     trace: Trace,
@@ -68,6 +69,7 @@ impl Disk {
             commits: AtomicU32::new(0),
             faults_ended: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
+            is_restored: AtomicBool::new(false),
             draws: Mutex::new(Draws::new(plan.seed, 6)),
             trace,
         })))
@@ -117,8 +119,24 @@ impl Disk {
     /// # Errors
     /// A file cannot be copied.
     pub fn restore(&self) -> io::Result<()> {
+        self.0.is_restored.store(true, Ordering::Relaxed);
         let _ = fs::remove_file(with_suffix(&self.ledger(), "-shm"));
         replace(&self.copy(), &self.ledger())
+    }
+
+    /// Whether a row has that ARN. True after a restore, which loses rows.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn knows(&self, arn: &str) -> rusqlite::Result<bool> {
+        if self.0.is_restored.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        Connection::open_with_flags(self.ledger(), OpenFlags::SQLITE_OPEN_READ_WRITE)?.query_row(
+            "SELECT EXISTS (SELECT 1 FROM ingest_configurations WHERE arn = ?1)",
+            [arn],
+            |row| row.get(0),
+        )
     }
 
     /// Returns the rows of the ledger.

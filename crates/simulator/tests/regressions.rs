@@ -187,6 +187,39 @@ fn a_restored_create_in_doubt_does_not_keep_its_request_id() {
     assert_eq!((report.executed, report.faults.get("Restore")), (1, Some(&1)));
 }
 
+/// The copy has a create in doubt whose configuration was deleted since, and six others took the
+/// quota. The gateway adopted these, and sent the create once more.
+#[test]
+fn a_restored_create_in_doubt_does_not_exceed_the_quota() {
+    // The tenant with a quota of six.
+    let of_globex = || CallerPlan { tenant: 1, ..repeating_caller() };
+    let mut first = of_globex();
+    first.then = vec![Step::Delete, Step::Wait(seconds(150)), Step::Repeat];
+    let others = (2..8).map(|request: u32| CallerPlan {
+        number: request.into(),
+        request,
+        starts: seconds(75),
+        then: vec![],
+        ..of_globex()
+    });
+    let plan = Plan {
+        seed: 1,
+        callers: std::iter::once(first).chain(others).collect(),
+        faults: vec![
+            Fault::Create { tenant: 1, request: 1, nth: 0, kind: CallFault::RequestLost },
+            Fault::Restore { copied: seconds(30), at: seconds(90), down: seconds(1) },
+        ],
+        faults_end: seconds(100),
+        give_up_after: seconds(400),
+        page_size: 100,
+    };
+    let report = run(&plan, true).unwrap();
+    assert_eq!(report.findings, [], "{:#?}", report.lines);
+    assert_eq!((report.executed, report.faults.get("Restore")), (7, Some(&1)));
+    let is_over_quota = |line: &String| line.contains("caller 0: TENANT_COUNT_QUOTA");
+    assert!(report.lines.iter().any(is_over_quota), "{:#?}", report.lines);
+}
+
 /// A failed write of an outcome hid a configuration until its lease expired, and a failed record
 /// of a sending kept the `request_id` in progress for minutes.
 #[test]

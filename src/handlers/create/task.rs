@@ -13,7 +13,7 @@ use crate::{
     ledger::{Event, LedgerError, Reserved, Resource, SendPermission, State, Transition},
     pacer::{Permit, Ticket},
     request::{CreateIngestConfiguration, Fingerprint, OperationId},
-    tenancy::Stage,
+    tenancy::{Limit, Stage},
 };
 
 /// The longest time from the begin of the record of a sending to the sending. The window in which
@@ -63,9 +63,14 @@ impl Create {
                 self.context.record().operation(self.operation_id.ulid());
                 self.send_when_permitted(admitted, Attempt::Send, leader).await
             }
-            Reserved::InDoubt { operation_id, sent_at }
+            Reserved::InDoubt { operation_id, sent_at, used }
                 if self.may_resend(operation_id, sent_at) =>
             {
+                // After a restore the ledger has adopted configurations beside this row.
+                let tenant = self.context.tenant();
+                if used > tenant.settings.max_ingest_configurations {
+                    self.context.enforce(Limit::Count, over_quota(tenant, used))?;
+                }
                 self.continue_earlier(operation_id);
                 self.send_when_permitted(admitted, Attempt::Resend { sent_at }, leader).await
             }

@@ -58,7 +58,7 @@ pub(super) async fn one_row_per_request_id(subject: &Subject<impl Ledger>) {
     assert_eq!(ledger.reserve(again()).await.unwrap(), in_progress);
     time.pass(TICK);
     subject.apply(operation_id, Event::Ambiguous).await;
-    let in_doubt = Reserved::InDoubt { operation_id, sent_at };
+    let in_doubt = Reserved::InDoubt { operation_id, sent_at, used: 1 };
     assert_eq!(ledger.reserve(again()).await.unwrap(), in_doubt);
 
     let resource = resource(operation_id);

@@ -74,7 +74,8 @@ fn earlier(
                 Earlier::Replay => Ok(Reserved::Replay { operation_id, arn: row.get(3)? }),
                 Earlier::Deleted => Ok(Reserved::Deleted { operation_id, arn: row.get(3)? }),
                 Earlier::InDoubt => {
-                    Ok(Reserved::InDoubt { operation_id, sent_at: from_unix_ms(row.get(4)?) })
+                    let used = used(connection, &reservation.tenant)?;
+                    Ok(Reserved::InDoubt { operation_id, sent_at: from_unix_ms(row.get(4)?), used })
                 }
                 Earlier::InProgress => Ok(Reserved::InProgress { operation_id }),
             })

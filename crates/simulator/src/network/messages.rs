@@ -25,7 +25,9 @@ pub(super) fn error(status: u16, code: &'static str) -> Response<Bytes> {
     let body = Bytes::from_static(br#"{"message":"injected"}"#);
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
-    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(code));
+    let headers = response.headers_mut();
+    headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
+    headers.insert("x-amzn-requestid", HeaderValue::from_static("injected"));
     response
 }
 
