@@ -20,6 +20,9 @@ const ACTIVE_MS: u64 = 60_000;
 /// every signature.
 const MAX_STEP_MS: u64 = 140_000;
 
+/// The number of commits that fail while the disk is full.
+const FULL_DISK_COMMITS: u32 = 60;
+
 /// The time after which no fault begins.
 const FAULTS_END: Duration = Duration::from_millis(3 * ACTIVE_MS);
 
@@ -267,6 +270,12 @@ fn machine(draws: &mut Draws, faults: &mut Vec<Fault>) {
         let by_ms = if draws.percent(50) { by_ms } else { -by_ms };
         let at = Duration::from_millis(draws.below(2 * ACTIVE_MS));
         faults.push(Fault::ClockStep { at, by_ms });
+    }
+    // A full disk: longer than the gateway repeats the write of an outcome.
+    if draws.percent(10) {
+        let first = u32::try_from(draws.below(200)).unwrap_or(0);
+        let fails = |nth| Fault::Commit { nth, kind: CommitFault::Fails };
+        faults.extend((first..first + FULL_DISK_COMMITS).map(fails));
     }
 }
 

@@ -236,3 +236,19 @@ fn one_failed_commit_delays_a_create_by_seconds() {
         }
     }
 }
+
+/// The outcome of a create cannot be written for longer than the gateway repeats the write. With
+/// the key, its caller would hold what the gateway may delete as a duplicate.
+#[test]
+fn a_key_is_not_returned_without_its_record() {
+    let fails = |nth| Fault::Commit { nth, kind: CommitFault::Fails };
+    let mut unknown = 0;
+    // One of these is the commit of the outcome.
+    for first in 9..15 {
+        let report = report(vec![repeating_caller()], (first..first + 50).map(fails).collect());
+        assert_eq!(report.findings, [], "{first} {:#?}", report.lines);
+        let is_unknown = |line: &String| line.contains("caller 0: OUTCOME_UNKNOWN");
+        unknown += u32::from(report.lines.iter().any(is_unknown));
+    }
+    assert!(unknown > 0);
+}
