@@ -24,7 +24,7 @@ git worktree add --quiet --force --detach "$COPY"
 trap 'git worktree remove --force "$COPY"' EXIT
 
 missed=0
-printf '%-36s %5s %6s %8s  %s\n' mistake level seeds seconds found
+printf '%-53s %5s %6s %8s  %s\n' mistake level seeds seconds found
 for name in "${names[@]}"; do
     patch=$PWD/crates/simulator/planted/$name.patch
     level=$(sed -n 's/^Level: //p' "$patch")
@@ -35,7 +35,7 @@ for name in "${names[@]}"; do
     if ! grep -q '^UNEXPECTED' <<<"$output"; then missed=$((missed + 1)); fi
     last=$(head -1 <<<"$output" | cut -d' ' -f4)
     seconds=$(sed -n 's/.* in \([0-9.]*\) s;.*/\1/p' <<<"$output")
-    printf '%-36s %5s %6s %8s  %s\n' "$name" "${level:-0}" "$((last + 1))" "$seconds" \
+    printf '%-53s %5s %6s %8s  %s\n' "$name" "${level:-0}" "$((last + 1))" "$seconds" \
         "$(sed -n '/(expected/!s/ is broken by.*//p' <<<"$output" | paste -sd' ')"
 done
 exit "$missed"
