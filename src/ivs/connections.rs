@@ -1,6 +1,6 @@
 //! The connections to AWS: proxies, and the roots of certificates.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fmt, fs, io, net::IpAddr, path::Path, time::Duration};
 
 use aws_smithy_http_client::{
     Builder, Connector,
@@ -23,13 +23,20 @@ use rustls::{
 use super::environment::Environment;
 
 /// The settings of connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Connections {
     /// The certificates of authorities; `None` for those of the system.
     roots: Option<TlsContext>,
     https_proxy: ProxyConfig,
     http_proxy: ProxyConfig,
     connect_timeout: Duration,
+}
+
+/// Without the proxies, whose URLs may have passwords.
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("roots", &self.roots).finish_non_exhaustive()
+    }
 }
 
 /// A file of certificates of authorities.
@@ -139,7 +146,14 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
 const LOCAL_SERVICES: [&str; 5] =
     ["169.254.169.254", "169.254.170.2", "169.254.170.23", "[fd00:ec2::254]", "[fd00:ec2::23]"];
 
-/// Uses the proxy for the scheme of each request, and none for a local service.
+/// Whether a host is this machine, or a local service. No proxy can reach it.
+fn is_local(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_loopback = address.is_ok_and(|address| address.is_loopback());
+    is_loopback || host == "localhost" || LOCAL_SERVICES.contains(&host)
+}
+
+/// Uses the proxy for the scheme of each request, and none for a local host.
 #[derive(Debug)]
 struct ByTarget<T> {
     https: T,
@@ -150,7 +164,7 @@ struct ByTarget<T> {
 impl<T> ByTarget<T> {
     fn of(&self, url: &str) -> &T {
         let url: http::Uri = url.parse().unwrap_or_default();
-        if url.host().is_some_and(|host| LOCAL_SERVICES.contains(&host)) {
+        if url.host().is_some_and(is_local) {
             &self.local
         } else if url.scheme() == Some(&http::uri::Scheme::HTTPS) {
             &self.https
@@ -190,7 +204,10 @@ mod tests {
         let targets = ByTarget { https: "https", http: "http", local: "local" };
         for (url, expected) in [
             ("https://ivsrealtime.us-east-1.amazonaws.com/GetStage", "https"),
-            ("http://127.0.0.1:4566/GetStage", "http"),
+            ("http://emulator.example:4566/GetStage", "http"),
+            ("http://127.0.0.1:4566/GetStage", "local"),
+            ("http://[::1]:4566/GetStage", "local"),
+            ("https://localhost:4566/GetStage", "local"),
             ("http://169.254.169.254/latest/api/token", "local"),
             ("http://[fd00:ec2::254]/latest/api/token", "local"),
             ("http://169.254.170.2/credentials", "local"),

@@ -37,8 +37,8 @@ pub(super) struct LoadedCredentials(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: watch::Sender<State>,
-    /// AWS has rejected the credentials.
-    rejected: Notify,
+    /// AWS has rejected the credentials, or they have expired before their time.
+    reload: Notify,
     suspicion: Suspicion,
     clock: SigningClock,
 }
@@ -52,8 +52,8 @@ struct State {
 
 impl LoadedCredentials {
     pub(super) fn new(clock: SigningClock, suspicion: Suspicion) -> Self {
-        let (state, rejected) = (watch::Sender::default(), Notify::new());
-        Self(Arc::new(Shared { state, rejected, suspicion, clock }))
+        let (state, reload) = (watch::Sender::default(), Notify::new());
+        Self(Arc::new(Shared { state, reload, suspicion, clock }))
     }
 
     /// Waits for credentials.
@@ -71,6 +71,10 @@ impl LoadedCredentials {
                 if let Some(failure) = &state.failure {
                     return Err(CallError::no_credentials(failure.to_string()));
                 }
+                // They have expired before their time, as after a step of the clock.
+                if state.current.is_some() {
+                    self.0.reload.notify_one();
+                }
             }
             // The sender is a field, so that this cannot fail.
             let _ = states.changed().await;
@@ -79,7 +83,7 @@ impl LoadedCredentials {
 
     /// Reports that AWS has rejected the credentials: they are loaded again.
     pub(super) fn rejected(&self) {
-        self.0.rejected.notify_one();
+        self.0.reload.notify_one();
     }
 
     /// Returns the credentials, unless they expire soon.
@@ -92,13 +96,23 @@ impl LoadedCredentials {
         credentials.expiry().is_none_or(|expiry| expiry > soon)
     }
 
-    /// Fails if the credentials cannot be used any more.
-    fn unexpired(&self, loaded: Credentials) -> Result<Credentials, String> {
+    /// Returns loaded credentials as the gateway uses them. Those that have expired by the clock
+    /// are used without an expiry: if the clock is wrong, only a response of AWS corrects it.
+    fn used(&self, loaded: Credentials) -> Credentials {
         if self.is_usable(&loaded) {
-            Ok(loaded)
-        } else {
-            Err("the source returned credentials that have expired or will within 10 s".to_owned())
+            return loaded;
         }
+        tracing::warn!(
+            "the source returned credentials that have expired by the clock of this machine: AWS decides"
+        );
+        let token = loaded.session_token().map(str::to_owned);
+        Credentials::new(
+            loaded.access_key_id(),
+            loaded.secret_access_key(),
+            token,
+            None,
+            "without an expiry",
+        )
     }
 
     fn provide(&self) -> provider::Result {
@@ -121,8 +135,8 @@ impl LoadedCredentials {
                 let earliest = Instant::now() + PAUSE;
                 tokio::select! {
                     biased;
-                    () = self.0.rejected.notified() => {
-                        tracing::warn!("AWS rejected the credentials: they are loaded again");
+                    () = self.0.reload.notified() => {
+                        tracing::warn!("AWS rejected the credentials, or they have expired: they are loaded again");
                         sleep_until(earliest).await;
                     }
                     () = sleep(next) => {}
@@ -140,7 +154,7 @@ impl LoadedCredentials {
         // A task of its own, so that a panic of the SDK ends only the load.
         let mut task = tokio::spawn(async move { settings.load_credentials().await });
         let loaded = match timeout(limit, &mut task).await {
-            Ok(Ok(loaded)) => loaded.and_then(checked).and_then(|loaded| self.unexpired(loaded)),
+            Ok(Ok(loaded)) => loaded.and_then(checked),
             Ok(Err(_)) => Err("the AWS SDK panicked".to_owned()),
             Err(_) => {
                 task.abort();
@@ -149,22 +163,27 @@ impl LoadedCredentials {
         };
         let took = began.elapsed();
         match loaded {
-            Ok(credentials) => {
-                let now = self.0.clock.now();
-                let next = credentials.expiry().map_or(Duration::MAX, |at| next_load(now, at));
-                let expires_in =
-                    credentials.expiry().map(|at| at.duration_since(now).unwrap_or_default());
+            Ok(loaded) => {
+                let (now, expiry) = (self.0.clock.now(), loaded.expiry());
+                let next = expiry.map_or(Duration::MAX, |at| next_load(now, at));
+                let expires_in = expiry.map(|at| at.duration_since(now).unwrap_or_default());
                 tracing::info!(
-                    access_key_id = credentials.access_key_id(),
+                    access_key_id = loaded.access_key_id(),
                     ?took,
                     ?expires_in,
                     "loaded the AWS credentials"
                 );
-                self.0.state.send_replace(State { current: Some(credentials), failure: None });
+                let current = Some(self.used(loaded));
+                self.0.state.send_replace(State { current, failure: None });
                 next
             }
             Err(failure) => {
-                tracing::error!(%failure, ?took, "could not load the AWS credentials; calls to AWS wait for them");
+                let has_valid = self.valid(&self.0.state.borrow()).is_some();
+                if has_valid {
+                    tracing::warn!(%failure, ?took, "could not load the AWS credentials again; the present ones are used until they expire");
+                } else {
+                    tracing::error!(%failure, ?took, "could not load the AWS credentials; calls to AWS fail until it succeeds");
+                }
                 self.0.state.send_modify(|state| state.failure = Some(failure.into()));
                 self.0.suspicion.report();
                 PAUSE
@@ -184,8 +203,11 @@ impl ProvideCredentials for LoadedCredentials {
 
 /// Returns the time from `now` to the load that replaces credentials that expire at `expiry`.
 fn next_load(now: SystemTime, expiry: SystemTime) -> Duration {
-    let left = expiry.duration_since(now).unwrap_or_default();
-    left.saturating_sub(EARLY.min(left / 2)).max(PAUSE)
+    match expiry.duration_since(now) {
+        Ok(left) => left.saturating_sub(EARLY.min(left / 2)).max(PAUSE),
+        // The clock is probably wrong. If AWS rejects them, they are loaded earlier.
+        Err(_) => EARLY,
+    }
 }
 
 /// Returns the credentials if the SDK can sign with them. It would panic at a line break, which
@@ -248,6 +270,7 @@ mod tests {
         ] {
             assert_eq!(next_load(now, now + left), next);
         }
+        assert_eq!(next_load(now + minutes(90), now), EARLY);
     }
 
     #[test]
@@ -259,13 +282,29 @@ mod tests {
             let expiry = now + Duration::from_secs(after);
             Credentials::new("AKID", "secret", None, Some(expiry), "test")
         };
-        assert!(loaded.unexpired(expiring(11)).is_ok());
-        assert!(loaded.unexpired(expiring(10)).is_err());
+        assert!(loaded.used(expiring(11)).expiry().is_some());
+        assert!(loaded.used(expiring(10)).expiry().is_none());
         let state = State { current: Some(expiring(5)), failure: Some("planted".into()) };
         loaded.0.state.send_replace(state);
         assert!(loaded.provide().is_err());
         let state = State { current: Some(expiring(60)), failure: Some("planted".into()) };
         loaded.0.state.send_replace(state);
         assert_eq!(loaded.provide().unwrap().access_key_id(), "AKID");
+    }
+
+    /// Nothing else would load them before the time that was right for the old clock.
+    #[tokio::test]
+    async fn credentials_that_have_expired_before_their_time_are_loaded_again() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
+        let clock = SigningClock::new(Clock::with_wall(move || now));
+        let loaded = LoadedCredentials::new(clock, Suspicion::default());
+        let expired = Credentials::new("AKID", "secret", None, Some(now), "test");
+        loaded.0.state.send_replace(State { current: Some(expired), failure: None });
+        let waiting = loaded.clone();
+        let waiting = tokio::spawn(async move { waiting.ready().await.is_ok() });
+        loaded.0.reload.notified().await;
+        let current = Some(credentials("AKID", "secret", None));
+        loaded.0.state.send_replace(State { current, failure: None });
+        assert!(waiting.await.unwrap());
     }
 }

@@ -4,7 +4,7 @@
 //! a URL. So white space around a value is removed, an empty value counts as unset, and every other
 //! mistake is a problem that names the variable. No problem quotes a value, which may be a secret.
 
-use std::{collections::HashMap, ffi::OsString};
+use std::{collections::HashMap, ffi::OsString, fmt};
 
 use crate::config;
 
@@ -17,9 +17,19 @@ const HTTPS_PROXIES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "AL
 const HTTP_PROXIES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const NO_PROXIES: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
+/// Variables that the TLS library reads itself, as they are.
+const UNTOUCHED: [&str; 2] = ["SSL_CERT_DIR", "SSL_CERT_FILE"];
+
 /// The variables of the process, without mistakes.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Environment(HashMap<String, String>);
+
+/// Without the values, some of which are secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Environment {
     /// Reads the variables.
@@ -47,6 +57,14 @@ impl Environment {
                 continue;
             }
             let trimmed = value.trim();
+            if UNTOUCHED.contains(&name.as_str())
+                && (trimmed.is_empty() || trimmed.len() != value.len())
+            {
+                problems.push(format!(
+                    "{name}: is empty or has white space around it; correct or unset it"
+                ));
+                continue;
+            }
             if trimmed.len() != value.len() {
                 tracing::warn!(
                     variable = name,
@@ -95,9 +113,18 @@ impl Environment {
         names.into_iter().find_map(|name| self.get(name))
     }
 
-    /// Returns the hosts without a proxy.
-    pub(super) fn no_proxy(&self) -> Option<&str> {
-        NO_PROXIES.into_iter().find_map(|name| self.get(name))
+    /// Returns the hosts without a proxy, in the form of the SDK: it knows neither `*.` before a
+    /// domain, nor ports, nor spaces.
+    pub(super) fn no_proxy(&self) -> Option<String> {
+        let hosts = NO_PROXIES.into_iter().find_map(|name| self.get(name))?;
+        let hosts = hosts.split([',', ' ']).filter(|host| !host.is_empty()).map(|host| {
+            let host = host.strip_prefix('*').filter(|rest| !rest.is_empty()).unwrap_or(host);
+            match host.rsplit_once(':') {
+                Some((name, port)) if !name.contains(':') && port.parse::<u16>().is_ok() => name,
+                _ => host,
+            }
+        });
+        Some(hosts.collect::<Vec<_>>().join(","))
     }
 }
 
@@ -109,7 +136,7 @@ fn is_checked(name: &str) -> bool {
     name.starts_with("AWS_")
         || is_proxy(name)
         || NO_PROXIES.contains(&name)
-        || ["SSL_CERT_FILE", "SSL_CERT_DIR"].contains(&name)
+        || UNTOUCHED.contains(&name)
 }
 
 /// Checks a value without white space around it.
@@ -204,6 +231,8 @@ mod tests {
             ("http_proxy", "socks5://secret"),
             ("AWS_WEB_IDENTITY_TOKEN_FILE", "/secret"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("SSL_CERT_FILE", ""),
+            ("SSL_CERT_DIR", "/secret\n"),
         ] {
             let problems = read(&[(name, value)]).unwrap_err();
             assert!(problems[0].starts_with(&format!("{name}: ")), "{problems:?}");
@@ -220,15 +249,22 @@ mod tests {
     }
 
     #[test]
+    fn debug_output_has_no_values() {
+        let environment = read(&[("HTTPS_PROXY", "http://gateway:hunter2@proxy.example")]);
+        assert_eq!(format!("{:?}", environment.unwrap()), "{\"HTTPS_PROXY\"}");
+    }
+
+    #[test]
     fn the_proxy_depends_on_the_scheme() {
         let environment = read(&[
             ("HTTPS_PROXY", "http://secure.example:1"),
             ("ALL_PROXY", "http://all.example:2"),
-            ("NO_PROXY", "localhost,.internal"),
+            ("NO_PROXY", "localhost,*.internal db.example:5432, fd00::/8,*"),
         ]);
         let environment = environment.unwrap();
         assert_eq!(environment.proxy(true), Some("http://secure.example:1"));
         assert_eq!(environment.proxy(false), Some("http://all.example:2"));
-        assert_eq!(environment.no_proxy(), Some("localhost,.internal"));
+        let expected = "localhost,.internal,db.example,fd00::/8,*";
+        assert_eq!(environment.no_proxy().as_deref(), Some(expected));
     }
 }

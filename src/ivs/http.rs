@@ -1,11 +1,7 @@
 //! The HTTP side of a call: whether the request was handed to a connection, whether the response
 //! is AWS's, and the clock of AWS.
 
-use std::{
-    cell::Cell,
-    error::Error,
-    time::{Duration, SystemTime},
-};
+use std::{cell::Cell, error::Error};
 
 use aws_smithy_runtime_api::client::{
     http::{
@@ -17,7 +13,7 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 
-use super::signing_clock::SigningClock;
+use super::signing_clock::{Reading, SigningClock};
 
 tokio::task_local! {
     /// Whether the call of this scope has handed its request to a connection.
@@ -69,7 +65,7 @@ impl HttpConnector for AwsHttpConnector {
         // Outside of a scope: calls of the SDK that are not the gateway's.
         let _ = IS_HANDED_OVER.try_with(|is_handed_over| is_handed_over.set(true));
         let (response, clock) = (self.inner.call(request), self.clock.clone());
-        let sent_at = clock.uncorrected();
+        let sent_at = clock.reading();
         HttpConnectorFuture::new(async move {
             let response = response.await?;
             check(&response).map_err(|problem| {
@@ -96,14 +92,12 @@ fn check(response: &HttpResponse) -> Result<(), &'static str> {
 }
 
 /// Corrects the clock of signatures by the response's date.
-fn learn(clock: &SigningClock, response: &HttpResponse, sent_at: SystemTime) {
+fn learn(clock: &SigningClock, response: &HttpResponse, sent_at: Reading) {
     let headers = response.headers();
     // The date of a response from a cache is old.
     let date = headers.get("date").filter(|_| headers.get("age").is_none());
-    let parsed = date.and_then(|date| httpdate::parse_http_date(date).ok());
-    if let Some(date) = parsed {
-        let took = clock.uncorrected().duration_since(sent_at).unwrap_or(Duration::ZERO);
-        clock.learn(date, sent_at + took / 2);
+    if let Some(date) = date.and_then(|date| httpdate::parse_http_date(date).ok()) {
+        clock.learn(date, sent_at, clock.reading());
     }
 }
 

@@ -66,7 +66,8 @@ pub(super) fn problems(profiles: &ProfileSet, environment: &Environment) -> Vec<
     }
     check("region", &|value| config::region(value).map(drop));
     check("endpoint_url", &|value| config::endpoint_url(value).map(drop));
-    for key in SIGN_IN_KEYS {
+    let has_keys = environment.get("AWS_ACCESS_KEY_ID").is_some();
+    for key in SIGN_IN_KEYS.into_iter().filter(|_| !has_keys) {
         check(key, &|_| {
             Err("sign-in sessions are not supported, because they end; use a role or credential_process".to_owned())
         });

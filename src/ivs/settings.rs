@@ -60,6 +60,21 @@ impl AwsSettings {
             .map(|(setting, path)| CaBundle { setting, path: path.as_ref() });
         let connections = Connections::new(&environment, bundle, upstream.connect_timeout)
             .map_err(|problem| problems.push(problem));
+        for variable in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+            // The SDK reads nothing from a file that is absent, and also not if it cannot read it.
+            if let Some(path) = environment.get(variable)
+                && let Err(error) = std::fs::read_to_string(path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                problems.push(format!("{variable}: {path} cannot be read: {error}"));
+            }
+        }
+        if let Some(directory) = environment.get("SSL_CERT_DIR")
+            && let Err(error) =
+                directory.split(':').try_for_each(|path| std::fs::read_dir(path).map(drop))
+        {
+            problems.push(format!("SSL_CERT_DIR: {directory} cannot be read: {error}"));
+        }
         if let Some(path) = environment.get("SSL_CERT_FILE")
             && let Err(problem) = connections::certificates(path.as_ref())
         {
@@ -149,16 +164,22 @@ impl AwsSettings {
 
     /// Loads the credentials. Reads the sources again, because they may have been replaced.
     pub(super) async fn load_credentials(&self) -> Result<Credentials, String> {
-        let sdk = self.loader().http_client(self.connections.client()).load().await;
+        let sdk = self.loader().load().await;
         let Some(provider) = sdk.credentials_provider() else {
             return Err("there is no source of credentials".to_owned());
         };
-        provider.provide_credentials().await.map_err(|error| chained(&error))
+        let credentials = provider.provide_credentials().await;
+        // The output of a process for errors may contain secrets.
+        credentials.map_err(|error| match chained(&error).split_once("Stderr:") {
+            Some((text, _)) => format!("{text}its output is not logged"),
+            None => chained(&error),
+        })
     }
 
     fn loader(&self) -> ConfigLoader {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .env(self.environment.for_sdk())
+            .http_client(self.connections.client())
             .time_source(self.clock.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             // For the load of credentials. The calls of the gateway are never retried by the SDK.

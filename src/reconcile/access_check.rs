@@ -50,14 +50,12 @@ impl AccessCheck {
             let permit = self.pacers.list.internal_permit().await;
             let access = self.ivs.check_access(permit).await;
             match access {
-                Access::Accepted => rejected = 0,
+                Access::Accepted | Access::NoCredentials => rejected = 0,
                 Access::Rejected => rejected += 1,
-                Access::NoCredentials | Access::Unknown => {}
+                Access::Unknown => {}
             }
-            if access != Access::Unknown {
-                self.problems.set(Problem::NoCredentials, access == Access::NoCredentials);
-                self.problems.set(Problem::CallsRejected, rejected >= REJECTIONS);
-            }
+            self.problems.set(Problem::NoCredentials, access == Access::NoCredentials);
+            self.problems.set(Problem::CallsRejected, rejected >= REJECTIONS);
             if access == Access::Accepted {
                 return;
             }

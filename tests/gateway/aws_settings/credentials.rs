@@ -11,6 +11,12 @@ use tonic::Code;
 use super::NO_KEYS;
 use crate::support::{Answer, Aws, Caller, Seen, World, create};
 
+/// An expiry that no test reaches.
+const FAR: &str = "2100-01-01T00:00:00Z";
+
+/// A proxy that no local service may be called through.
+const DEAD_PROXY: (&str, &str) = ("HTTP_PROXY", "http://127.0.0.1:1");
+
 /// Makes a create, and asserts which access key has signed it.
 async fn signs_with(world: &World, aws: &Aws, variables: &[(&str, &str)], key_id: &str) {
     let variables = [&NO_KEYS[..], variables].concat();
@@ -20,11 +26,11 @@ async fn signs_with(world: &World, aws: &Aws, variables: &[(&str, &str)], key_id
     assert_eq!(gateway.log("loaded the AWS credentials").await["access_key_id"], key_id);
 }
 
-/// Returns a script that prints credentials after `seconds`.
-fn process(world: &World, seconds: f32, key_id: &str) -> String {
+/// Returns the profile of a script that prints credentials after `seconds`.
+fn process(world: &World, seconds: f32, expiry: &str) -> String {
     let credentials = json!({
-        "Version": 1, "AccessKeyId": key_id, "SecretAccessKey": "secret", "SessionToken": "token",
-        "Expiration": "2100-01-01T00:00:00Z",
+        "Version": 1, "AccessKeyId": "PROCESS", "SecretAccessKey": "secret",
+        "SessionToken": "token", "Expiration": expiry,
     });
     let script = world.path("credentials.sh");
     fs::write(&script, format!("sleep {seconds}\necho '{credentials}'\n")).unwrap();
@@ -73,12 +79,14 @@ async fn the_agent_of_a_container() {
     let token = world.path("token");
     fs::write(&token, "agent-token").unwrap();
     let url = format!("{}/credentials", aws.url());
-    let variables = [
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap()),
-    ];
-    signs_with(&world, &aws, &variables, "CONTAINER").await;
-    assert_eq!(aws.seen("/credentials")[0].headers["authorization"], "agent-token");
+    let of_file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap());
+    for token in [of_file, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "agent-token")] {
+        let world = World::new();
+        let variables = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url), token, DEAD_PROXY];
+        signs_with(&world, &aws, &variables, "CONTAINER").await;
+        let seen = aws.seen("/credentials");
+        assert_eq!(seen.last().unwrap().headers["authorization"], "agent-token");
+    }
 }
 
 #[tokio::test]
@@ -87,6 +95,7 @@ async fn the_role_of_an_instance() {
     let variables = [
         ("AWS_EC2_METADATA_DISABLED", "false"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*aws.url()),
+        DEAD_PROXY,
     ];
     signs_with(&world, &aws, &variables, "INSTANCE").await;
 }
@@ -95,7 +104,7 @@ async fn the_role_of_an_instance() {
 #[tokio::test]
 async fn a_process_that_is_slower_than_a_call_may_be() {
     let (world, aws) = (World::new(), Aws::start().await);
-    let file = world.profile(&process(&world, 1.5, "PROCESS"));
+    let file = world.profile(&process(&world, 1.5, FAR));
     let limit = "upstream.attempt_timeout_ms = 500";
     let lines = [limit, "upstream.connect_timeout_ms = 200", &aws.upstream()];
     let variables = [&NO_KEYS[..], &[("AWS_CONFIG_FILE", &*file)]].concat();
@@ -108,19 +117,28 @@ async fn a_process_that_is_slower_than_a_call_may_be() {
 #[tokio::test]
 async fn a_process_that_does_not_end() {
     let (world, aws) = (World::new(), Aws::start().await);
-    let file = world.profile(&process(&world, 60.0, "PROCESS"));
+    let file = world.profile(&process(&world, 60.0, FAR));
     let lines = ["upstream.credentials_timeout_ms = 300", &aws.upstream()];
     let variables = [&NO_KEYS[..], &[("AWS_CONFIG_FILE", &*file)]].concat();
     let gateway = world.gateway_in(&lines, &variables).await;
     is_unavailable(&gateway.caller("acme")).await;
     assert_eq!(aws.creates().len(), 0);
-    let failed = gateway.log("could not load the AWS credentials; calls to AWS wait for them");
+    let failed =
+        gateway.log("could not load the AWS credentials; calls to AWS fail until it succeeds");
     assert!(failed.await["failure"].as_str().unwrap().contains("within 300 ms"));
     gateway.wait_for_readiness("no AWS credentials").await;
 
-    world.profile(&process(&world, 0.0, "PROCESS"));
+    world.profile(&process(&world, 0.0, FAR));
     gateway.wait_for_readiness("ready\n").await;
     gateway.caller("acme").create_one().await.unwrap();
+}
+
+/// The clock may be wrong: only a response of AWS shows whether they have expired.
+#[tokio::test]
+async fn credentials_that_have_expired_by_the_clock_are_used() {
+    let (world, aws) = (World::new(), Aws::start().await);
+    let file = world.profile(&process(&world, 0.0, "2020-01-01T00:00:00Z"));
+    signs_with(&world, &aws, &[("AWS_CONFIG_FILE", &*file)], "PROCESS").await;
 }
 
 async fn is_unavailable(acme: &Caller) {

@@ -1,5 +1,6 @@
 //! Mistakes in the environment and in profiles, and settings that are ignored.
 
+use super::NO_KEYS;
 use crate::support::{Aws, Finished, UNSET, World};
 
 const FIPS: (&str, &str) = ("AWS_USE_FIPS_ENDPOINT", "true");
@@ -28,9 +29,17 @@ async fn a_mistake_ends_the_start_and_names_its_setting() {
         ("AWS_USE_DUALSTACK_ENDPOINT: ", "", &[], vec![("AWS_USE_DUALSTACK_ENDPOINT", "yes")]),
         ("AWS profile default: use_fips", "[default]\nuse_fips_endpoint = yes\n", &[], vec![]),
         ("AWS_PROFILE: there is no profile", "", &[], vec![("AWS_PROFILE", "absent")]),
-        ("AWS profile default: sso_session", "[default]\nsso_session = corp\n", &[], vec![]),
+        (
+            "AWS profile default: sso_session",
+            "[default]\nsso_session = corp\n",
+            &[],
+            NO_KEYS.to_vec(),
+        ),
         ("HTTPS_PROXY: is not the URL", "", &[], vec![("HTTPS_PROXY", "hunter2:3128")]),
         ("AWS_CA_BUNDLE: ", "", &[], vec![("AWS_CA_BUNDLE", "/no/such/file")]),
+        ("SSL_CERT_FILE: is empty", "", &[], vec![("SSL_CERT_FILE", "")]),
+        ("SSL_CERT_DIR: ", "", &[], vec![("SSL_CERT_DIR", "/no/such/folder")]),
+        ("AWS_CONFIG_FILE: ", "", &[], vec![("AWS_CONFIG_FILE", "/")]),
         ("SSL_CERT_FILE: ", "", &[], vec![("SSL_CERT_FILE", "/no/such/file")]),
         ("AWS profile default: endpoint_url of its services: ", services, of_aws, vec![]),
         ("AWS_REGION: ", "", &["upstream.region"], vec![("AWS_REGION", "US East")]),
