@@ -8,6 +8,7 @@ mod access;
 mod calls;
 mod changes;
 mod client;
+mod codes;
 mod connect;
 mod connections;
 mod credentials;

@@ -10,6 +10,7 @@ use aws_sdk_ivsrealtime::{
     operation::RequestId,
 };
 
+use super::codes::{CREDENTIAL_CODES, THROTTLING_CODES};
 use crate::pacer::Outcome;
 
 /// A failed call.
@@ -176,43 +177,6 @@ where
         _ => CallError::Ambiguous(failure(FailureKind::NoResponse, describe(&error))),
     }
 }
-
-/// The codes of throttled calls at AWS's services, as the SDKs list them. The service declares
-/// none.
-const THROTTLING_CODES: [&str; 13] = [
-    "BandwidthLimitExceeded",
-    "EC2ThrottledException",
-    "LimitExceededException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-];
-
-/// The codes of rejected credentials and signatures. AWS checks them before it executes a call.
-const CREDENTIAL_CODES: [&str; 15] = [
-    "AuthFailure",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "IncompleteSignatureException",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "InvalidToken",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-];
 
 enum Executed {
     No,

@@ -1,6 +1,6 @@
 //! The settings of the AWS conventions: variables and profiles. Every mistake is reported by name.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, fs, io};
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig, profile, retry::RetryConfig};
 use aws_credential_types::{Credentials, provider::ProvideCredentials};
@@ -16,6 +16,9 @@ use super::{
     signing_clock::SigningClock,
 };
 use crate::config::Upstream;
+
+/// The number of characters of an error of a source of credentials that are logged.
+const LONGEST_ERROR: usize = 1000;
 
 /// The settings for the calls to AWS.
 #[derive(Debug, Clone)]
@@ -60,26 +63,7 @@ impl AwsSettings {
             .map(|(setting, path)| CaBundle { setting, path: path.as_ref() });
         let connections = Connections::new(&environment, bundle, upstream.connect_timeout)
             .map_err(|problem| problems.push(problem));
-        for variable in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
-            // The SDK reads nothing from a file that is absent, and also not if it cannot read it.
-            if let Some(path) = environment.get(variable)
-                && let Err(error) = std::fs::read_to_string(path)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                problems.push(format!("{variable}: {path} cannot be read: {error}"));
-            }
-        }
-        if let Some(directory) = environment.get("SSL_CERT_DIR")
-            && let Err(error) =
-                directory.split(':').try_for_each(|path| std::fs::read_dir(path).map(drop))
-        {
-            problems.push(format!("SSL_CERT_DIR: {directory} cannot be read: {error}"));
-        }
-        if let Some(path) = environment.get("SSL_CERT_FILE")
-            && let Err(problem) = connections::certificates(path.as_ref())
-        {
-            problems.push(format!("SSL_CERT_FILE: {problem}"));
-        }
+        problems.extend(unreadable(&environment));
         let Ok(connections) = connections else { return Err(problems) };
         if !problems.is_empty() {
             return Err(problems);
@@ -172,7 +156,7 @@ impl AwsSettings {
         // The output of a process for errors may contain secrets.
         credentials.map_err(|error| match chained(&error).split_once("Stderr:") {
             Some((text, _)) => format!("{text}its output is not logged"),
-            None => chained(&error),
+            None => chained(&error).chars().take(LONGEST_ERROR).collect(),
         })
     }
 
@@ -194,6 +178,31 @@ impl AwsSettings {
         }
         loader
     }
+}
+
+/// Returns the problems of files that the SDK or the TLS library would silently not use.
+fn unreadable(environment: &Environment) -> Vec<String> {
+    let mut problems = Vec::new();
+    for variable in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+        // A file of profiles may be absent.
+        if let Some(path) = environment.get(variable)
+            && let Err(error) = fs::read_to_string(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            problems.push(format!("{variable}: {path} cannot be read: {error}"));
+        }
+    }
+    if let Some(paths) = environment.get("SSL_CERT_DIR")
+        && let Err(error) = paths.split(':').try_for_each(|path| fs::read_dir(path).map(drop))
+    {
+        problems.push(format!("SSL_CERT_DIR: {paths} cannot be read: {error}"));
+    }
+    if let Some(path) = environment.get("SSL_CERT_FILE")
+        && let Err(problem) = connections::certificates(path.as_ref())
+    {
+        problems.push(format!("SSL_CERT_FILE: {problem}"));
+    }
+    problems
 }
 
 /// Returns the endpoint of the environment or of the profile.

@@ -11,7 +11,7 @@ use crate::ivs::{Access, Ivs, Pacers};
 /// The pause between two calls.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// AWS rejects every call if it has rejected this number in a row. Credentials that AWS rejects
+/// AWS rejects every call if it has rejected this number and accepted none. Credentials that AWS rejects
 /// are loaded again meanwhile.
 const REJECTIONS: u32 = 3;
 

@@ -271,7 +271,7 @@ fn machine(draws: &mut Draws, faults: &mut Vec<Fault>) {
         let at = Duration::from_millis(draws.below(2 * ACTIVE_MS));
         faults.push(Fault::ClockStep { at, by_ms });
     }
-    // A full disk: longer than the gateway repeats the write of an outcome.
+    // A full disk.
     if draws.percent(10) {
         let first = u32::try_from(draws.below(200)).unwrap_or(0);
         let fails = |nth| Fault::Commit { nth, kind: CommitFault::Fails };
